@@ -1,0 +1,107 @@
+//! Laws every movie adapter keeps.
+
+use fluorspar_movie::{
+    ArrayMovie, Budget, Concatenated, Error, FrameRange, MemorySink, Movie, MovieExt, MovieShape,
+    MovieSink, Sample, frame_blocks,
+};
+use ndarray::Array3;
+use proptest::prelude::*;
+
+fn counting(frames: usize, height: usize, width: usize, first: usize) -> Array3<i16> {
+    Array3::from_shape_fn((frames, height, width), |(t, y, x)| {
+        ((first + t) * 100 + y * 10 + x) as i16
+    })
+}
+
+proptest! {
+    #[test]
+    fn blocks_tile_the_movie(frames in 0_usize..5000, bytes in 1_usize..10_000, budget in 0_usize..1_000_000, align in 1_usize..64) {
+        let blocks: Vec<_> = frame_blocks(frames, bytes, Budget { bytes: budget }, align).collect();
+        let mut at = 0;
+        for block in &blocks {
+            prop_assert_eq!(block.start, at);
+            prop_assert!(block.end > block.start);
+            prop_assert_eq!(block.start % align, 0);
+            prop_assert!(block.len() <= align || block.len() * bytes <= budget);
+            at = block.end;
+        }
+        prop_assert_eq!(at, frames);
+    }
+
+    #[test]
+    fn a_concatenation_reads_like_the_whole(cuts in prop::collection::vec(0_usize..5, 1..6), a in 0_usize..20, b in 0_usize..20) {
+        let total: usize = cuts.iter().sum();
+        let whole = ArrayMovie::new(counting(total, 3, 4, 0));
+        let mut at = 0;
+        let parts = cuts.iter().map(|&n| {
+            let part = ArrayMovie::new(counting(n, 3, 4, at));
+            at += n;
+            Box::new(part) as Box<dyn Movie>
+        }).collect();
+        let joined = Concatenated::new(parts).unwrap();
+        let (start, stop) = (a.min(b).min(total), a.max(b).min(total));
+        prop_assert_eq!(joined.read_array(start..stop).unwrap(), whole.read_array(start..stop).unwrap());
+        let mut bytes = vec![0; (stop - start) * 24];
+        joined.read_native(start..stop, &mut bytes).unwrap();
+        prop_assert_eq!(Some(&bytes[..]), whole.view_bytes(start..stop));
+        if let Some(view) = joined.view::<i16>(start..stop) {
+            prop_assert_eq!(view.mapv(f32::from), whole.read_array(start..stop).unwrap());
+        }
+        let part = FrameRange::new(&joined, start..stop).unwrap();
+        prop_assert_eq!(part.read_array(0..stop - start).unwrap(), whole.read_array(start..stop).unwrap());
+    }
+
+    #[test]
+    fn integers_survive_the_trip_through_f32(value in any::<i16>(), other in any::<u16>()) {
+        prop_assert_eq!(i16::from_f32(value.to_f32()), value);
+        prop_assert_eq!(u16::from_f32(other.to_f32()), other);
+    }
+}
+
+#[test]
+fn requests_outside_the_movie_are_refused() {
+    let movie = ArrayMovie::new(counting(3, 2, 2, 0));
+    let mut buffer = vec![0.0; 4];
+    assert!(matches!(
+        movie.read(3..4, &mut buffer),
+        Err(Error::Misuse(_))
+    ));
+    assert!(matches!(
+        movie.read(0..2, &mut buffer),
+        Err(Error::Misuse(_))
+    ));
+    assert!(matches!(
+        movie.read_native(0..1, &mut [0; 7]),
+        Err(Error::Misuse(_))
+    ));
+    assert!(movie.view_bytes(2..9).is_none());
+    assert!(
+        movie.view::<u16>(0..1).is_none(),
+        "another type is never lent"
+    );
+    assert!(FrameRange::new(&movie, 1..9).is_err());
+}
+
+#[test]
+fn mixed_parts_are_refused_by_name() {
+    let a = || Box::new(ArrayMovie::new(counting(1, 2, 2, 0))) as Box<dyn Movie>;
+    let wider = Box::new(ArrayMovie::new(counting(1, 2, 3, 0)));
+    let message = Concatenated::new(vec![a(), wider]).unwrap_err().to_string();
+    assert!(message.contains("part 1"), "{message}");
+    let other_type = Box::new(ArrayMovie::new(Array3::<u8>::zeros((1, 2, 2))));
+    assert!(Concatenated::new(vec![a(), other_type]).is_err());
+    assert!(Concatenated::new(vec![]).is_err());
+}
+
+#[test]
+fn a_sink_takes_blocks_in_any_order() {
+    let movie = ArrayMovie::new(counting(5, 2, 3, 0));
+    let whole = movie.read_array(0..5).unwrap();
+    let mut sink = MemorySink::new(MovieShape::new(5, 1, 2, 3));
+    for frames in [3..5, 0..3] {
+        let block = movie.read_array(frames.clone()).unwrap();
+        sink.write(frames.start, block.as_slice().unwrap()).unwrap();
+    }
+    assert!(sink.write(5, &[0.0; 6]).is_err());
+    assert_eq!(sink.into_array(), whole);
+}
