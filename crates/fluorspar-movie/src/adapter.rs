@@ -188,7 +188,7 @@ impl Movie for Concatenated {
     }
 
     fn frame_rate(&self) -> Option<f64> {
-        self.parts.iter().find_map(|part| part.frame_rate())
+        self.parts.iter().find_map(Movie::frame_rate)
     }
 
     fn read(&self, frames: Range<usize>, into: &mut [f32]) -> Result<(), Error> {

@@ -51,7 +51,7 @@ impl Footprints {
         width: usize,
         indptr: Vec<u64>,
         indices: Vec<u32>,
-        weights: Vec<f32>,
+        mut weights: Vec<f32>,
         plane: Vec<u32>,
     ) -> Result<Self, Error> {
         let bad = |reason: String| Error::bad_data("footprints", reason);
@@ -70,15 +70,27 @@ impl Footprints {
                 indptr.last()
             )));
         }
-        let mut out = Self::new(height, width);
         for (roi, row) in indptr.windows(2).enumerate() {
             let range = (row[0] <= row[1])
                 .then(|| row[0] as usize..row[1] as usize)
                 .filter(|range| range.end <= indices.len())
                 .ok_or_else(|| bad(format!("indptr decreases at ROI {roi}")))?;
-            out.push(&indices[range.clone()], &weights[range], plane[roi])?;
+            check(
+                roi,
+                &indices[range.clone()],
+                &weights[range.clone()],
+                height * width,
+            )?;
+            rescale(&mut weights[range]);
         }
-        Ok(out)
+        Ok(Self {
+            height,
+            width,
+            indptr,
+            indices,
+            weights,
+            planes: plane,
+        })
     }
 
     /// Adds a ROI; its weights are rescaled to a maximum of 1.
@@ -87,30 +99,11 @@ impl Footprints {
     /// [`Error::BadData`] if the footprint is empty, an index leaves the image
     /// or does not ascend, or a weight is not positive and finite.
     pub fn push(&mut self, indices: &[u32], weights: &[f32], plane: u32) -> Result<(), Error> {
-        let bad =
-            |reason: String| Error::bad_data(format!("footprint of ROI {}", self.len()), reason);
-        if indices.is_empty() || indices.len() != weights.len() {
-            return Err(bad(format!(
-                "has {} pixels and {} weights",
-                indices.len(),
-                weights.len()
-            )));
-        }
-        if indices.windows(2).any(|pair| pair[0] >= pair[1]) {
-            return Err(bad("pixel indices do not ascend".into()));
-        }
-        if indices[indices.len() - 1] as usize >= self.height * self.width {
-            return Err(bad(format!(
-                "a pixel lies outside the image of {} × {}",
-                self.height, self.width
-            )));
-        }
-        if weights.iter().any(|w| !(w.is_finite() && *w > 0.0)) {
-            return Err(bad("a weight is not positive and finite".into()));
-        }
-        let largest = weights.iter().copied().fold(0.0, f32::max);
+        check(self.len(), indices, weights, self.height * self.width)?;
+        let start = self.weights.len();
         self.indices.extend_from_slice(indices);
-        self.weights.extend(weights.iter().map(|w| w / largest));
+        self.weights.extend_from_slice(weights);
+        rescale(&mut self.weights[start..]);
         self.indptr.push(self.indices.len() as u64);
         self.planes.push(plane);
         Ok(())
@@ -205,6 +198,37 @@ impl Footprints {
             out.planes.push(footprint.plane);
         }
         out
+    }
+}
+
+fn check(roi: usize, indices: &[u32], weights: &[f32], pixels: usize) -> Result<(), Error> {
+    let bad = |reason: String| Error::bad_data(format!("footprint of ROI {roi}"), reason);
+    if indices.is_empty() || indices.len() != weights.len() {
+        return Err(bad(format!(
+            "has {} pixels and {} weights",
+            indices.len(),
+            weights.len()
+        )));
+    }
+    if indices.windows(2).any(|pair| pair[0] >= pair[1]) {
+        return Err(bad("pixel indices do not ascend".into()));
+    }
+    if indices[indices.len() - 1] as usize >= pixels {
+        return Err(bad(format!(
+            "a pixel lies outside the image of {pixels} pixels"
+        )));
+    }
+    if weights.iter().any(|w| !(w.is_finite() && *w > 0.0)) {
+        return Err(bad("a weight is not positive and finite".into()));
+    }
+    Ok(())
+}
+
+/// Scales positive weights to a maximum of 1.
+fn rescale(weights: &mut [f32]) {
+    let largest = weights.iter().copied().fold(0.0, f32::max);
+    for weight in weights {
+        *weight /= largest;
     }
 }
 
