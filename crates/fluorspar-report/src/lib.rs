@@ -1,0 +1,37 @@
+//! One self-contained HTML page for a calcium-imaging study.
+//!
+//! A [`Report`] is a title, a lead and [`Section`]s of [`Block`]s: paragraphs,
+//! tables and figures. Figures are drawn here from plain arrays, as SVG
+//! (`plotters`) or as PNG inside the page; the page needs no network and no
+//! other file.
+//!
+//! | to show | use |
+//! |---|---|
+//! | an image with cell outlines | [`figure::image`] |
+//! | traces one above the other | [`figure::traces`] |
+//! | curves with intervals | [`figure::curves`] |
+//! | a session × session matrix | [`figure::matrix`] |
+//! | which cell was seen when | [`figure::presence`] |
+//!
+//! ```
+//! use fluorspar_report::{Block, Report, Section, figure::{self, Curve, CurvesPlot}};
+//!
+//! let curve = Curve::new("late delay", vec![1.0, 2.0, 3.0], vec![0.9, 0.7, 0.6])
+//!     .with_interval(vec![0.8, 0.6, 0.5], vec![1.0, 0.8, 0.7]);
+//! let plot = CurvesPlot { x_label: "elapsed days", y_label: "similarity", ..CurvesPlot::default() };
+//! let page = Report::new("Mouse m12")
+//!     .section(Section::new("Drift").block(Block::Figures(vec![figure::curves(&plot, &[curve])?])))
+//!     .render();
+//! assert!(page.contains("late delay"));
+//! # Ok::<(), fluorspar_report::Error>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod error;
+pub mod figure;
+mod page;
+
+pub use error::Error;
+pub use figure::Figure;
+pub use page::{Block, Report, Section, Table};

@@ -1,0 +1,183 @@
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::Figure;
+
+/// One page: a title, a lead paragraph and sections.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    title: String,
+    lead: Vec<String>,
+    sections: Vec<Section>,
+    colophon: String,
+}
+
+/// A part of the page under its own heading.
+#[derive(Clone, Debug, Default)]
+pub struct Section {
+    title: String,
+    blocks: Vec<Block>,
+}
+
+/// What a section is made of.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Block {
+    /// Running text.
+    Paragraph(String),
+    /// A table.
+    Table(Table),
+    /// Figures beside each other, wrapping.
+    Figures(Vec<Figure>),
+}
+
+/// A table of text.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    /// Column headings.
+    pub header: Vec<String>,
+    /// Rows, each as long as the header.
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Report {
+    /// An empty page.
+    pub fn new(title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds a paragraph to the lead: what a hurried reader must know.
+    #[must_use]
+    pub fn lead(mut self, text: impl Into<String>) -> Self {
+        self.lead.push(text.into());
+        self
+    }
+
+    /// Adds a section.
+    #[must_use]
+    pub fn section(mut self, section: Section) -> Self {
+        self.sections.push(section);
+        self
+    }
+
+    /// Sets the line at the foot: program, version, seed.
+    #[must_use]
+    pub fn colophon(mut self, text: impl Into<String>) -> Self {
+        self.colophon = text.into();
+        self
+    }
+
+    /// The page as one HTML document. All text is escaped.
+    pub fn render(&self) -> String {
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    title { (self.title) }
+                    style { (PreEscaped(STYLE)) }
+                }
+                body {
+                    header {
+                        h1 { (self.title) }
+                        @for text in &self.lead { p.lead { (text) } }
+                        nav {
+                            @for (index, section) in self.sections.iter().enumerate() {
+                                a href=(format!("#s{index}")) { (section.title) }
+                            }
+                        }
+                    }
+                    main {
+                        @for (index, section) in self.sections.iter().enumerate() {
+                            section id=(format!("s{index}")) {
+                                h2 { (section.title) }
+                                @for block in &section.blocks { (block.markup()) }
+                            }
+                        }
+                    }
+                    footer { (self.colophon) }
+                }
+            }
+        }
+        .into_string()
+    }
+}
+
+impl Section {
+    /// An empty section.
+    pub fn new(title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            blocks: Vec::new(),
+        }
+    }
+
+    /// Adds a block.
+    #[must_use]
+    pub fn block(mut self, block: Block) -> Self {
+        self.blocks.push(block);
+        self
+    }
+
+    /// Adds a paragraph.
+    #[must_use]
+    pub fn text(self, text: impl Into<String>) -> Self {
+        self.block(Block::Paragraph(text.into()))
+    }
+}
+
+impl Block {
+    fn markup(&self) -> Markup {
+        match self {
+            Self::Paragraph(text) => html! { p { (text) } },
+            Self::Table(table) => html! {
+                div.scroll { table {
+                    thead { tr { @for cell in &table.header { th { (cell) } } } }
+                    tbody {
+                        @for row in &table.rows { tr { @for cell in row { td { (cell) } } } }
+                    }
+                } }
+            },
+            Self::Figures(figures) => html! {
+                div.figures {
+                    @for figure in figures {
+                        figure {
+                            @if !figure.title().is_empty() { h3 { (figure.title()) } }
+                            (PreEscaped(figure.svg()))
+                            @if !figure.caption().is_empty() { figcaption { (figure.caption()) } }
+                        }
+                    }
+                }
+            },
+        }
+    }
+}
+
+const STYLE: &str = "
+:root { --ink: #1c2530; --soft: #5b6875; --line: #dde3e8; --accent: #0b6e75; }
+* { box-sizing: border-box; }
+body { margin: 0; color: var(--ink); background: #fbfcfc;
+  font: 16px/1.55 system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif; }
+header, main, footer { max-width: 1120px; margin: 0 auto; padding: 0 24px; }
+header { padding-top: 40px; }
+h1 { font-size: 30px; line-height: 1.2; margin: 0 0 12px; }
+h2 { font-size: 21px; margin: 48px 0 8px; padding-top: 16px; border-top: 1px solid var(--line); }
+h3 { font-size: 14px; margin: 0 0 6px; font-weight: 600; }
+p { max-width: 78ch; margin: 8px 0; }
+.lead { font-size: 18px; }
+nav { margin: 16px 0 0; display: flex; flex-wrap: wrap; gap: 6px 18px; }
+nav a { color: var(--accent); text-decoration: none; font-size: 14px; }
+nav a:hover { text-decoration: underline; }
+.figures { display: flex; flex-wrap: wrap; gap: 20px; margin: 16px 0; }
+figure { margin: 0; padding: 12px; background: #fff; border: 1px solid var(--line); border-radius: 6px; }
+figure svg { display: block; max-width: 100%; height: auto; }
+figcaption { color: var(--soft); font-size: 13px; max-width: 60ch; margin-top: 6px; }
+.scroll { overflow-x: auto; margin: 12px 0; }
+table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: 5px 14px 5px 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th { color: var(--soft); font-weight: 600; }
+footer { color: var(--soft); font-size: 13px; padding: 40px 24px; }
+";
