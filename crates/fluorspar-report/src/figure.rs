@@ -303,9 +303,10 @@ pub struct Curve {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Style {
     #[default]
+    LineAndPoints,
     Line,
     Points,
-    Dashed,
+    Reference,
 }
 
 impl Curve {
@@ -333,10 +334,17 @@ impl Curve {
         self
     }
 
+    /// Draws the line alone, for long series.
+    #[must_use]
+    pub fn without_points(mut self) -> Self {
+        self.style = Style::Line;
+        self
+    }
+
     /// Draws a thin grey line: a floor, a ceiling, chance.
     #[must_use]
     pub fn as_reference(mut self) -> Self {
-        self.style = Style::Dashed;
+        self.style = Style::Reference;
         self
     }
 }
@@ -423,7 +431,7 @@ pub fn curves(plot: &CurvesPlot<'_>, curves: &[Curve]) -> Result<Figure, Error> 
             .draw()
             .map_err(|e| error(&e))?;
         for (index, curve) in curves.iter().enumerate() {
-            let ink = if curve.style == Style::Dashed {
+            let ink = if curve.style == Style::Reference {
                 RGBColor(140, 140, 140)
             } else {
                 colour(index)
@@ -436,7 +444,7 @@ pub fn curves(plot: &CurvesPlot<'_>, curves: &[Curve]) -> Result<Figure, Error> 
                 .map(|(&x, &y)| (x, y))
                 .collect();
             if curve.style != Style::Points {
-                let width = if curve.style == Style::Dashed { 1 } else { 2 };
+                let width = if curve.style == Style::Reference { 1 } else { 2 };
                 let series = LineSeries::new(points.iter().copied(), ink.stroke_width(width));
                 let drawn = chart.draw_series(series).map_err(|e| error(&e))?;
                 if !curve.name.is_empty() {
@@ -445,7 +453,7 @@ pub fn curves(plot: &CurvesPlot<'_>, curves: &[Curve]) -> Result<Figure, Error> 
                     });
                 }
             }
-            if curve.style != Style::Dashed {
+            if matches!(curve.style, Style::Points | Style::LineAndPoints) {
                 let dots = points.iter().map(|&at| Circle::new(at, 3, ink.filled()));
                 let drawn = chart.draw_series(dots).map_err(|e| error(&e))?;
                 if curve.style == Style::Points && !curve.name.is_empty() {

@@ -1,0 +1,191 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// From raw two-photon calcium movies to an answer about representational drift.
+///
+/// Point `run` at an experiment.toml that lists your sessions, or try `demo` first: it simulates an
+/// experiment with known truth, analyses it and compares.
+#[derive(Debug, Parser)]
+#[command(name = "fluorspar", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Print results as JSON on stdout.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Worker threads [default: all cores]. Results do not depend on it.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+
+    /// Memory to stay within, such as 4GiB or 800MB.
+    #[arg(long, global = true, value_name = "SIZE", default_value = "4GiB", value_parser = size)]
+    pub(crate) memory: usize,
+
+    /// No progress bars.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Simulate an experiment, analyse it, and compare with what was planted
+    Demo(Demo),
+    /// Analyse an experiment: raw movies to cells, traces, drift tables and report.html
+    Run(Run),
+    /// Show shape, type, codec and frame rate of movies
+    Info {
+        /// TIFF files, folders of TIFF files, or Zarr folders
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Write any movie as .zarr or .tif (several TIFF files become one movie)
+    Convert(Convert),
+    /// Write a simulated experiment as raw files with its truth
+    Simulate(Simulate),
+    /// Drift tables and report of your own tensors: a folder with one session-NN.npz per session
+    Drift(Drift),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Output folder
+    #[arg(long, value_name = "DIR", default_value = "fluorspar-demo")]
+    pub(crate) out: PathBuf,
+    /// Recording days to simulate
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(2..=60))]
+    pub(crate) sessions: u16,
+    /// Seed of the simulation and of every random draw
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The experiment: sessions, epochs and settings (see docs/formats.md)
+    pub(crate) experiment: PathBuf,
+    /// Output folder [default: the experiment's name beside experiment.toml]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Go on with an earlier run: recompute only what is missing or has changed
+    #[arg(long, conflicts_with = "overwrite")]
+    pub(crate) resume: bool,
+    /// Replace an earlier run
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Convert {
+    /// Movies, then the output: IN... OUT
+    #[arg(required = true, num_args = 2.., value_name = "IN... OUT")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Only frames FIRST..END (END excluded)
+    #[arg(long, value_name = "FIRST..END", value_parser = range)]
+    pub(crate) frames: Option<[usize; 2]>,
+    /// Frame rate in Hz to write, instead of what the files say
+    #[arg(long, value_name = "HZ", value_parser = hertz)]
+    pub(crate) frame_rate: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// What to simulate: a TOML file with any of [experiment], [task], [code], [activity], [field],
+    /// [motion], [optics]; an empty file gives the demo's experiment
+    pub(crate) spec: PathBuf,
+    /// Output folder
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Drift {
+    /// Folder with session-01.npz, session-02.npz, …
+    pub(crate) tensors: PathBuf,
+    /// Output folder
+    pub(crate) out: PathBuf,
+    /// Named windows: NAME = [start_s, stop_s] per line [default: the whole window]
+    #[arg(long, value_name = "TOML")]
+    pub(crate) epochs: Option<PathBuf>,
+    /// Bootstrap resamples behind each interval
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(20..=1_000_000))]
+    pub(crate) bootstrap: u32,
+    /// Permutations behind each p value
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(20..=1_000_000))]
+    pub(crate) permutations: u32,
+    /// Seed of every random draw
+    #[arg(long, value_name = "SEED", default_value_t = 7)]
+    pub(crate) seed: u64,
+}
+
+/// Bytes from `4GiB`, `800MB`, `65536`.
+fn size(text: &str) -> Result<usize, String> {
+    let text = text.trim();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let number: f64 = text[..digits]
+        .parse()
+        .map_err(|_| format!("{text:?} is not a size; write 4GiB or 800MB"))?;
+    let unit = match text[digits..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" => 1e3,
+        "kib" => 1024.0,
+        "m" | "mb" => 1e6,
+        "mib" => 1024.0 * 1024.0,
+        "g" | "gb" => 1e9,
+        "gib" => 1024.0 * 1024.0 * 1024.0,
+        "t" | "tb" => 1e12,
+        "tib" => 1024.0_f64.powi(4),
+        other => return Err(format!("{other:?} is not a unit; use MB, MiB, GB or GiB")),
+    };
+    let bytes = number * unit;
+    if bytes < 64e6 {
+        return Err(format!("{text} is too little; give at least 64MB"));
+    }
+    Ok(bytes as usize)
+}
+
+/// `[first, end]` from `0..1000`.
+fn range(text: &str) -> Result<[usize; 2], String> {
+    let wrong = || format!("{text:?} is not a range of frames; write 0..1000");
+    let (first, end) = text.split_once("..").ok_or_else(wrong)?;
+    Ok([
+        first.trim().parse().map_err(|_| wrong())?,
+        end.trim().parse().map_err(|_| wrong())?,
+    ])
+}
+
+fn hertz(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|v: &f64| v.is_finite() && *v > 0.0)
+        .ok_or_else(|| format!("{text:?} is not a frame rate in Hz"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_read() {
+        assert_eq!(size("4GiB"), Ok(4 << 30));
+        assert_eq!(size("1.5 gb"), Ok(1_500_000_000));
+        assert!(size("4 bananas").is_err());
+        assert!(size("1k").is_err());
+        assert!(size("").is_err());
+    }
+
+    #[test]
+    fn frame_ranges_are_read() {
+        assert_eq!(range("5..10"), Ok([5, 10]));
+        assert!(range("5-10").is_err());
+    }
+}

@@ -1,0 +1,190 @@
+//! One function per command; each prints its result and leaves the work to the pipeline.
+
+use std::path::{Path, PathBuf};
+
+use fluorspar_movie::Budget;
+use fluorspar_pipeline as pipeline;
+use fluorspar_pipeline::{Error, Existing, ExperimentConfig, Observer, RunOptions, RunSummary};
+use serde::Serialize;
+
+use crate::arguments::{Arguments, Command, Convert, Demo, Drift, Run, Simulate};
+use crate::progress::Bars;
+
+/// Runs the command on a pool of the asked size.
+pub(crate) fn execute(arguments: Arguments) -> Result<(), Error> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(arguments.threads.map_or(0, usize::from))
+        .build()
+        .map_err(|e| Error::Usage(format!("cannot start worker threads: {e}")))?;
+    let bars = Bars::new(arguments.quiet);
+    pool.install(|| dispatch(&arguments, &bars))
+}
+
+fn dispatch(arguments: &Arguments, observer: &dyn Observer) -> Result<(), Error> {
+    let json = arguments.json;
+    match &arguments.command {
+        Command::Demo(command) => demo(command, arguments.memory, json, observer),
+        Command::Run(command) => run(command, arguments.memory, json, observer),
+        Command::Info { files } => info(files, json),
+        Command::Convert(command) => convert(command, arguments.memory, json, observer),
+        Command::Simulate(command) => simulate(command, json, observer),
+        Command::Drift(command) => drift(command, json, observer),
+    }
+}
+
+fn print_json(value: &impl Serialize) -> Result<(), Error> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|e| Error::Usage(format!("the result cannot be written as JSON: {e}")))?;
+    println!("{text}");
+    Ok(())
+}
+
+fn demo(command: &Demo, memory: usize, json: bool, observer: &dyn Observer) -> Result<(), Error> {
+    let plan = pipeline::demo_plan(usize::from(command.sessions), command.seed);
+    let summary = pipeline::demo(&plan, &command.out, memory, observer)?;
+    if json {
+        return print_json(&summary);
+    }
+    println!("\nFound, beside what was planted:");
+    let checks = summary.comparison.checks();
+    for check in &checks {
+        let mark = if check.reached { "✓" } else { "✗" };
+        println!(
+            "  {mark} {:32} {:24} {}",
+            check.what, check.found, check.asked
+        );
+    }
+    print_summary(&summary.run);
+    Ok(())
+}
+
+fn run(command: &Run, memory: usize, json: bool, observer: &dyn Observer) -> Result<(), Error> {
+    let config = ExperimentConfig::read(&command.experiment)?;
+    let out = command.out.clone().unwrap_or_else(|| {
+        let folder = command.experiment.parent().unwrap_or(Path::new(""));
+        folder.join(format!("{}-run", config.experiment.name))
+    });
+    let options = RunOptions {
+        out,
+        existing: if command.resume {
+            Existing::Resume
+        } else if command.overwrite {
+            Existing::Overwrite
+        } else {
+            Existing::Refuse
+        },
+        memory,
+    };
+    let summary = pipeline::run(&config, &command.experiment, &options, observer)?;
+    if json {
+        return print_json(&summary);
+    }
+    print_summary(&summary);
+    Ok(())
+}
+
+fn print_summary(summary: &RunSummary) {
+    let rois: Vec<String> = summary.rois.iter().map(ToString::to_string).collect();
+    println!("\nROIs per session   {}", rois.join(" "));
+    println!(
+        "cells              {} ({} seen in two sessions or more)",
+        summary.cells, summary.matched_cells
+    );
+    println!("time               {:.1} s", summary.seconds);
+    if let Some(bytes) = summary.peak_memory_bytes {
+        println!("peak memory        {:.2} GiB", bytes as f64 / f64::from(1 << 30));
+    }
+    println!("report             {}", summary.report.display());
+}
+
+fn info(files: &[PathBuf], json: bool) -> Result<(), Error> {
+    let all = files
+        .iter()
+        .map(|path| pipeline::info(path))
+        .collect::<Result<Vec<_>, _>>()?;
+    if json {
+        return print_json(&all);
+    }
+    for (index, movie) in all.iter().enumerate() {
+        if index > 0 {
+            println!();
+        }
+        println!("{}", movie.path.display());
+        println!("  format      {}", movie.format);
+        let planes = if movie.planes > 1 {
+            format!(" × {} planes", movie.planes)
+        } else {
+            String::new()
+        };
+        println!(
+            "  shape       {} frames{planes} × {} × {} px",
+            movie.frames, movie.height, movie.width
+        );
+        println!("  pixels      {}", movie.pixel_type);
+        match movie.frame_rate {
+            Some(rate) => println!("  frame rate  {rate} Hz"),
+            None => println!("  frame rate  not stated; set experiment.frame_rate"),
+        }
+        if let Some(codec) = &movie.codec {
+            println!("  codec       {codec}");
+        }
+        if let Some(dialect) = &movie.dialect {
+            println!("  dialect     {dialect}");
+        }
+        println!("  zero-copy   {}", if movie.zero_copy { "yes" } else { "no" });
+        println!("  size        {:.1} MB", movie.bytes as f64 / 1e6);
+    }
+    Ok(())
+}
+
+fn convert(
+    command: &Convert,
+    memory: usize,
+    json: bool,
+    observer: &dyn Observer,
+) -> Result<(), Error> {
+    let Some((output, inputs)) = command.paths.split_last() else {
+        return Err(Error::Usage("give at least one movie and an output".into()));
+    };
+    let budget = Budget { bytes: memory / 4 };
+    pipeline::convert(
+        inputs,
+        output,
+        command.frames,
+        command.frame_rate,
+        budget,
+        observer,
+    )?;
+    if json {
+        return print_json(&serde_json::json!({ "out": output }));
+    }
+    println!("{}", output.display());
+    Ok(())
+}
+
+fn simulate(command: &Simulate, json: bool, observer: &dyn Observer) -> Result<(), Error> {
+    let experiment = pipeline::simulate(&command.spec, &command.out, observer)?;
+    if json {
+        return print_json(&serde_json::json!({ "experiment": experiment }));
+    }
+    println!("{}", experiment.display());
+    Ok(())
+}
+
+fn drift(command: &Drift, json: bool, observer: &dyn Observer) -> Result<(), Error> {
+    let mut options = pipeline::TensorOptions {
+        seed: command.seed,
+        ..pipeline::TensorOptions::default()
+    };
+    options.drift.bootstrap = command.bootstrap as usize;
+    options.drift.permutations = command.permutations as usize;
+    if let Some(path) = &command.epochs {
+        options.epochs = pipeline::read_epochs(path)?;
+    }
+    let report = pipeline::drift_of_tensors(&command.tensors, &command.out, &options, observer)?;
+    if json {
+        return print_json(&serde_json::json!({ "report": report }));
+    }
+    println!("{}", report.display());
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! The program `fluorspar`: from raw calcium movies to a drift report.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program speaks to its user: results on stdout, all else on stderr"
+)]
+
+mod arguments;
+mod commands;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::Arguments;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let json = arguments.json;
+    match commands::execute(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if json {
+                let value = serde_json::json!({
+                    "error": error.to_string(),
+                    "exit_code": error.exit_code(),
+                });
+                println!("{value}");
+            }
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

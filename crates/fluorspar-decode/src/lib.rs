@@ -1,0 +1,1 @@
+//! Linear decoders on Gram matrices with cross-validation, for neural populations

@@ -1,0 +1,1 @@
+//! OASIS deconvolution of calcium traces, with noise and time-constant estimates

@@ -1,0 +1,1 @@
+//! Low-rank denoising of calcium-imaging movies by overlapping-block SVD

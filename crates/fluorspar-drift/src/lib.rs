@@ -1,0 +1,1 @@
+//! Representational drift with its uncertainty: similarity, decoding, rates, crystallization

@@ -1,0 +1,52 @@
+//! The files of a run: one module per artefact, each with its reader and its
+//! atomic writer.
+
+mod lowrank;
+mod motion;
+mod rois;
+mod tracks;
+
+pub(crate) use lowrank::{read_lowrank, write_lowrank};
+pub use motion::MotionTable;
+pub(crate) use motion::write_motion;
+pub use rois::Rois;
+pub use tracks::TrackTable;
+
+use std::path::Path;
+
+use fluorspar_zarr::GroupReader;
+use ndarray::{Array1, Array2};
+
+use crate::Error;
+use crate::error::Context;
+
+fn read_1d<T: fluorspar_zarr::Element>(
+    group: &GroupReader,
+    name: &str,
+    path: &Path,
+) -> Result<Array1<T>, Error> {
+    group
+        .array::<T>(name)
+        .at(path.display())?
+        .into_dimensionality()
+        .map_err(|_| Error::bad_data(path, format!("the array {name:?} must have one axis")))
+}
+
+fn read_2d<T: fluorspar_zarr::Element>(
+    group: &GroupReader,
+    name: &str,
+    path: &Path,
+) -> Result<Array2<T>, Error> {
+    group
+        .array::<T>(name)
+        .at(path.display())?
+        .into_dimensionality()
+        .map_err(|_| Error::bad_data(path, format!("the array {name:?} must have two axes")))
+}
+
+fn read_attribute(group: &GroupReader, name: &str, path: &Path) -> Result<f64, Error> {
+    group
+        .attribute(name)
+        .and_then(|value| value.as_f64())
+        .ok_or_else(|| Error::bad_data(path, format!("the attribute {name:?} is missing")))
+}

@@ -1,0 +1,526 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// One experiment: all sessions of one animal and how to analyse them; the
+/// content of `experiment.toml`.
+///
+/// Unknown keys are errors. Paths are relative to the file.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExperimentConfig {
+    /// `[experiment]`: what was recorded.
+    pub experiment: Experiment,
+    /// `[[session]]`: one entry per recording day, in order.
+    #[serde(default, rename = "session")]
+    pub sessions: Vec<Session>,
+    /// `[epochs]`: named windows `[start, stop)` in seconds from trial onset.
+    #[serde(default)]
+    pub epochs: BTreeMap<String, [f64; 2]>,
+    /// `[register]`: motion correction.
+    #[serde(default)]
+    pub register: Register,
+    /// `[denoise]`: low-rank denoising.
+    #[serde(default)]
+    pub denoise: Denoise,
+    /// `[segment]`: finding cells.
+    #[serde(default)]
+    pub segment: Segment,
+    /// `[trace]`: neuropil and ΔF/F.
+    #[serde(default)]
+    pub trace: Trace,
+    /// `[deconvolve]`: events.
+    #[serde(default)]
+    pub deconvolve: Deconvolve,
+    /// `[track]`: the same cells across sessions.
+    #[serde(default)]
+    pub track: Track,
+    /// `[decode]`: decoders.
+    #[serde(default)]
+    pub decode: Decode,
+    /// `[drift]`: drift metrics and their uncertainty.
+    #[serde(default)]
+    pub drift: Drift,
+}
+
+/// What was recorded.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// Name, shown in the report.
+    pub name: String,
+    /// Frames per second (Hz); needed if the files do not say, and overrides them.
+    pub frame_rate: Option<f64>,
+    /// Side of a pixel in µm.
+    #[serde(default = "one")]
+    pub pixel_size_um: f64,
+    /// Planes per volume; only 1 so far.
+    #[serde(default = "one_plane")]
+    pub planes: usize,
+    /// Seed of every random draw.
+    #[serde(default = "seed")]
+    pub seed: u64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+fn one_plane() -> usize {
+    1
+}
+fn seed() -> u64 {
+    7
+}
+
+/// One recording day.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Session {
+    /// Elapsed days.
+    pub day: f64,
+    /// TIFF files (a pattern such as `day01/*.tif`, natural order) or one `.zarr` folder.
+    pub movie: String,
+    /// Table of trials (CSV with `onset_s` and one column per variable).
+    pub trials: Option<String>,
+    /// Use only frames `[first, end)` of the movie.
+    pub frames: Option<[usize; 2]>,
+}
+
+/// Motion correction.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Register {
+    /// `"rigid"`.
+    pub mode: String,
+    /// Largest shift as a fraction of the shorter side.
+    pub max_shift_fraction: f64,
+    /// Keep `registered.zarr` after the run.
+    pub keep: bool,
+}
+
+impl Default for Register {
+    fn default() -> Self {
+        Self {
+            mode: "rigid".into(),
+            max_shift_fraction: 0.1,
+            keep: true,
+        }
+    }
+}
+
+/// Low-rank denoising.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Denoise {
+    /// Side of a square block in pixels.
+    pub block: usize,
+}
+
+impl Default for Denoise {
+    fn default() -> Self {
+        Self {
+            block: fluorspar_denoise::Parameters::default().block,
+        }
+    }
+}
+
+/// Finding cells.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Segment {
+    /// Diameter of a cell in µm.
+    pub diameter_um: f64,
+}
+
+impl Default for Segment {
+    fn default() -> Self {
+        Self { diameter_um: 11.0 }
+    }
+}
+
+/// Neuropil and ΔF/F.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Trace {
+    /// Share of the neuropil signal taken off the cell's.
+    pub neuropil_coefficient: f64,
+    /// Window of the running baseline in seconds.
+    pub baseline_window_s: f64,
+}
+
+impl Default for Trace {
+    fn default() -> Self {
+        Self {
+            neuropil_coefficient: 0.7,
+            baseline_window_s: 60.0,
+        }
+    }
+}
+
+/// Events.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Deconvolve {
+    /// Decay time of the indicator in seconds; estimated from each trace if absent.
+    pub tau_s: Option<f64>,
+}
+
+/// The same cells across sessions.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Track {
+    /// Largest distance between matched centres in µm.
+    pub max_distance_um: f64,
+}
+
+impl Default for Track {
+    fn default() -> Self {
+        Self {
+            max_distance_um: 12.0,
+        }
+    }
+}
+
+/// Decoders.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Decode {
+    /// Penalty on margin violations (libsvm's C).
+    pub c: f64,
+}
+
+impl Default for Decode {
+    fn default() -> Self {
+        Self { c: 1.0 }
+    }
+}
+
+/// Drift metrics and their uncertainty.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Drift {
+    /// Columns of the trial table whose code is followed; all of them if empty.
+    pub variables: Vec<String>,
+    /// What a cell's activity is: `"events"` or `"dff"`.
+    pub activity: String,
+    /// Bootstrap resamples behind each interval.
+    pub bootstrap: usize,
+    /// Permutations behind each p value.
+    pub permutations: usize,
+    /// Coverage of the intervals.
+    pub confidence: f64,
+    /// Matches less sure than this are left out.
+    pub min_p_same: f64,
+}
+
+impl Default for Drift {
+    fn default() -> Self {
+        Self {
+            variables: Vec::new(),
+            activity: "events".into(),
+            bootstrap: 1000,
+            permutations: 1000,
+            confidence: 0.95,
+            min_p_same: 0.5,
+        }
+    }
+}
+
+impl ExperimentConfig {
+    /// Reads and checks `experiment.toml`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be read; [`Error::Config`] with line and
+    /// column for broken TOML, unknown keys (with the nearest known one) and
+    /// values out of range.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        Self::parse(&read_text(path)?, path)
+    }
+
+    /// Parses and checks the text of an `experiment.toml`; `path` is for messages.
+    ///
+    /// # Errors
+    /// As [`ExperimentConfig::read`], without the reading.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
+        let config: Self =
+            toml::from_str(text).map_err(|error| Error::config(path, explain(text, &error)))?;
+        config.check(path)?;
+        Ok(config)
+    }
+
+    fn check(&self, path: &Path) -> Result<(), Error> {
+        let fail = |message: String| Err(Error::config(path, message));
+        let positive = |key: &str, value: f64| {
+            if value.is_finite() && value > 0.0 {
+                Ok(())
+            } else {
+                Err(Error::config(
+                    path,
+                    format!("{key} = {value}: must be a positive number"),
+                ))
+            }
+        };
+        if let Some(rate) = self.experiment.frame_rate {
+            positive("experiment.frame_rate", rate)?;
+        }
+        positive("experiment.pixel_size_um", self.experiment.pixel_size_um)?;
+        positive("segment.diameter_um", self.segment.diameter_um)?;
+        positive("trace.baseline_window_s", self.trace.baseline_window_s)?;
+        positive("track.max_distance_um", self.track.max_distance_um)?;
+        positive("decode.c", self.decode.c)?;
+        if let Some(tau) = self.deconvolve.tau_s {
+            positive("deconvolve.tau_s", tau)?;
+        }
+        let fractions = [
+            ("register.max_shift_fraction", self.register.max_shift_fraction, 0.5),
+            ("drift.confidence", self.drift.confidence, 1.0),
+        ];
+        for (key, value, below) in fractions {
+            if !(value > 0.0 && value < below) {
+                return fail(format!("{key} = {value}: must lie between 0 and {below}"));
+            }
+        }
+        for (key, value) in [
+            ("trace.neuropil_coefficient", self.trace.neuropil_coefficient),
+            ("drift.min_p_same", self.drift.min_p_same),
+        ] {
+            if !(0.0..=1.0).contains(&value) {
+                return fail(format!("{key} = {value}: must lie between 0 and 1"));
+            }
+        }
+        if self.experiment.planes != 1 {
+            return fail(format!(
+                "experiment.planes = {}: only single-plane movies are analysed so far; \
+                 convert each plane to its own movie",
+                self.experiment.planes
+            ));
+        }
+        if self.register.mode != "rigid" {
+            return fail(format!(
+                "register.mode = {:?}: only \"rigid\" is built so far",
+                self.register.mode
+            ));
+        }
+        if !["events", "dff"].contains(&self.drift.activity.as_str()) {
+            return fail(format!(
+                "drift.activity = {:?}: must be \"events\" or \"dff\"",
+                self.drift.activity
+            ));
+        }
+        if !(8..=256).contains(&self.denoise.block) {
+            return fail(format!(
+                "denoise.block = {}: must lie between 8 and 256 pixels",
+                self.denoise.block
+            ));
+        }
+        if self.drift.bootstrap < 20 || self.drift.bootstrap > 1_000_000 {
+            return fail(format!(
+                "drift.bootstrap = {}: must lie between 20 and 1,000,000",
+                self.drift.bootstrap
+            ));
+        }
+        if self.drift.permutations < 20 || self.drift.permutations > 1_000_000 {
+            return fail(format!(
+                "drift.permutations = {}: must lie between 20 and 1,000,000",
+                self.drift.permutations
+            ));
+        }
+        if self.sessions.is_empty() {
+            return fail("no [[session]]: name at least one, with day and movie".into());
+        }
+        for (index, session) in self.sessions.iter().enumerate() {
+            let at = index + 1;
+            if !session.day.is_finite() {
+                return fail(format!("session {at}: day is not a number"));
+            }
+            if index > 0 && session.day <= self.sessions[index - 1].day {
+                return fail(format!(
+                    "session {at}: day {} does not come after day {} of the session before; \
+                     list sessions in order of elapsed days",
+                    session.day,
+                    self.sessions[index - 1].day
+                ));
+            }
+            if let Some([first, end]) = session.frames
+                && first >= end
+            {
+                return fail(format!(
+                    "session {at}: frames = [{first}, {end}] is empty; give [first, end)"
+                ));
+            }
+        }
+        for (name, [start, stop]) in &self.epochs {
+            if !(start.is_finite() && stop.is_finite() && start < stop) {
+                return fail(format!(
+                    "epochs.{name} = [{start}, {stop}]: must be [start, stop] in seconds, start before stop"
+                ));
+            }
+        }
+        let with_trials = self.sessions.iter().filter(|s| s.trials.is_some()).count();
+        if with_trials > 0 && with_trials < self.sessions.len() {
+            return fail(
+                "some sessions name a trials table and some do not; give all of them one, or none"
+                    .into(),
+            );
+        }
+        if with_trials > 0 && self.epochs.is_empty() {
+            return fail(
+                "there are trials but no [epochs]; name at least one, such as delay = [1.0, 6.0]"
+                    .into(),
+            );
+        }
+        Ok(())
+    }
+
+    /// The folder that relative paths start from.
+    pub(crate) fn folder(path: &Path) -> PathBuf {
+        match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+            _ => PathBuf::from("."),
+        }
+    }
+}
+
+/// The text of a configuration file.
+pub(crate) fn read_text(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => Error::config(path, "no such file"),
+        std::io::ErrorKind::InvalidData => Error::config(path, "is not UTF-8 text"),
+        _ => Error::io(path, source),
+    })
+}
+
+/// Reads an epochs file; see [`parse_epochs`].
+///
+/// # Errors
+/// As [`parse_epochs`], and [`Error::Io`] if it cannot be read.
+pub fn read_epochs(path: &Path) -> Result<BTreeMap<String, [f64; 2]>, Error> {
+    parse_epochs(&read_text(path)?, path)
+}
+
+/// Parses the text of an epochs file: `NAME = [start_s, stop_s]` per line,
+/// at the top or under `[epochs]`.
+///
+/// # Errors
+/// [`Error::Config`] for broken TOML and empty windows.
+pub fn parse_epochs(text: &str, path: &Path) -> Result<BTreeMap<String, [f64; 2]>, Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wrapped {
+        epochs: BTreeMap<String, [f64; 2]>,
+    }
+    let epochs = match toml::from_str::<Wrapped>(text) {
+        Ok(wrapped) => wrapped.epochs,
+        Err(_) => toml::from_str(text).map_err(|e| Error::config(path, explain(text, &e)))?,
+    };
+    for (name, [start, stop]) in &epochs {
+        if !(start.is_finite() && stop.is_finite() && start < stop) {
+            return Err(Error::config(
+                path,
+                format!("{name} = [{start}, {stop}]: must be [start, stop] in seconds"),
+            ));
+        }
+    }
+    Ok(epochs)
+}
+
+/// A TOML error in one line, with its place and, for an unknown key, the nearest known one.
+pub(crate) fn explain(text: &str, error: &toml::de::Error) -> String {
+    let mut out = String::new();
+    if let Some(span) = error.span() {
+        let before = text.get(..span.start).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+        out = format!("line {line}, column {column}: ");
+    }
+    let message = error.message().replace('\n', " ");
+    out.push_str(message.trim());
+    if let Some(rest) = message.strip_prefix("unknown field `") {
+        let mut names = rest.split('`').step_by(2);
+        if let Some(given) = names.next() {
+            let nearest = names
+                .map(|known| (strsim::damerau_levenshtein(given, known), known))
+                .min();
+            if let Some((distance, known)) = nearest
+                && distance <= 1 + given.len() / 3
+            {
+                out.push_str(&format!("; did you mean `{known}`?"));
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+[experiment]
+name = "m12"
+[[session]]
+day = 1
+movie = "a.tif"
+trials = "t.csv"
+[epochs]
+delay = [1.0, 6.0]
+"#;
+
+    fn parse(text: &str) -> Result<ExperimentConfig, Error> {
+        ExperimentConfig::parse(text, Path::new("experiment.toml"))
+    }
+
+    fn refused(text: &str) -> String {
+        let error = parse(text).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        error.to_string()
+    }
+
+    #[test]
+    fn defaults_fill_what_is_not_said() {
+        let config = parse(GOOD).unwrap();
+        assert_eq!(config.register, Register::default());
+        assert_eq!(config.experiment.seed, 7);
+        let again = toml::to_string(&config).unwrap();
+        assert_eq!(parse(&again).unwrap(), config);
+    }
+
+    #[test]
+    fn an_unknown_key_gets_a_suggestion_and_a_place() {
+        let message = refused(&format!("{GOOD}[segment]\ndiametre_um = 3\n"));
+        assert!(message.contains("did you mean `diameter_um`"), "{message}");
+        assert!(message.contains("line 11"), "{message}");
+        let message = refused(&format!("{GOOD}[regster]\n"));
+        assert!(message.contains("did you mean `register`"), "{message}");
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_by_name() {
+        for (text, key) in [
+            ("[segment]\ndiameter_um = -1", "segment.diameter_um"),
+            ("[segment]\ndiameter_um = nan", "segment.diameter_um"),
+            ("[drift]\nconfidence = 1.5", "drift.confidence"),
+            ("[drift]\nbootstrap = 0", "drift.bootstrap"),
+            ("[register]\nmode = \"nonrigid\"", "register.mode"),
+            ("[[session]]\nday = 1\nmovie = \"b.tif\"\ntrials=\"t\"", "session 2"),
+        ] {
+            let message = refused(&format!("{GOOD}{text}\n"));
+            assert!(message.contains(key), "{message}");
+        }
+        assert!(refused(&GOOD.replace("[1.0, 6.0]", "[6.0, 1.0]")).contains("epochs.delay"));
+        assert!(refused("[experiment]\nname = \"x\"\n").contains("[[session]]"));
+        assert!(refused("[experiment\n").contains("line 1"));
+    }
+
+    #[test]
+    fn epochs_are_read_with_or_without_a_heading() {
+        let path = Path::new("epochs.toml");
+        let bare = parse_epochs("a = [0.0, 1.0]\n", path).unwrap();
+        assert_eq!(parse_epochs("[epochs]\na = [0, 1]\n", path).unwrap(), bare);
+        assert!(parse_epochs("a = [1, 0]", path).is_err());
+        assert!(parse_epochs("a = 3", path).is_err());
+    }
+}

@@ -1,0 +1,125 @@
+//! Files that appear whole or not at all, and what identifies an input.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use crate::Error;
+
+/// Prefix of the temporary siblings that [`write`] leaves behind if the machine stops halfway.
+const PARTIAL: &str = ".partial-";
+
+/// Writes `bytes` to a temporary sibling of `path` and renames it.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let partial = path.with_file_name(format!("{PARTIAL}{name}"));
+    let attempt = || {
+        let mut file = File::create(&partial)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&partial, path)
+    };
+    attempt().map_err(|source| {
+        // The write has failed already; a leftover is overwritten next time.
+        let _ = std::fs::remove_file(&partial);
+        Error::io(path, source)
+    })
+}
+
+/// Creates a folder and its parents.
+pub(crate) fn create_folder(path: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(path).map_err(|e| Error::io(path, e))
+}
+
+/// Checks that files can be created in `folder`, before hours of work.
+pub(crate) fn check_writable(folder: &Path) -> Result<(), Error> {
+    create_folder(folder)?;
+    let probe = folder.join(format!("{PARTIAL}probe"));
+    let attempt = || {
+        File::create(&probe)?.write_all(b"probe")?;
+        std::fs::remove_file(&probe)
+    };
+    attempt().map_err(|e| Error::io(folder, e))
+}
+
+/// A running digest of everything a result depends on.
+#[derive(Clone, Debug)]
+pub(crate) struct Fingerprint(blake3::Hasher);
+
+impl Fingerprint {
+    pub(crate) fn new(stage: &str) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
+        let mut out = Self(hasher);
+        out.add(stage.as_bytes());
+        out
+    }
+
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        self.0.update(&(bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    /// Adds a part of the configuration in its canonical JSON form.
+    pub(crate) fn add_config<T: serde::Serialize>(&mut self, part: &T) {
+        // The configuration structs hold finite numbers, text and maps with
+        // text keys, which JSON can always express.
+        let text = serde_json::to_string(part).unwrap_or_default();
+        self.add(text.as_bytes());
+    }
+
+    pub(crate) fn finish(&self) -> String {
+        self.0.finalize().to_hex().as_str()[..32].to_owned()
+    }
+}
+
+/// Identifies an input file or folder: names, lengths, times of change, and
+/// the first and last 64 KiB of each file.
+pub(crate) fn fingerprint_input(paths: &[PathBuf]) -> Result<String, Error> {
+    let mut out = Fingerprint::new("input");
+    for path in paths {
+        add_path(path, &mut out)?;
+    }
+    Ok(out.finish())
+}
+
+fn add_path(path: &Path, out: &mut Fingerprint) -> Result<(), Error> {
+    let io = |e| Error::io(path, e);
+    let metadata = std::fs::metadata(path).map_err(io)?;
+    out.add(path.file_name().unwrap_or_default().as_encoded_bytes());
+    if metadata.is_dir() {
+        let mut entries = std::fs::read_dir(path)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(io)?;
+        entries.sort_by_key(std::fs::DirEntry::file_name);
+        for entry in entries {
+            add_path(&entry.path(), out)?;
+        }
+        return Ok(());
+    }
+    let changed = metadata
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+        .map_or(0, |since| since.as_nanos());
+    out.add(&metadata.len().to_le_bytes());
+    out.add(&changed.to_le_bytes());
+    let mut file = File::open(path).map_err(io)?;
+    let mut ends = Vec::new();
+    file.by_ref().take(1 << 16).read_to_end(&mut ends).map_err(io)?;
+    if metadata.len() > 1 << 16 {
+        file.seek(SeekFrom::End(-(1 << 16))).map_err(io)?;
+        file.take(1 << 16).read_to_end(&mut ends).map_err(io)?;
+    }
+    out.add(&ends);
+    Ok(())
+}
+
+/// Largest resident memory of this process so far in bytes, where the system says.
+pub(crate) fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes * 1024)
+}

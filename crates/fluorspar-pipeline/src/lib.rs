@@ -1,0 +1,76 @@
+//! From raw sessions to a drift report.
+//!
+//! This crate joins the rooms below it: it reads `experiment.toml`
+//! ([`ExperimentConfig`]), runs every stage from raw movie to drift
+//! ([`run()`]), keeps a ledger so that a stopped run goes on where it was, and
+//! draws the report. Every arrow of the chain is a file that other programs
+//! can read:
+//!
+//! ```text
+//! raw TIFF / Zarr ─ register ─ registered.zarr, motion.csv
+//!                   denoise ── lowrank.zarr
+//!                   cells ──── rois.zarr (footprints, F, Fneu, dff, events)
+//! all sessions ──── track ──── tracks.zarr
+//! + trials.csv ──── drift ──── drift/*.csv
+//!                   report ─── report.html
+//! ```
+//!
+//! | to | use |
+//! |---|---|
+//! | run an experiment | [`ExperimentConfig::read`], [`run()`] |
+//! | analyse drift of your own tensors | [`drift_of_tensors`] |
+//! | open any movie | [`find_files`], [`open_movie`] |
+//! | read a run's artefacts | [`Rois::read`], [`TrackTable::read`], [`MotionTable::read`] |
+//! | simulate an experiment | [`parse_plan`], [`write_experiment`] |
+//!
+//! ```
+//! use fluorspar_pipeline::ExperimentConfig;
+//! use std::path::Path;
+//!
+//! let text = r#"
+//!     [experiment]
+//!     name = "m12"
+//!     frame_rate = 30.0
+//!
+//!     [[session]]
+//!     day = 1
+//!     movie = "day01/*.tif"
+//! "#;
+//! let config = ExperimentConfig::parse(text, Path::new("experiment.toml"))?;
+//! assert_eq!(config.segment.diameter_um, 11.0);
+//! # Ok::<(), fluorspar_pipeline::Error>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod artefact;
+mod compare;
+pub mod config;
+mod convert;
+mod demo;
+mod disk;
+mod error;
+mod figures;
+mod info;
+mod observer;
+mod run;
+mod simulation;
+mod source;
+mod stage;
+mod tensor;
+mod tensors;
+mod trials;
+
+pub use artefact::{MotionTable, Rois, TrackTable};
+pub use compare::{Check, Comparison, EpochChange, compare};
+pub use config::{ExperimentConfig, parse_epochs, read_epochs};
+pub use convert::convert;
+pub use demo::{DemoSummary, demo, demo_plan};
+pub use error::Error;
+pub use info::{MovieInfo, info};
+pub use observer::Observer;
+pub use run::{Existing, RunOptions, RunSummary, run};
+pub use simulation::{parse_plan, simulate, write_experiment};
+pub use source::{find_files, open_movie};
+pub use tensors::{TensorOptions, drift_of_tensors};
+pub use trials::Trials;

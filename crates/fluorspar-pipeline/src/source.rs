@@ -1,0 +1,115 @@
+//! From names in a configuration or on a command line to a movie.
+
+use std::path::{Path, PathBuf};
+
+use fluorspar_movie::{FrameRange, Movie};
+
+use crate::Error;
+use crate::error::Context;
+
+/// Whether `path` names a Zarr folder (by its extension or its metadata).
+pub(crate) fn is_zarr(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("zarr"))
+        || ["zarr.json", ".zarray", ".zgroup"]
+            .iter()
+            .any(|name| path.join(name).is_file())
+}
+
+fn is_tiff(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("tif") || e.eq_ignore_ascii_case("tiff"))
+}
+
+/// The files that `pattern` names, relative to `folder`: one Zarr folder, one
+/// file, all TIFF files of a folder, or all matches of a pattern with `*`, in
+/// natural order.
+///
+/// # Errors
+/// [`Error::Usage`] for a broken pattern, [`Error::BadData`] if nothing matches.
+pub fn find_files(pattern: &str, folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let full = folder.join(pattern);
+    let plain = full.exists();
+    let mut found = if plain && full.is_dir() && !is_zarr(&full) {
+        let entries = std::fs::read_dir(&full).map_err(|e| Error::io(&full, e))?;
+        let mut files = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|e| Error::io(&full, e))?.path();
+            if is_tiff(&path) {
+                files.push(path);
+            }
+        }
+        files
+    } else if plain {
+        vec![full.clone()]
+    } else {
+        let text = full.to_string_lossy();
+        glob::glob(&text)
+            .map_err(|e| Error::Usage(format!("{text}: not a file and not a pattern ({e})")))?
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| Error::io(&full, e.into_error()))?
+    };
+    if found.is_empty() {
+        return Err(Error::bad_data(
+            &full,
+            "no such movie file; the pattern matches nothing",
+        ));
+    }
+    fluorspar_tiff::natural_order(&mut found);
+    Ok(found)
+}
+
+/// Opens files as one movie: one Zarr folder, or TIFF files in the order given.
+///
+/// # Errors
+/// [`Error::BadData`] or [`Error::Stage`] naming the file that cannot be read
+/// or does not fit the others.
+pub fn open_movie(paths: &[PathBuf]) -> Result<Box<dyn Movie>, Error> {
+    let Some(first) = paths.first() else {
+        return Err(Error::Usage("no movie given".into()));
+    };
+    if let Some(missing) = paths.iter().find(|path| !path.exists()) {
+        return Err(Error::bad_data(missing, "no such file"));
+    }
+    if is_zarr(first) {
+        if paths.len() > 1 {
+            return Err(Error::bad_data(
+                &paths[1],
+                "a Zarr movie is one folder; it cannot be joined with other files",
+            ));
+        }
+        let movie = fluorspar_zarr::MovieReader::open(first).at("cannot open the movie")?;
+        return Ok(Box::new(movie));
+    }
+    let movie = fluorspar_tiff::Movie::open_many(paths).at("cannot open the movie")?;
+    Ok(Box::new(movie))
+}
+
+/// Opens one session's movie, cut to `frames`, and checks that it can be analysed.
+pub(crate) fn open_session(
+    paths: &[PathBuf],
+    frames: Option<[usize; 2]>,
+) -> Result<Box<dyn Movie>, Error> {
+    let mut movie = open_movie(paths)?;
+    let name = &paths[0];
+    if let Some([first, end]) = frames {
+        let length = movie.shape().frames;
+        if end > length {
+            return Err(Error::bad_data(
+                name,
+                format!("frames = [{first}, {end}] leaves the movie of {length} frames"),
+            ));
+        }
+        movie = Box::new(FrameRange::new(movie, first..end).at(name.display())?);
+    }
+    let shape = movie.shape();
+    if shape.planes != 1 {
+        return Err(Error::bad_data(
+            name,
+            format!(
+                "has {} planes; convert each plane to its own movie first",
+                shape.planes
+            ),
+        ));
+    }
+    Ok(movie)
+}

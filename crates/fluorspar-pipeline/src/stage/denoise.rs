@@ -1,0 +1,33 @@
+use std::path::Path;
+
+use fluorspar_denoise::{Denoiser, Parameters};
+use fluorspar_movie::Budget;
+use fluorspar_zarr::MovieReader;
+
+use crate::artefact::write_lowrank;
+use crate::config;
+use crate::error::Context;
+use crate::{Error, Observer};
+
+/// `registered.zarr` → `lowrank.zarr`.
+pub(crate) fn denoise(
+    config: &config::Denoise,
+    seed: u64,
+    frame_rate: f64,
+    folder: &Path,
+    budget: Budget,
+    observer: &dyn Observer,
+) -> Result<(), Error> {
+    let registered = folder.join("registered.zarr");
+    let movie = MovieReader::open(&registered).at(registered.display())?;
+    let parameters = Parameters {
+        block: config.block,
+        seed,
+        ..Parameters::default()
+    };
+    let lowrank = Denoiser::new(parameters)
+        .at("denoising")?
+        .fit(&movie, budget, &|frames| observer.advance(frames))
+        .at("denoising")?;
+    write_lowrank(&folder.join("lowrank.zarr"), &lowrank, frame_rate)
+}

@@ -1,0 +1,13 @@
+//! The stages of a run, each from artefact to artefact.
+
+mod cells;
+mod denoise;
+mod drift;
+mod register;
+mod track;
+
+pub(crate) use cells::find_cells;
+pub(crate) use denoise::denoise;
+pub(crate) use drift::{analyse, analyse_run, load_tensors, write_tables};
+pub(crate) use register::register;
+pub(crate) use track::track;

@@ -1,0 +1,1 @@
+//! Motion correction of two-photon movies by whitened phase correlation

@@ -1,0 +1,1 @@
+//! Find active cells in a denoised calcium-imaging movie

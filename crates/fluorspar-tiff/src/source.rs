@@ -1,0 +1,215 @@
+//! Where the bytes of a file come from.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+
+use crate::Error;
+
+/// How a file is accessed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// Through a memory mapping: frames can be lent without a copy. The file
+    /// must not be shortened while it is read.
+    #[default]
+    Mapped,
+    /// Through positioned reads: a file may change underneath without harm.
+    Positioned,
+}
+
+/// The bytes of one file.
+#[derive(Debug)]
+pub(crate) struct Source {
+    path: PathBuf,
+    length: u64,
+    bytes: Bytes,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Mapped(Mmap, File),
+    Positioned(File),
+    Memory(Vec<u8>),
+}
+
+impl Source {
+    pub(crate) fn open(path: &Path, backend: Backend) -> Result<Self, Error> {
+        let io = |source| Error::Io {
+            path: path.to_path_buf(),
+            source,
+        };
+        let file = File::open(path).map_err(io)?;
+        let metadata = file.metadata().map_err(io)?;
+        if metadata.is_dir() {
+            return Err(Error::Unsupported {
+                path: path.to_path_buf(),
+                page: 0,
+                what: "is a folder, not a TIFF file".into(),
+            });
+        }
+        let length = metadata.len();
+        let bytes = if backend == Backend::Positioned || length == 0 {
+            Bytes::Positioned(file)
+        } else {
+            // SAFETY: the mapping is read-only and private to this struct.
+            // Shortening the file from outside would make later access fault;
+            // `check_length` refuses to touch a file that has become shorter,
+            // and `Backend::Positioned` is there for files that change while
+            // being read, as the crate's front page tells the caller.
+            let map = unsafe { Mmap::map(&file) }.map_err(io)?;
+            Bytes::Mapped(map, file)
+        };
+        Ok(Self {
+            path: path.to_path_buf(),
+            length,
+            bytes,
+        })
+    }
+
+    pub(crate) fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self {
+            path: PathBuf::from("(memory)"),
+            length: bytes.len() as u64,
+            bytes: Bytes::Memory(bytes),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Refuses a file that is shorter than when it was opened.
+    pub(crate) fn check_length(&self) -> Result<(), Error> {
+        let (Bytes::Mapped(_, file) | Bytes::Positioned(file)) = &self.bytes else {
+            return Ok(());
+        };
+        let now = file
+            .metadata()
+            .map_err(|source| Error::Io {
+                path: self.path.clone(),
+                source,
+            })?
+            .len();
+        if now < self.length {
+            return Err(Error::Changed {
+                path: self.path.clone(),
+                before: self.length,
+                now,
+            });
+        }
+        Ok(())
+    }
+
+    /// Lends bytes that lie in memory; `None` beyond the end or without a mapping.
+    pub(crate) fn lend(&self, offset: u64, length: usize) -> Option<&[u8]> {
+        let all: &[u8] = match &self.bytes {
+            Bytes::Mapped(map, _) => map,
+            Bytes::Memory(bytes) => bytes,
+            Bytes::Positioned(_) => return None,
+        };
+        let start = usize::try_from(offset).ok()?;
+        all.get(start..start.checked_add(length)?)
+    }
+
+    /// Bytes at `offset`, lent or read.
+    pub(crate) fn bytes(&self, offset: u64, length: usize) -> io::Result<Cow<'_, [u8]>> {
+        let end = offset.checked_add(length as u64);
+        if end.is_none_or(|end| end > self.length) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if let Some(lent) = self.lend(offset, length) {
+            return Ok(Cow::Borrowed(lent));
+        }
+        let mut out = vec![0; length];
+        self.fill(offset, &mut out)?;
+        Ok(Cow::Owned(out))
+    }
+
+    fn fill(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        match &self.bytes {
+            Bytes::Positioned(file) => read_exact_at(file, out, offset),
+            _ => {
+                let lent = self
+                    .lend(offset, out.len())
+                    .ok_or(io::ErrorKind::UnexpectedEof)?;
+                out.copy_from_slice(lent);
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, out: &mut [u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, out, offset)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut out: &mut [u8], mut offset: u64) -> io::Result<()> {
+    use std::os::windows::fs::FileExt;
+    while !out.is_empty() {
+        let count = file.seek_read(out, offset)?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        out = &mut out[count..];
+        offset += count as u64;
+    }
+    Ok(())
+}
+
+/// The file as a stream whose header names another first page, so that a
+/// decoder opens that page at once instead of walking to it.
+#[derive(Debug)]
+pub(crate) struct PageStream<'a> {
+    source: &'a Source,
+    header: Vec<u8>,
+    position: u64,
+}
+
+impl<'a> PageStream<'a> {
+    pub(crate) fn new(source: &'a Source, header: Vec<u8>) -> Self {
+        Self {
+            source,
+            header,
+            position: 0,
+        }
+    }
+}
+
+impl Read for PageStream<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if let Ok(start) = usize::try_from(self.position)
+            && start < self.header.len()
+        {
+            let count = out.len().min(self.header.len() - start);
+            out[..count].copy_from_slice(&self.header[start..start + count]);
+            self.position += count as u64;
+            return Ok(count);
+        }
+        let left = self.source.length.saturating_sub(self.position);
+        let count = out.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        self.source.fill(self.position, &mut out[..count])?;
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for PageStream<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::End(offset) => self.source.length.checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+        };
+        self.position = target.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
+}

@@ -1,0 +1,1 @@
+//! Fluorescence traces, neuropil and dF/F from footprints and a movie

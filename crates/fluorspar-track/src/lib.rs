@@ -1,0 +1,1 @@
+//! The same cells across imaging sessions: alignment, matching, match probability
