@@ -1,1 +1,57 @@
-//! Motion correction of two-photon movies by whitened phase correlation
+//! Where did the brain move?
+//!
+//! Rigid motion correction of two-photon movies by phase correlation with a
+//! whitened, tapered reference, to a fraction of a pixel.
+//!
+//! ```text
+//! movie ── Reference::build ── Registrar ── register ──┬── Motion (shift, quality per frame)
+//!            (400 frames)                              └── registered movie, into any MovieSink
+//! ```
+//!
+//! A **shift** `(dy, dx)` is what must be added to a frame's coordinates to
+//! bring it onto the reference: `registered[y, x] = raw[y + dy, x + dx]`.
+//!
+//! Method: both images are tapered at the border and whitened in the
+//! frequency domain, so that every spatial frequency votes with equal weight;
+//! the correlation map is smoothed by a Gaussian and its peak refined to a
+//! fraction of a pixel by a Gaussian-process interpolation of the 7 × 7
+//! values around it (Pachitariu et al. 2017, bioRxiv 061507, for whitening
+//! and interpolation; Kuglin and Hines 1975 for phase correlation). The
+//! reference is built from the frames that agree best, always from the raw
+//! frames and to a fraction of a pixel, until it changes no more.
+//!
+//! ```
+//! use fluorspar_movie::{ArrayMovie, Budget, silent};
+//! use fluorspar_register::{Parameters, Reference, Registrar, register};
+//! use ndarray::Array3;
+//!
+//! // A texture that moves by one pixel along x in every second frame.
+//! let texture = |y: i32, x: i32| (((y * 7 + x * 13) % 17) * ((y * x) % 5)) as i16;
+//! let movie = ArrayMovie::new(Array3::from_shape_fn((20, 64, 64), |(t, y, x)| {
+//!     texture(y as i32, x as i32 + (t % 2) as i32)
+//! }));
+//! let parameters = Parameters::default();
+//! let reference = Reference::build(&movie, &parameters)?;
+//! let registrar = Registrar::new(&reference, &parameters)?;
+//! let motion = register(&movie, &registrar, None, Budget::default(), &silent)?;
+//! assert!(((motion.dx[0] - motion.dx[1]) - 1.0).abs() < 0.1);
+//! # Ok::<(), fluorspar_register::Error>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod correlate;
+mod error;
+mod fourier;
+mod parameters;
+mod reference;
+mod refine;
+mod stage;
+mod warp;
+
+pub use correlate::{Registrar, Scratch, Shift, phase_correlation};
+pub use error::Error;
+pub use parameters::Parameters;
+pub use reference::Reference;
+pub use stage::{Motion, register};
+pub use warp::apply;
