@@ -104,7 +104,7 @@ impl Registrar {
             max_shift,
             window,
             parameters: parameters.clone(),
-            image: image.to_owned(),
+            image: image.as_standard_layout().into_owned(),
             taper,
             fill,
             filter,
@@ -145,16 +145,17 @@ impl Registrar {
         if frame.dim() != (self.height, self.width) || is_constant(frame) {
             return Shift::default();
         }
-        for ((((slot, &value), &m), &fill), &reference) in scratch
-            .image
-            .iter_mut()
-            .zip(frame)
-            .zip(&self.taper)
-            .zip(&self.fill)
-            .zip(&self.image)
-        {
-            let value = if value.is_finite() { value } else { reference };
-            *slot = value * m + fill;
+        let frame = frame.as_standard_layout();
+        let (Some(pixels), Some(reference)) = (frame.as_slice(), self.image.as_slice()) else {
+            return Shift::default();
+        };
+        for (k, slot) in scratch.image.iter_mut().enumerate() {
+            let value = if pixels[k].is_finite() {
+                pixels[k]
+            } else {
+                reference[k]
+            };
+            *slot = value * self.taper[k] + self.fill[k];
         }
         self.fourier.forward(
             &mut scratch.image,
@@ -163,7 +164,7 @@ impl Registrar {
         );
         for (row, filter) in scratch.spectrum.rows_mut().zip(self.filter.rows()) {
             for (value, &weight) in row.iter_mut().zip(filter) {
-                *value = *value * weight / (FLOOR + value.norm());
+                *value = *value * weight * (1.0 / (FLOOR + modulus(*value)));
             }
         }
         self.fourier.inverse_window(
@@ -248,6 +249,11 @@ pub(crate) fn check_size(height: usize, width: usize) -> Result<(), Error> {
     Ok(())
 }
 
+/// Without the care for overflow that `hypot` takes: spectra of images are far from it.
+fn modulus(value: Complex32) -> f32 {
+    (value.re * value.re + value.im * value.im).sqrt()
+}
+
 /// Whether all finite pixels have one value.
 pub(crate) fn is_constant(frame: ArrayView2<'_, f32>) -> bool {
     let mut finite = frame.iter().copied().filter(|v| v.is_finite());
@@ -284,8 +290,7 @@ fn whiten_and_smooth(spectrum: &mut Spectrum, height: usize, width: usize, sigma
         let both = kx > 0 && 2 * kx != width;
         for (ky, value) in row.iter_mut().enumerate() {
             let weight = gx * gauss(ky, height);
-            let modulus = FLOOR + value.norm();
-            *value = Complex32::new(value.re, -value.im) * (weight as f32 / modulus);
+            *value = value.conj() * (weight as f32 / (FLOOR + modulus(*value)));
             total += weight * if both { 2.0 } else { 1.0 };
         }
     }

@@ -5,7 +5,8 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 ///
 /// Between pixels, Keys' cubic convolution (a = −1/2; Keys 1981, IEEE Trans.
 /// ASSP 29:1153) along each axis; beyond the border the nearest pixel. Whole
-/// shifts copy pixels unchanged. Nothing is done if the shapes differ.
+/// shifts copy pixels unchanged. Nothing is done if the shapes differ or the rows of
+/// `out` are not contiguous.
 pub fn apply(frame: ArrayView2<'_, f32>, shift: (f32, f32), mut out: ArrayViewMut2<'_, f32>) {
     let (height, width) = frame.dim();
     if out.dim() != (height, width) || height == 0 || width == 0 {
@@ -13,25 +14,42 @@ pub fn apply(frame: ArrayView2<'_, f32>, shift: (f32, f32), mut out: ArrayViewMu
     }
     let (y0, wy) = taps(shift.0);
     let (x0, wx) = taps(shift.1);
-    let row_at = |y: isize| frame.row(y.clamp(0, height as isize - 1) as usize);
+    let frame = frame.as_standard_layout();
+    let Some(pixels) = frame.as_slice() else {
+        return;
+    };
+    let row_at = |y: isize| {
+        let y = y.clamp(0, height as isize - 1) as usize;
+        &pixels[y * width..(y + 1) * width]
+    };
+    let mut blended = vec![0.0_f32; width];
     let mut line = vec![0.0_f32; width + 3];
     for y in 0..height {
         let first = y as isize + y0;
-        // Along y into a padded line, then along x out of it.
         let rows = [
             row_at(first - 1),
             row_at(first),
             row_at(first + 1),
             row_at(first + 2),
         ];
-        for (column, slot) in line.iter_mut().enumerate() {
-            let x = (column as isize + x0 - 1).clamp(0, width as isize - 1) as usize;
+        for (x, slot) in blended.iter_mut().enumerate() {
             *slot =
                 wy[0] * rows[0][x] + wy[1] * rows[1][x] + wy[2] * rows[2][x] + wy[3] * rows[3][x];
         }
-        for (x, slot) in out.row_mut(y).iter_mut().enumerate() {
-            *slot =
-                wx[0] * line[x] + wx[1] * line[x + 1] + wx[2] * line[x + 2] + wx[3] * line[x + 3];
+        // Moved along x by whole pixels, with the border repeated.
+        let last = width as isize - 1;
+        let inside = (1 - x0).clamp(0, width as isize + 3) as usize;
+        let inside_end = (last + 2 - x0).clamp(inside as isize, width as isize + 3) as usize;
+        line[..inside].fill(blended[0]);
+        let from = (inside as isize + x0 - 1).clamp(0, last + 1) as usize;
+        line[inside..inside_end].copy_from_slice(&blended[from..from + inside_end - inside]);
+        line[inside_end..].fill(blended[width - 1]);
+        let mut target = out.row_mut(y);
+        let Some(target) = target.as_slice_mut() else {
+            return;
+        };
+        for (slot, near) in target.iter_mut().zip(line.windows(4)) {
+            *slot = wx[0] * near[0] + wx[1] * near[1] + wx[2] * near[2] + wx[3] * near[3];
         }
     }
 }
