@@ -1,0 +1,27 @@
+/// Why denoising failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A parameter is out of range.
+    #[error("{name} = {value}: {rule}")]
+    Parameter {
+        /// The parameter.
+        name: &'static str,
+        /// Its value.
+        value: f64,
+        /// What it must be.
+        rule: &'static str,
+    },
+    /// The movie cannot be denoised.
+    #[error("{0}")]
+    Input(String),
+    /// A decomposition did not converge.
+    #[error("the decomposition of block {block} did not converge")]
+    Decomposition {
+        /// Number of the block, row by row.
+        block: usize,
+    },
+    /// The movie could not be read.
+    #[error(transparent)]
+    Movie(#[from] fluorspar_movie::Error),
+}
