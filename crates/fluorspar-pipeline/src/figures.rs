@@ -305,7 +305,9 @@ fn activity(days: &[f64], sessions: &[(MotionTable, Rois)]) -> Result<Section, E
         let part = |values: &Array2<f32>| {
             values
                 .select(Axis(0), &picked)
-                .slice(ndarray::s![.., ..frames])
+                .view()
+                .split_at(Axis(1), frames)
+                .0
                 .to_owned()
         };
         if rois.dff.ncols() < frames {

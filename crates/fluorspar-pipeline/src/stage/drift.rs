@@ -147,6 +147,7 @@ pub(crate) fn write_tables(folder: &Path, tables: &DriftTables) -> Result<(), Er
     disk::create_folder(folder)?;
     for (name, text) in [
         ("rates.csv", tables.drift.rates_csv()),
+        ("confounds.csv", tables.drift.confounds_csv()),
         ("metrics.csv", tables.drift.metrics_csv()),
         ("crystallization.csv", tables.drift.crystallization_csv()),
     ] {

@@ -1,0 +1,121 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use ndarray::{Array2, Array3};
+
+use crate::Error;
+
+/// One recording day.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Session {
+    /// Activity `(trial, cell, time)`, any units, not negative by nature or z-scored.
+    pub activity: Array3<f32>,
+    /// Identity of each cell, shared by all sessions.
+    pub cell: Vec<i64>,
+    /// Time of each bin, seconds from trial onset (or any other coordinate, such as position).
+    pub time_s: Vec<f64>,
+    /// Elapsed days.
+    pub day: f64,
+    /// One label per trial, by variable.
+    pub labels: BTreeMap<String, Vec<i64>>,
+    /// How probable each cell's identity is, 0 to 1; certain if absent.
+    pub p_same: Option<Vec<f32>>,
+}
+
+/// A named part of the trial, `[start_s, stop_s)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Epoch {
+    /// Name, as it appears in the tables.
+    pub name: String,
+    /// Start, seconds from trial onset.
+    pub start_s: f64,
+    /// Stop, seconds from trial onset.
+    pub stop_s: f64,
+}
+
+impl Session {
+    pub(crate) fn check(&self, number: usize, variables: &[String]) -> Result<(), Error> {
+        let bad = |reason: String| Error::Session {
+            session: number,
+            reason,
+        };
+        let (trials, cells, bins) = self.activity.dim();
+        if self.cell.len() != cells {
+            return Err(bad(format!(
+                "{} identities for {cells} cells",
+                self.cell.len()
+            )));
+        }
+        if self.time_s.len() != bins {
+            return Err(bad(format!(
+                "{} times for {bins} time bins",
+                self.time_s.len()
+            )));
+        }
+        if let Some(p) = &self.p_same
+            && (p.len() != cells || p.iter().any(|p| !(0.0..=1.0).contains(p)))
+        {
+            return Err(bad(format!(
+                "p_same must hold {cells} probabilities, one per cell"
+            )));
+        }
+        if !self.day.is_finite() || self.time_s.iter().any(|t| !t.is_finite()) {
+            return Err(bad("the day or a time is not a finite number".into()));
+        }
+        if let Some(((trial, cell, bin), _)) =
+            self.activity.indexed_iter().find(|(_, v)| !v.is_finite())
+        {
+            return Err(bad(format!(
+                "activity is not a finite number at trial {trial}, cell {cell}, bin {bin}"
+            )));
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = self.cell.iter().find(|id| !seen.insert(**id)) {
+            return Err(bad(format!("the cell {twice} appears twice")));
+        }
+        for variable in variables {
+            let labels = self
+                .labels
+                .get(variable)
+                .ok_or_else(|| bad(format!("has no labels {variable:?}")))?;
+            if labels.len() != trials {
+                return Err(bad(format!(
+                    "{} labels {variable:?} for {trials} trials",
+                    labels.len()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Time bins of an epoch.
+    pub(crate) fn bins(&self, epoch: &Epoch) -> Vec<usize> {
+        (0..self.time_s.len())
+            .filter(|&k| self.time_s[k] >= epoch.start_s && self.time_s[k] < epoch.stop_s)
+            .collect()
+    }
+
+    /// Mean over an epoch, `(trial, cell)`.
+    pub(crate) fn epoch_means(&self, epoch: &Epoch) -> Array2<f64> {
+        let bins = self.bins(epoch);
+        let (trials, cells, _) = self.activity.dim();
+        Array2::from_shape_fn((trials, cells), |(trial, cell)| {
+            let sum: f64 = bins
+                .iter()
+                .map(|&bin| f64::from(self.activity[[trial, cell, bin]]))
+                .sum();
+            sum / bins.len().max(1) as f64
+        })
+    }
+}
+
+impl Epoch {
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.start_s.is_finite() && self.stop_s.is_finite() && self.start_s < self.stop_s {
+            return Ok(());
+        }
+        Err(Error::Epoch {
+            name: self.name.clone(),
+            reason: format!("[{}, {}] is not a window", self.start_s, self.stop_s),
+        })
+    }
+}

@@ -1,0 +1,97 @@
+//! Robust statistics of one time course.
+
+/// Where a time course rests and how much noise rides on it, judged from its
+/// lower half only, because transients go up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rest {
+    pub(crate) level: f32,
+    pub(crate) noise: f32,
+}
+
+impl Rest {
+    /// `scratch` is overwritten. The noise is the distance from the median
+    /// down to the 16th percentile: one standard deviation of a Gaussian.
+    pub(crate) fn of(trace: &[f32], scratch: &mut Vec<f32>) -> Self {
+        if trace.is_empty() {
+            return Self::default();
+        }
+        scratch.clear();
+        scratch.extend_from_slice(trace);
+        let half = scratch.len() / 2;
+        let (lower, &mut level, _) = scratch.select_nth_unstable_by(half, f32::total_cmp);
+        if lower.is_empty() {
+            return Self { level, noise: 0.0 };
+        }
+        let rank = ((trace.len() as f64 * 0.1587) as usize).min(lower.len() - 1);
+        let (_, &mut low, _) = lower.select_nth_unstable_by(rank, f32::total_cmp);
+        Self {
+            level,
+            noise: level - low,
+        }
+    }
+}
+
+/// Sum of products, in eight interleaved parts added in a fixed order.
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut parts = [0.0_f32; 8];
+    let (head_a, tail_a) = a.as_chunks::<8>();
+    let (head_b, tail_b) = b.as_chunks::<8>();
+    for (a, b) in head_a.iter().zip(head_b) {
+        for k in 0..8 {
+            parts[k] += a[k] * b[k];
+        }
+    }
+    let tail: f32 = tail_a.iter().zip(tail_b).map(|(a, b)| a * b).sum();
+    parts.iter().sum::<f32>() + tail
+}
+
+/// `out += factor · add`.
+pub(crate) fn axpy(factor: f32, add: &[f32], out: &mut [f32]) {
+    for (slot, &value) in out.iter_mut().zip(add) {
+        *slot += factor * value;
+    }
+}
+
+/// Pearson correlation; 0 where one is constant.
+pub(crate) fn correlation(a: &[f32], b: &[f32]) -> f64 {
+    let mean = |v: &[f32]| v.iter().map(|&v| f64::from(v)).sum::<f64>() / v.len().max(1) as f64;
+    let (mean_a, mean_b) = (mean(a), mean(b));
+    let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
+    for (&a, &b) in a.iter().zip(b) {
+        let (a, b) = (f64::from(a) - mean_a, f64::from(b) - mean_b);
+        ab += a * b;
+        aa += a * a;
+        bb += b * b;
+    }
+    let norm = (aa * bb).sqrt();
+    if norm > 0.0 { ab / norm } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transients_do_not_move_the_resting_level_much() {
+        let mut scratch = Vec::new();
+        // A triangle-shaped set of values with a known median and quantile.
+        let mut trace: Vec<f32> = (0..1001).map(|t| (t * 7919 % 1001) as f32).collect();
+        let rest = Rest::of(&trace, &mut scratch);
+        assert_eq!(rest.level, 500.0);
+        assert_eq!(rest.noise, 500.0 - 158.0);
+        for value in trace.iter_mut().filter(|v| **v > 900.0) {
+            *value += 1e6;
+        }
+        assert_eq!(Rest::of(&trace, &mut scratch).noise, 500.0 - 158.0);
+        assert_eq!(Rest::of(&[], &mut scratch).noise, 0.0);
+        assert_eq!(Rest::of(&[3.0], &mut scratch).level, 3.0);
+    }
+
+    #[test]
+    fn dot_is_a_sum_of_products() {
+        let a: Vec<f32> = (0..37).map(|k| k as f32).collect();
+        assert_eq!(dot(&a, &a), (36 * 37 * 73 / 6) as f32);
+        assert!((correlation(&a, &a) - 1.0).abs() < 1e-12);
+        assert_eq!(correlation(&a, &[1.0; 37]), 0.0);
+    }
+}
