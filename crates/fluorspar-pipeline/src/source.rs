@@ -46,7 +46,7 @@ pub fn find_files(pattern: &str, folder: &Path) -> Result<Vec<PathBuf>, Error> {
         glob::glob(&text)
             .map_err(|e| Error::Usage(format!("{text}: not a file and not a pattern ({e})")))?
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| Error::io(&full, e.into_error()))?
+            .map_err(|e| Error::io(&full, e.into()))?
     };
     if found.is_empty() {
         return Err(Error::bad_data(

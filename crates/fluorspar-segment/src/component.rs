@@ -1,7 +1,7 @@
 //! One cell as the product of a footprint and a time course.
 
 use crate::Parameters;
-use crate::stats::{Rest, dot};
+use crate::stats::{Rest, axpy, dot};
 use crate::tile::{Rectangle, Tile};
 
 /// A footprint and its activity. Pixels ascend.
@@ -74,7 +74,7 @@ impl Component {
         }
         let mut trace = vec![0.0; tile.bins];
         for (&pixel, &weight) in self.pixels.iter().zip(&self.weights) {
-            crate::stats::axpy(weight / energy, tile.left(pixel), &mut trace);
+            axpy(weight / energy, tile.left(pixel), &mut trace);
         }
         Some(trace)
     }
@@ -84,10 +84,9 @@ impl Component {
     /// nothing remains, after giving its share back.
     pub(crate) fn refine(&mut self, tile: &mut Tile, parameters: &Parameters) -> bool {
         let mut scratch = Vec::new();
-        for (&pixel, &weight) in self.pixels.iter().zip(&self.weights) {
-            tile.add(pixel, weight, &self.trace);
-        }
-        let step = self.project(tile).and_then(|trace| {
+        self.give_back(tile);
+        let step = self.project(tile).and_then(|mut trace| {
+            self.without_surround(tile, parameters, &mut trace);
             let p = instrument(&trace, &mut scratch)?;
             let (window, near) = self.surroundings(tile);
             let image = image(tile, &window, |pixel| dot(tile.left(pixel), &p));
@@ -102,10 +101,53 @@ impl Component {
             return false;
         };
         *self = next;
+        self.take(tile);
+        true
+    }
+
+    /// Takes the component's share out of what is left.
+    pub(crate) fn take(&self, tile: &mut Tile) {
         for (&pixel, &weight) in self.pixels.iter().zip(&self.weights) {
             tile.add(pixel, -weight, &self.trace);
+            tile.claims[pixel] += 1;
         }
-        true
+    }
+
+    /// Undoes [`Component::take`].
+    pub(crate) fn give_back(&self, tile: &mut Tile) {
+        for (&pixel, &weight) in self.pixels.iter().zip(&self.weights) {
+            tile.add(pixel, weight, &self.trace);
+            tile.claims[pixel] -= 1;
+        }
+    }
+
+    /// Takes from a trace what the unclaimed pixels around the footprint do
+    /// on average: the neuropil that lies over the cell as well.
+    fn without_surround(&self, tile: &Tile, parameters: &Parameters, trace: &mut [f32]) {
+        let (y, x) = self.centre(tile);
+        let middle = y.round() as usize * tile.columns + x.round() as usize;
+        let window = tile.window(middle, (1.1 * parameters.diameter).ceil() as usize);
+        let mut sum = vec![0.0; tile.bins];
+        let mut count = 0_u32;
+        for v in window.y {
+            for u in window.x.clone() {
+                let pixel = v * tile.columns + u;
+                if tile.noise[pixel] > 0.0
+                    && tile.claims[pixel] == 0
+                    && self.pixels.binary_search(&pixel).is_err()
+                {
+                    axpy(1.0, tile.left(pixel), &mut sum);
+                    count += 1;
+                }
+            }
+        }
+        // Fewer pixels than a cell has would be a noisy surround.
+        if f64::from(count) < 0.5 * parameters.disc() {
+            return;
+        }
+        let energy: f32 = self.weights.iter().map(|w| w * w).sum();
+        let total: f32 = self.weights.iter().sum();
+        axpy(-total / (energy * count as f32), &sum, trace);
     }
 
     /// The footprint's bounding box, as it is and two pixels wider.
@@ -143,6 +185,14 @@ impl Component {
         let raw = 1.0 / (energy * frames_per_bin as f32).sqrt();
         let noise = rest.noise.max(0.1 * raw);
         let snr = (peak - rest.level) / noise;
+        if std::env::var("DBG").is_ok() {
+            let (_, &mut lowest, _) = scratch.select_nth_unstable_by(2, f32::total_cmp);
+            let n = self.trace.len() as f32;
+            let mean: f32 = self.trace.iter().sum::<f32>() / n;
+            let m2: f32 = self.trace.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / n;
+            let m3: f32 = self.trace.iter().map(|v| (v - mean).powi(3)).sum::<f32>() / n;
+            println!("STAT first {} snr {snr:.1} asym {:.2} skew {:.2} peak/raw {:.1} noise/raw {:.2}", self.pixels[0], (peak - rest.level) / (rest.level - lowest), m3 / m2.powf(1.5), (peak - rest.level) / raw, rest.noise / raw);
+        }
         if snr.is_finite() { snr } else { 0.0 }
     }
 

@@ -57,7 +57,7 @@ pub(crate) fn search(
         }
         let changed = match grown {
             Some(cell) => {
-                let changed = tile.subtract(&cell.pixels, &cell.weights, &cell.trace);
+                let changed = tile.subtract(&cell);
                 found.push(cell);
                 changed
             }
@@ -107,7 +107,7 @@ fn plausible(
     frames_per_bin: usize,
     strictness: f64,
 ) -> bool {
-    let area = cell.pixels.len() as f64 / parameters.disc();
+    let area = cell.pixels.len() as f64 / parameters.disc(); if std::env::var("DBG").is_ok() { let (y, x) = cell.centre(tile); println!("CELL strict {strictness} at {:.0},{:.0} area {area:.2} spread {:.2}", y + tile.area.y.start as f64, x + tile.area.x.start as f64, cell.spread(tile)); cell.snr(frames_per_bin); }
     area >= parameters.min_area * strictness
         && area <= parameters.max_area / strictness
         && cell.spread(tile) <= parameters.max_spread / strictness
@@ -144,10 +144,7 @@ fn merge(found: &mut Vec<Component>, tile: &mut Tile, parameters: &Parameters) {
                 || shared > 0.8;
             if one {
                 gone[j] = true;
-                let cell = &found[j];
-                for (&pixel, &weight) in cell.pixels.iter().zip(&cell.weights) {
-                    tile.add(pixel, weight, &cell.trace);
-                }
+                found[j].give_back(tile);
             }
         }
     }

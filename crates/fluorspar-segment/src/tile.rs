@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use crate::Parameters;
 use crate::activity::Activity;
+use crate::component::Component;
 use crate::stats::{Rest, axpy};
 
 /// A rectangle of pixels, rows and columns of the image.
@@ -106,6 +107,8 @@ pub(crate) struct Tile {
     pub(crate) noise: Vec<f32>,
     /// Resting level and noise of each blurred pixel at the start.
     pub(crate) rest: Vec<Rest>,
+    /// How many components' footprints hold each pixel.
+    pub(crate) claims: Vec<u16>,
     kernel: Vec<f32>,
 }
 
@@ -159,6 +162,7 @@ impl Tile {
             left,
             blurred,
             rest,
+            claims: vec![0; rows * columns],
             kernel,
         }
     }
@@ -189,13 +193,14 @@ impl Tile {
         }
     }
 
-    /// Takes `weights · trace` away from what is left and from its blurred
-    /// copy. Returns the pixels whose blurred copy changed.
-    pub(crate) fn subtract(&mut self, pixels: &[usize], weights: &[f32], trace: &[f32]) -> Rectangle {
+    /// Takes a component out of what is left and out of its blurred copy.
+    /// Returns the pixels whose blurred copy changed.
+    pub(crate) fn subtract(&mut self, cell: &Component) -> Rectangle {
+        cell.take(self);
+        let (pixels, weights, trace) = (&cell.pixels, &cell.weights, &cell.trace);
         let reach = self.kernel.len() / 2;
         let (mut top, mut bottom, mut first, mut last) = (self.rows, 0, self.columns, 0);
-        for (&pixel, &weight) in pixels.iter().zip(weights) {
-            self.add(pixel, -weight, trace);
+        for &pixel in pixels {
             let (y, x) = (pixel / self.columns, pixel % self.columns);
             (top, bottom) = (top.min(y), bottom.max(y));
             (first, last) = (first.min(x), last.max(x));

@@ -1,77 +1,60 @@
-use std::fmt;
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use ndarray::{ArrayBase, ArrayD, Data, Dimension};
-use zarrs::array::codec::ZstdCodec;
-use zarrs::array::{ArrayBuilder, DataType, ElementOwned, data_type};
-use zarrs::filesystem::FilesystemStore;
-use zarrs::group::GroupBuilder;
+use ndarray::{ArrayBase, ArrayD, ArrayViewD, Axis, Data, Dimension, IxDyn, Slice};
+use rayon::prelude::*;
+use serde_json::{Map, Value, json};
 
-use crate::Error;
-use crate::reader::group_attributes;
-use crate::replace::Replacement;
-use crate::store::{check_metadata, open_array, open_store, options};
+use crate::array::{ArrayFile, Plan, cells_across, write_json};
+use crate::metadata::{self, Node, check_limit};
+use crate::staging::Staging;
+use crate::{Element, Error, OpenOptions};
 
-/// Bytes of one chunk of an array in a group.
+/// Decoded size that a chunk of a named array aims at.
 const CHUNK_BYTES: usize = 4 << 20;
 
-mod sealed {
-    pub trait Sealed {}
-}
-
-/// A number that arrays of a group may hold.
-pub trait Element: sealed::Sealed + ElementOwned + Copy + Send + Sync {
-    #[doc(hidden)]
-    fn stored() -> DataType;
-    #[doc(hidden)]
-    const BYTES: usize;
-}
-
-macro_rules! element {
-    ($($t:ty => $stored:ident),*) => {$(
-        impl sealed::Sealed for $t {}
-        impl Element for $t {
-            fn stored() -> DataType { data_type::$stored() }
-            const BYTES: usize = size_of::<$t>();
-        }
-    )*};
-}
-element!(u8 => uint8, i16 => int16, u16 => uint16, i32 => int32, u32 => uint32,
-         i64 => int64, u64 => uint64, f32 => float32, f64 => float64);
-
-/// Writes named arrays and attributes as one Zarr v3 group that appears whole.
+/// Writes named arrays and attributes as one Zarr v3 group.
+///
+/// The group appears at its path by [`GroupWriter::finish`], whole, or not at
+/// all: it is written to a hidden sibling folder and renamed; a drop before
+/// that removes it. Arrays may have axes of length 0.
 #[derive(Debug)]
 pub struct GroupWriter {
-    replacement: Replacement,
-    attributes: serde_json::Map<String, serde_json::Value>,
-    store: Arc<FilesystemStore>,
+    staging: Staging,
+    names: BTreeSet<String>,
+    attributes: Map<String, Value>,
 }
 
 impl GroupWriter {
-    /// Starts a group that will appear at `path`, replacing what is there.
+    /// Prepares to write a group at `path`. An existing `path` is untouched
+    /// until [`GroupWriter::finish`]; if what stands there is not Zarr, it is
+    /// then kept as `NAME.replaced-0` beside it.
     ///
     /// # Errors
-    /// [`Error::Io`] if the folder cannot be written.
-    pub fn create(path: &Path) -> Result<Self, Error> {
-        let replacement = Replacement::begin(path)?;
-        let store = FilesystemStore::new(replacement.folder()).map_err(|e| Error::bad(path, e))?;
+    /// [`Error::Misuse`] for a path without a file name, [`Error::Io`] if
+    /// nothing can be written beside it.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self, Error> {
         Ok(Self {
-            replacement,
-            attributes: serde_json::Map::new(),
-            store: Arc::new(store),
+            staging: Staging::create(path.as_ref())?,
+            names: BTreeSet::new(),
+            attributes: Map::new(),
         })
     }
 
-    /// Adds an array of any number of axes, each named.
+    /// Writes one array with one name per axis.
+    ///
+    /// Chunks are about 4 MiB and follow rows: of a `(roi, frame)` array, a
+    /// chunk holds some ROIs at all frames.
     ///
     /// # Errors
-    /// [`Error::Misuse`] if there are not as many names as axes or the name
-    /// is not a plain one; [`Error::Io`] or [`Error::Bad`] if it cannot be stored.
+    /// [`Error::Misuse`] for a name that is taken or not a plain file name, for
+    /// the wrong number of dimension names, and for an array without axes;
+    /// [`Error::Io`] or [`Error::Encode`] if it cannot be stored.
     pub fn array<T, S, D>(
         &mut self,
         name: &str,
-        values: &ArrayBase<S, D>,
+        data: &ArrayBase<S, D>,
         dimension_names: &[&str],
     ) -> Result<(), Error>
     where
@@ -79,143 +62,209 @@ impl GroupWriter {
         S: Data<Elem = T>,
         D: Dimension,
     {
-        let path = self.replacement.target();
-        if values.ndim() != dimension_names.len() || values.ndim() == 0 {
+        let target = self.staging.target().join(name);
+        let view = data.view().into_dyn();
+        if name.starts_with('.')
+            || name.starts_with("__")
+            || name.contains('/')
+            || name == "zarr.json"
+        {
+            return Err(Error::misuse(target, "not a name for an array"));
+        }
+        let Some(folder) = metadata::inside(self.staging.folder(), name) else {
+            return Err(Error::misuse(target, "not a name for an array"));
+        };
+        if dimension_names.len() != view.ndim() || view.ndim() == 0 {
             return Err(Error::misuse(
-                path,
+                target,
                 format!(
-                    "the array {name:?} has {} axes and {} names for them",
-                    values.ndim(),
-                    dimension_names.len()
+                    "{} dimension names for {} axes (at least 1)",
+                    dimension_names.len(),
+                    view.ndim()
                 ),
             ));
         }
-        if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
-            return Err(Error::misuse(path, format!("{name:?} is not a name for an array")));
-        }
-        let shape: Vec<u64> = values.shape().iter().map(|&n| n as u64).collect();
-        let mut chunk: Vec<u64> = shape.iter().map(|&n| n.max(1)).collect();
-        let row: u64 = chunk[1..].iter().product::<u64>() * T::BYTES as u64;
-        chunk[0] = chunk[0].min((CHUNK_BYTES as u64 / row).max(1));
-        let bad = |e: &dyn fmt::Display| Error::bad(path, format!("the array {name:?}: {e}"));
-        let array = ArrayBuilder::new(
-            shape.clone(),
-            chunk,
-            T::stored(),
-            zarrs::array::FillValue::new(vec![0; T::BYTES]),
-        )
-        .bytes_to_bytes_codecs(vec![Arc::new(ZstdCodec::new(3, false))])
-        .dimension_names(Some(dimension_names.to_vec()))
-        .build(self.store.clone(), &format!("/{name}"))
-        .map_err(|e| bad(&e))?;
-        array.store_metadata().map_err(|e| bad(&e))?;
-        if !values.is_empty() {
-            let owned: ArrayD<T> = values.to_owned().into_dyn();
-            let subset = array.subset_all();
-            array
-                .store_array_subset_opt(&subset, owned, &options())
-                .map_err(|e| bad(&e))?;
-        }
-        Ok(())
-    }
-
-    /// Adds an attribute of the group.
-    ///
-    /// # Errors
-    /// [`Error::Misuse`] for an empty key.
-    pub fn attribute(&mut self, key: &str, value: serde_json::Value) -> Result<(), Error> {
-        if key.is_empty() {
+        if !self.names.insert(name.to_owned()) {
             return Err(Error::misuse(
-                self.replacement.target(),
-                "an attribute needs a name",
+                target,
+                "an array of this name is already there",
             ));
         }
-        self.attributes.insert(key.into(), value);
+        std::fs::create_dir(&folder).map_err(|e| Error::io(&folder, e))?;
+        let array = Plan {
+            element: T::TYPE,
+            shape: view.shape(),
+            cell: &chunk_shape(view.shape(), T::TYPE.bytes()),
+            shard: None,
+            dimension_names,
+            attributes: Map::new(),
+        }
+        .create(&folder)?;
+        store(&array, &view)
+    }
+
+    /// Sets an attribute of the group; a second value for a key replaces the first.
+    ///
+    /// # Errors
+    /// None yet; attributes are written by [`GroupWriter::finish`].
+    pub fn attribute(&mut self, key: &str, value: Value) -> Result<(), Error> {
+        self.attributes.insert(key.to_owned(), value);
         Ok(())
     }
 
     /// Commits the group.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Bad`] if it cannot be stored.
+    /// [`Error::Io`] if it cannot be put in place. The old target, if any, is
+    /// then as it was.
     pub fn finish(self) -> Result<(), Error> {
-        let path = self.replacement.target().to_path_buf();
-        let mut builder = GroupBuilder::new();
-        builder.attributes(self.attributes);
-        builder
-            .build(self.store, "/")
-            .map_err(|e| Error::bad(&path, e))?
-            .store_metadata()
-            .map_err(|e| Error::bad(&path, e))?;
-        self.replacement.commit()
+        let metadata = json!({
+            "zarr_format": 3,
+            "node_type": "group",
+            "attributes": self.attributes,
+        });
+        write_json(&self.staging.folder().join("zarr.json"), &metadata)?;
+        self.staging.commit()
     }
 }
 
-/// Reads named arrays and attributes of a Zarr group (v2 or v3).
+fn store<T: Element>(array: &ArrayFile, view: &ArrayViewD<'_, T>) -> Result<(), Error> {
+    if view.is_empty() {
+        return Ok(());
+    }
+    let whole: Vec<Range<usize>> = view.shape().iter().map(|&extent| 0..extent).collect();
+    let results: Vec<Result<(), Error>> = cells_across(&whole, array.cell())
+        .into_par_iter()
+        .map(|index| {
+            let part = view.slice_each_axis(|axis| {
+                let Axis(i) = axis.axis;
+                let start = index[i] * array.cell()[i];
+                let stop = (start + array.cell()[i]).min(axis.len);
+                Slice::from(start..stop)
+            });
+            let mut cell = ArrayD::from_elem(IxDyn(array.cell()), T::zeroed());
+            cell.slice_each_axis_mut(|axis| Slice::from(0..part.len_of(axis.axis)))
+                .assign(&part);
+            let bytes = bytemuck::cast_slice(cell.as_slice().unwrap_or_default()).to_vec();
+            array.write_file(&index, &[Some(array.encode_cell(bytes)?)])
+        })
+        .collect();
+    results.into_iter().collect()
+}
+
+/// Trailing axes whole as long as they fit, the next one cut, the rest 1.
+fn chunk_shape(shape: &[usize], element_bytes: usize) -> Vec<usize> {
+    let mut room = (CHUNK_BYTES / element_bytes).max(1);
+    let mut chunk = vec![1; shape.len()];
+    for (extent, cut) in shape.iter().zip(&mut chunk).rev() {
+        *cut = (*extent).clamp(1, room);
+        room = (room / *cut).max(1);
+    }
+    chunk
+}
+
+/// Reads named arrays and attributes of a Zarr group, v2 or v3.
 #[derive(Debug)]
 pub struct GroupReader {
-    path: PathBuf,
-    store: Arc<FilesystemStore>,
-    attributes: serde_json::Map<String, serde_json::Value>,
+    folder: PathBuf,
+    attributes: Map<String, Value>,
+    options: OpenOptions,
 }
 
 impl GroupReader {
-    /// Opens a group.
+    /// Opens the group at `path`.
     ///
     /// # Errors
-    /// [`Error::Bad`] if there is no such folder or it is not a Zarr group.
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        let store = open_store(path)?;
-        check_metadata(path)?;
-        if !path.join("zarr.json").is_file() && !path.join(".zgroup").is_file() {
-            return Err(Error::bad(path, "is not a Zarr group"));
-        }
-        Ok(Self {
-            path: path.to_path_buf(),
-            store,
-            attributes: group_attributes(path),
-        })
+    /// [`Error::Io`] if nothing can be read there, [`Error::NotZarr`],
+    /// [`Error::Metadata`] if it is not a group or breaks a rule.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_with(path, &OpenOptions::default())
     }
 
-    /// Reads an array.
+    /// As [`GroupReader::open`], with limits and the meaning of missing chunks.
     ///
     /// # Errors
-    /// [`Error::Bad`] if there is no such array, it holds another type, or a
-    /// chunk is missing or broken.
+    /// As [`GroupReader::open`].
+    pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, Error> {
+        let folder = path.as_ref();
+        match metadata::open(folder, options)? {
+            Node::Group(attributes) => Ok(Self {
+                folder: folder.to_path_buf(),
+                attributes,
+                options: *options,
+            }),
+            Node::Array(_) => Err(Error::metadata(folder, "an array, not a group")),
+        }
+    }
+
+    /// Names of the nodes directly below, sorted.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the folder cannot be listed.
+    pub fn names(&self) -> Result<Vec<String>, Error> {
+        metadata::children(&self.folder)
+    }
+
+    /// Reads a whole array; `name` may be a path (`a/b`) below the group.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::NotZarr`] if there is none of that name,
+    /// [`Error::ElementType`] if its elements are not `T` (nothing is
+    /// converted), [`Error::Limit`] if it is too large, [`Error::MissingChunk`]
+    /// and [`Error::CorruptChunk`] for damage.
     pub fn array<T: Element>(&self, name: &str) -> Result<ArrayD<T>, Error> {
-        if !self.path.join(name).is_dir() {
-            return Err(Error::bad(&self.path, format!("there is no array {name:?}")));
-        }
-        let array = open_array(&self.store, &self.path, name)?;
-        if *array.data_type() != T::stored() {
-            return Err(Error::bad(
-                &self.path,
-                format!(
-                    "the array {name:?} holds {:?}, not {:?}",
-                    array.data_type(),
-                    T::stored()
-                ),
-            ));
-        }
-        let bad = |e: &dyn fmt::Display| {
-            Error::bad(&self.path, format!("the array {name:?} cannot be read: {e}"))
+        let folder = metadata::inside(&self.folder, name)
+            .ok_or_else(|| Error::misuse(self.folder.join(name), "not a path below the group"))?;
+        let array = match metadata::open(&folder, &self.options)? {
+            Node::Array(array) => array,
+            Node::Group(_) => return Err(Error::metadata(folder, "a group, not an array")),
         };
-        if array.shape().contains(&0) {
-            let shape: Vec<usize> = array.shape().iter().map(|&n| n as usize).collect();
-            return ArrayD::from_shape_vec(shape, Vec::new()).map_err(|e| bad(&e));
+        if array.element() != T::TYPE {
+            return Err(Error::ElementType {
+                path: folder,
+                asked: T::TYPE,
+                found: array.element(),
+            });
         }
-        array
-            .retrieve_array_subset_opt(&array.subset_all(), &options())
-            .map_err(|e| bad(&e))
+        let limit = self.options.limits.array_bytes;
+        check_limit(&folder, "the array", array.shape(), T::TYPE, limit)?;
+        let count = array.shape().iter().product();
+        let mut data = Vec::new();
+        data.try_reserve_exact(count)
+            .map_err(|e| Error::io(&folder, std::io::Error::other(e)))?;
+        data.resize(count, T::zeroed());
+        let region: Vec<_> = array.shape().iter().map(|&extent| 0..extent).collect();
+        array.read_region(
+            &region,
+            size_of::<T>(),
+            bytemuck::cast_slice_mut::<T, u8>(&mut data),
+            &|run, out: &mut [u8]| out.copy_from_slice(run),
+        )?;
+        ArrayD::from_shape_vec(IxDyn(array.shape()), data)
+            .map_err(|e| Error::metadata(&folder, e.to_string()))
     }
 
     /// One attribute of the group.
-    pub fn attribute(&self, key: &str) -> Option<serde_json::Value> {
+    pub fn attribute(&self, key: &str) -> Option<Value> {
         self.attributes.get(key).cloned()
     }
 
     /// All attributes of the group.
-    pub fn attributes(&self) -> &serde_json::Map<String, serde_json::Value> {
+    pub fn attributes(&self) -> &Map<String, Value> {
         &self.attributes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_follow_rows_and_are_never_empty() {
+        assert_eq!(chunk_shape(&[0], 4), [1]);
+        assert_eq!(chunk_shape(&[0, 5000], 4), [1, 5000]);
+        assert_eq!(chunk_shape(&[300, 100_000], 4), [10, 100_000]);
+        assert_eq!(chunk_shape(&[3, 10_000_000], 4), [1, 1 << 20]);
+        assert_eq!(chunk_shape(&[7, 512, 512], 4), [4, 512, 512]);
     }
 }

@@ -1,173 +1,134 @@
-use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use bytemuck::Pod;
 use fluorspar_movie::{Movie, MovieShape, PixelType, Sample, check_read};
-use rayon::prelude::*;
-use zarrs::array::{ArraySubset, ElementOwned};
+use serde_json::{Map, Value};
 
-use crate::Error;
-use crate::store::{Stored, check_metadata, open_array, open_store, options, pixel_type};
+use crate::array::ArrayFile;
+use crate::metadata::{self, Node, check_limit};
+use crate::{Error, OpenOptions};
 
-/// A movie in a Zarr folder (v2 or v3): an array `(t, y, x)` or
-/// `(t, z, y, x)`, or a group that holds one, such as OME-Zarr, whose finest
-/// resolution is taken.
+/// A movie in a Zarr array, v2 or v3, axes `(t, y, x)` or `(t, z, y, x)`.
 ///
-/// The frame rate (Hz) is the array's or group's attribute `frame_rate`.
+/// Channel axes of length 1 are ignored. Frames are decoded on the caller's
+/// rayon pool, one chunk per thread at a time. The handle holds no file open.
+#[derive(Debug)]
 pub struct MovieReader {
-    path: PathBuf,
-    array: Stored,
+    array: ArrayFile,
     shape: MovieShape,
     pixel_type: PixelType,
     frame_rate: Option<f64>,
-    /// Axes of length one between time and the rest (OME channels), dropped.
-    singles: usize,
-    chunk_frames: usize,
-}
-
-impl fmt::Debug for MovieReader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MovieReader")
-            .field("path", &self.path)
-            .field("shape", &self.shape)
-            .field("pixel_type", &self.pixel_type)
-            .field("frame_rate", &self.frame_rate)
-            .finish_non_exhaustive()
-    }
 }
 
 impl MovieReader {
-    /// Opens a Zarr folder.
+    /// Opens the array at `path`; of a group, level 0 of its OME-Zarr
+    /// multiscales, or its only array.
+    ///
+    /// The frame rate (Hz) is the attribute `frame_rate` of the array or its
+    /// group, else follows from the time axis of OME-Zarr.
     ///
     /// # Errors
-    /// [`Error::Bad`] if there is no such folder, it is not Zarr, its
-    /// metadata is broken or absurd, the array has not three or four axes, or
-    /// its type is not a plain number.
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        let store = open_store(path)?;
-        check_metadata(path)?;
-        let mut attributes = group_attributes(path);
-        let (name, array) = match sole_array(path, &attributes)? {
-            None => (String::new(), open_array(&store, path, "")?),
-            Some(name) => {
-                let array = open_array(&store, path, &name)?;
-                (name, array)
-            }
-        };
-        for (key, value) in array.attributes() {
-            attributes.insert(key.clone(), value.clone());
-        }
-        let place = path.join(&name);
-        let pixel_type = pixel_type(&array, &place)?;
-        let (shape, singles) = movie_shape(array.shape(), &place)?;
-        let chunk_frames = if shape.frames == 0 {
-            1
-        } else {
-            let zero = vec![0; array.shape().len()];
-            let chunk = array
-                .chunk_shape(&zero)
-                .map_err(|e| Error::bad(&place, e))?;
-            chunk.first().map_or(1, |n| n.get() as usize)
-        };
-        let frame_rate = attributes
-            .get("frame_rate")
-            .and_then(serde_json::Value::as_f64)
-            .filter(|rate| rate.is_finite() && *rate > 0.0);
-        Ok(Self {
-            path: place,
-            array,
-            shape,
-            pixel_type,
-            frame_rate,
-            singles,
-            chunk_frames,
-        })
+    /// [`Error::Io`] if nothing can be read there, [`Error::NotZarr`],
+    /// [`Error::Metadata`] for broken rules, [`Error::Unsupported`] for other
+    /// axes, types and codecs, [`Error::Limit`] for absurd sizes,
+    /// [`Error::Empty`] for an axis of length 0.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_with(path, &OpenOptions::default())
     }
 
-    /// Reads `frames` as `T`, shard by shard in parallel, and hands each
-    /// piece with its first frame to `take`.
-    fn pieces<T, O>(
-        &self,
-        frames: &Range<usize>,
-        into: &mut [O],
-        take: impl Fn(&[T], &mut [O]) + Sync,
-    ) -> Result<(), Error>
-    where
-        T: ElementOwned + Send + Sync,
-        O: Send,
-    {
-        let per_frame = into.len() / frames.len().max(1);
-        let mut cuts = vec![frames.start];
-        let mut at = frames.start;
-        while at < frames.end {
-            at = ((at / self.chunk_frames + 1) * self.chunk_frames).min(frames.end);
-            cuts.push(at);
-        }
-        let mut rest = into;
-        let mut jobs = Vec::new();
-        for pair in cuts.windows(2) {
-            let (head, tail) = rest.split_at_mut((pair[1] - pair[0]) * per_frame);
-            rest = tail;
-            jobs.push((pair[0]..pair[1], head));
-        }
-        jobs.into_par_iter().try_for_each(|(range, out)| {
-            let mut subset = vec![range.start as u64..range.end as u64];
-            subset.extend(self.array.shape()[1..].iter().map(|&n| 0..n));
-            let values: Vec<T> = self
-                .array
-                .retrieve_array_subset_opt(&ArraySubset::new_with_ranges(&subset), &options())
-                .map_err(|e| {
-                    Error::bad(
-                        &self.path,
-                        format!("frames {}..{} cannot be read: {e}", range.start, range.end),
-                    )
+    /// As [`MovieReader::open`], with limits and the meaning of missing chunks.
+    ///
+    /// # Errors
+    /// As [`MovieReader::open`].
+    pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, Error> {
+        let path = path.as_ref();
+        match metadata::open(path, options)? {
+            Node::Array(array) => Self::new(*array, None, None),
+            Node::Group(attributes) => {
+                let image = Multiscale::of(&attributes);
+                let name = match &image {
+                    Some(image) => image.level_0.clone().ok_or_else(|| {
+                        Error::metadata(path, "the multiscales attribute names no dataset path")
+                    })?,
+                    None => sole_array(path, options)?,
+                };
+                let folder = metadata::inside(path, &name).ok_or_else(|| {
+                    Error::metadata(path, format!("the dataset path {name:?} leaves the group"))
                 })?;
-            take(&values, out);
-            Ok(())
-        })
-    }
-
-    fn read_as<T: Sample + ElementOwned>(
-        &self,
-        frames: &Range<usize>,
-        into: &mut [f32],
-    ) -> Result<(), Error> {
-        self.pieces::<T, f32>(frames, into, |values, out| {
-            for (slot, value) in out.iter_mut().zip(values) {
-                *slot = value.to_f32();
+                match metadata::open(&folder, options)? {
+                    Node::Array(array) => Self::new(*array, image.as_ref(), Some(&attributes)),
+                    Node::Group(_) => Err(Error::metadata(&folder, "a group, not an array")),
+                }
             }
-        })
-    }
-
-    fn read_native_as<T: Sample + ElementOwned>(
-        &self,
-        frames: &Range<usize>,
-        into: &mut [u8],
-    ) -> Result<(), Error> {
-        self.pieces::<T, u8>(frames, into, |values, out| {
-            out.copy_from_slice(bytemuck::cast_slice(values));
-        })
-    }
-
-    /// Axes of length one that were dropped between time and the image.
-    pub fn dropped_axes(&self) -> usize {
-        self.singles
-    }
-}
-
-macro_rules! by_type {
-    ($self:ident, $method:ident, $($argument:expr),*) => {
-        match $self.pixel_type {
-            PixelType::U8 => $self.$method::<u8>($($argument),*),
-            PixelType::I8 => $self.$method::<i8>($($argument),*),
-            PixelType::U16 => $self.$method::<u16>($($argument),*),
-            PixelType::I16 => $self.$method::<i16>($($argument),*),
-            PixelType::U32 => $self.$method::<u32>($($argument),*),
-            PixelType::I32 => $self.$method::<i32>($($argument),*),
-            PixelType::F32 => $self.$method::<f32>($($argument),*),
-            _ => $self.$method::<f64>($($argument),*),
         }
-    };
+    }
+
+    fn new(
+        array: ArrayFile,
+        image: Option<&Multiscale>,
+        group: Option<&Map<String, Value>>,
+    ) -> Result<Self, Error> {
+        let path = array.folder().to_path_buf();
+        let extents = array.shape();
+        let names: Option<Vec<String>> = match array.dimension_names() {
+            Some(names) => names.iter().cloned().collect(),
+            None => image.and_then(|image| image.axes.clone()),
+        };
+        let (frames, planes, height, width) = axes(&path, extents, names.as_deref())?;
+        if extents.contains(&0) {
+            return Err(Error::Empty {
+                shape: extents.to_vec(),
+                path,
+            });
+        }
+        let element = array.element();
+        let pixel_type = element.pixel_type().ok_or_else(|| {
+            Error::unsupported(
+                &path,
+                format!("pixels of type {element}, which f32 cannot hold"),
+            )
+        })?;
+        let limit = array.limits().frame_bytes;
+        check_limit(&path, "one frame", &extents[1..], element, limit)?;
+        let mut frame_rate = stated_rate(&path, array.attributes())?;
+        if let (None, Some(attributes)) = (frame_rate, group) {
+            frame_rate = stated_rate(&path, attributes)?;
+        }
+        Ok(Self {
+            shape: MovieShape::new(frames, planes, height, width),
+            pixel_type,
+            frame_rate: frame_rate.or_else(|| image.and_then(|image| image.frame_rate)),
+            array,
+        })
+    }
+
+    /// The array's folder.
+    pub fn path(&self) -> &Path {
+        self.array.folder()
+    }
+
+    /// The array's attributes.
+    pub fn attributes(&self) -> &Map<String, Value> {
+        self.array.attributes()
+    }
+
+    /// Frames that are decoded together: reads aligned to it waste nothing.
+    pub fn chunk_frames(&self) -> usize {
+        self.array.cell()[0]
+    }
+
+    fn region(&self, frames: Range<usize>) -> Vec<Range<usize>> {
+        let others = self.array.shape()[1..].iter().map(|&extent| 0..extent);
+        std::iter::once(frames).chain(others).collect()
+    }
+
+    fn read_as<T: Sample>(&self, frames: Range<usize>, into: &mut [f32]) -> Result<(), Error> {
+        self.array
+            .read_region(&self.region(frames), 1, into, &|bytes, out| {
+                to_f32::<T>(bytes, out);
+            })
+    }
 }
 
 impl Movie for MovieReader {
@@ -185,11 +146,21 @@ impl Movie for MovieReader {
 
     fn read(&self, frames: Range<usize>, into: &mut [f32]) -> Result<(), fluorspar_movie::Error> {
         check_read(self.shape, &frames, into.len())?;
-        if into.is_empty() {
-            return Ok(());
+        match self.pixel_type {
+            PixelType::U8 => self.read_as::<u8>(frames, into),
+            PixelType::I8 => self.read_as::<i8>(frames, into),
+            PixelType::U16 => self.read_as::<u16>(frames, into),
+            PixelType::I16 => self.read_as::<i16>(frames, into),
+            PixelType::U32 => self.read_as::<u32>(frames, into),
+            PixelType::I32 => self.read_as::<i32>(frames, into),
+            PixelType::F32 => self.read_as::<f32>(frames, into),
+            PixelType::F64 => self.read_as::<f64>(frames, into),
+            other => Err(Error::unsupported(
+                self.path(),
+                format!("pixels of type {other}"),
+            )),
         }
-        by_type!(self, read_as, &frames, into)?;
-        Ok(())
+        .map_err(Into::into)
     }
 
     fn read_native(
@@ -197,102 +168,181 @@ impl Movie for MovieReader {
         frames: Range<usize>,
         into: &mut [u8],
     ) -> Result<(), fluorspar_movie::Error> {
-        let size = self.pixel_type.bytes();
-        if !into.len().is_multiple_of(size) {
+        let bytes = self.pixel_type.bytes();
+        if !into.len().is_multiple_of(bytes) {
             return Err(fluorspar_movie::Error::misuse(format!(
                 "a buffer of {} bytes does not hold whole {} samples",
                 into.len(),
                 self.pixel_type
             )));
         }
-        check_read(self.shape, &frames, into.len() / size)?;
-        if into.is_empty() {
-            return Ok(());
+        check_read(self.shape, &frames, into.len() / bytes)?;
+        self.array
+            .read_region(&self.region(frames), bytes, into, &|run, out: &mut [u8]| {
+                out.copy_from_slice(run);
+            })
+            .map_err(Into::into)
+    }
+}
+
+fn to_f32<T: Sample + Pod>(bytes: &[u8], out: &mut [f32]) {
+    if let Ok(samples) = bytemuck::try_cast_slice::<u8, T>(bytes) {
+        for (target, &sample) in out.iter_mut().zip(samples) {
+            *target = sample.to_f32();
         }
-        by_type!(self, read_native_as, &frames, into)?;
-        Ok(())
+    } else {
+        for (target, sample) in out.iter_mut().zip(bytes.chunks_exact(size_of::<T>())) {
+            *target = bytemuck::pod_read_unaligned::<T>(sample).to_f32();
+        }
     }
 }
 
-fn read_json(path: &Path) -> Option<serde_json::Value> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+/// What an axis name stands for: `t`, `c`, `z`, `y`, `x`, or `None` if unknown.
+fn role(name: &str) -> Option<char> {
+    Some(match name.to_ascii_lowercase().as_str() {
+        "t" | "time" | "frame" | "frames" => 't',
+        "c" | "channel" | "channels" => 'c',
+        "z" | "plane" | "planes" | "depth" => 'z',
+        "y" | "height" | "row" | "rows" => 'y',
+        "x" | "width" | "column" | "columns" => 'x',
+        _ => return None,
+    })
 }
 
-/// Attributes of a group or array, v3 or v2; none if there are none.
-pub(crate) fn group_attributes(path: &Path) -> serde_json::Map<String, serde_json::Value> {
-    let v3 = read_json(&path.join("zarr.json")).and_then(|mut v| v.get_mut("attributes").map(serde_json::Value::take));
-    let value = v3.or_else(|| read_json(&path.join(".zattrs")));
-    match value {
-        Some(serde_json::Value::Object(map)) => map,
-        _ => serde_json::Map::new(),
-    }
-}
-
-/// Whether `path` is an array (`None`), or which array of a group is the movie.
-fn sole_array(
+/// `(frames, planes, height, width)` from the array's axes.
+fn axes(
     path: &Path,
-    attributes: &serde_json::Map<String, serde_json::Value>,
-) -> Result<Option<String>, Error> {
-    let is_array = |folder: &Path| {
-        folder.join(".zarray").is_file()
-            || read_json(&folder.join("zarr.json"))
-                .is_some_and(|v| v.get("node_type").and_then(|n| n.as_str()) == Some("array"))
+    shape: &[usize],
+    names: Option<&[String]>,
+) -> Result<(usize, usize, usize, usize), Error> {
+    let roles: Option<Vec<char>> = names
+        .filter(|names| names.len() == shape.len())
+        .and_then(|names| names.iter().map(|name| role(name)).collect());
+    let Some(roles) = roles else {
+        return match *shape {
+            [t, y, x] => Ok((t, 1, y, x)),
+            [t, z, y, x] => Ok((t, z, y, x)),
+            _ => Err(Error::unsupported(
+                path,
+                format!(
+                    "{} axes; a movie has (t, y, x) or (t, z, y, x)",
+                    shape.len()
+                ),
+            )),
+        };
     };
-    if is_array(path) {
-        return Ok(None);
-    }
-    if !path.join("zarr.json").is_file() && !path.join(".zgroup").is_file() {
-        return Err(Error::bad(
-            path,
-            "has neither zarr.json nor .zarray nor .zgroup; it is not a Zarr folder",
-        ));
-    }
-    let ome = attributes.get("ome").unwrap_or(&serde_json::Value::Null);
-    let scales = ome.get("multiscales").or_else(|| attributes.get("multiscales"));
-    let level = scales
-        .and_then(|v| v.pointer("/0/datasets/0/path"))
-        .and_then(serde_json::Value::as_str);
-    if let Some(level) = level {
-        if level.split('/').any(|part| part == ".." || part.is_empty()) || level.contains('\\') {
-            return Err(Error::bad(path, format!("the level {level:?} is not a name")));
-        }
-        return Ok(Some(level.to_owned()));
-    }
-    let mut names: Vec<String> = std::fs::read_dir(path)
-        .map_err(|e| Error::io(path, e))?
-        .filter_map(Result::ok)
-        .filter(|entry| is_array(&entry.path()))
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+    let spelled: String = roles.iter().collect();
+    let kept: Vec<(char, usize)> = roles
+        .into_iter()
+        .zip(shape.iter().copied())
+        .filter(|&(role, extent)| !(role == 'c' && extent == 1))
         .collect();
-    names.sort();
-    match names.len() {
-        1 => Ok(names.pop()),
-        0 => Err(Error::bad(path, "is a group without an array")),
-        _ => Err(Error::bad(
+    match *kept.as_slice() {
+        [('t', t), ('y', y), ('x', x)] => Ok((t, 1, y, x)),
+        [('t', t), ('z', z), ('y', y), ('x', x)] => Ok((t, z, y, x)),
+        _ => Err(Error::unsupported(
             path,
-            format!("is a group of several arrays ({}); name one of them", names.join(", ")),
+            format!(
+                "axes {spelled} of lengths {shape:?}; a movie has (t, y, x) or (t, z, y, x) \
+                 and one channel"
+            ),
         )),
     }
 }
 
-fn movie_shape(shape: &[u64], path: &Path) -> Result<(MovieShape, usize), Error> {
-    let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-    let (planes, height, width, singles) = match *shape {
-        [_, y, x] => (1, y, x, 0),
-        [_, z, y, x] => (z, y, x, 0),
-        [_, 1, z, y, x] => (z, y, x, 1),
-        _ => {
-            return Err(Error::bad(
+fn stated_rate(path: &Path, attributes: &Map<String, Value>) -> Result<Option<f64>, Error> {
+    match attributes.get("frame_rate") {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => match value.as_f64() {
+            Some(rate) if rate.is_finite() && rate > 0.0 => Ok(Some(rate)),
+            _ => Err(Error::metadata(
                 path,
-                format!("has shape {shape:?}; a movie is (t, y, x) or (t, z, y, x)"),
-            ));
-        }
-    };
-    if planes == 0 || height == 0 || width == 0 {
-        return Err(Error::bad(path, format!("has no pixels (shape {shape:?})")));
+                format!("the attribute frame_rate is {value}, not a positive number of Hz"),
+            )),
+        },
     }
-    Ok((
-        MovieShape::new(size(shape[0]), size(planes), size(height), size(width)),
-        singles,
-    ))
+}
+
+fn sole_array(path: &Path, options: &OpenOptions) -> Result<String, Error> {
+    let mut arrays = Vec::new();
+    for name in metadata::children(path)? {
+        let folder: PathBuf = path.join(&name);
+        if matches!(metadata::open(&folder, options)?, Node::Array(_)) {
+            arrays.push(name);
+        }
+    }
+    match arrays.as_slice() {
+        [only] => Ok(only.clone()),
+        [] => Err(Error::unsupported(
+            path,
+            "a group without an array or a multiscales attribute",
+        )),
+        several => Err(Error::unsupported(
+            path,
+            format!(
+                "a group of several arrays; name one of {}",
+                several.join(", ")
+            ),
+        )),
+    }
+}
+
+/// What OME-Zarr (0.4 and 0.5) says about an image.
+struct Multiscale {
+    level_0: Option<String>,
+    axes: Option<Vec<String>>,
+    frame_rate: Option<f64>,
+}
+
+impl Multiscale {
+    fn of(attributes: &Map<String, Value>) -> Option<Self> {
+        let image = attributes
+            .get("ome")
+            .and_then(|ome| ome.get("multiscales"))
+            .or_else(|| attributes.get("multiscales"))?
+            .get(0)?;
+        let level = image.get("datasets").and_then(|levels| levels.get(0));
+        let axes = image.get("axes").and_then(Value::as_array);
+        // Version 0.3 lists names, later ones objects.
+        let name = |axis: &Value| {
+            let name = axis.as_str().or_else(|| axis.get("name")?.as_str());
+            name.map(str::to_owned)
+        };
+        let time = axes.and_then(|axes| {
+            axes.iter()
+                .position(|axis| name(axis).is_some_and(|name| role(&name) == Some('t')))
+        });
+        let frame_rate = time.and_then(|time| {
+            let seconds = match axes?.get(time)?.get("unit")?.as_str()? {
+                "second" => 1.0,
+                "millisecond" => 1e-3,
+                "microsecond" => 1e-6,
+                _ => return None,
+            };
+            let scales = [level, Some(image)].map(|node| scale(node, time));
+            let interval = match scales {
+                [None, None] => return None,
+                [a, b] => a.unwrap_or(1.0) * b.unwrap_or(1.0) * seconds,
+            };
+            let rate = 1.0 / interval;
+            (rate.is_finite() && rate > 0.0).then_some(rate)
+        });
+        Some(Self {
+            level_0: level
+                .and_then(|level| level.get("path")?.as_str())
+                .map(str::to_owned),
+            axes: axes.and_then(|axes| axes.iter().map(name).collect()),
+            frame_rate,
+        })
+    }
+}
+
+fn scale(node: Option<&Value>, axis: usize) -> Option<f64> {
+    node?
+        .get("coordinateTransformations")?
+        .as_array()?
+        .iter()
+        .find_map(|transformation| transformation.get("scale"))?
+        .get(axis)?
+        .as_f64()
 }
