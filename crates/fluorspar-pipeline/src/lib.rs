@@ -45,6 +45,7 @@
 
 mod artefact;
 mod compare;
+/// What `experiment.toml` may say.
 pub mod config;
 mod convert;
 mod demo;

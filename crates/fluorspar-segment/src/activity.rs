@@ -31,7 +31,11 @@ impl<'a> Activity<'a> {
             .max(frames.div_ceil(MOST_BINS))
             .max(1);
         // The last bin takes the frames that are left over.
-        let bins = if frames == 0 { 0 } else { (frames / bin).max(1) };
+        let bins = if frames == 0 {
+            0
+        } else {
+            (frames / bin).max(1)
+        };
         let window = (parameters.high_pass_s * frame_rate / bin as f64).round() as usize;
         let v = movie.v();
         let courses = (0..movie.rank())

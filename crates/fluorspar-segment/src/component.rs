@@ -185,14 +185,6 @@ impl Component {
         let raw = 1.0 / (energy * frames_per_bin as f32).sqrt();
         let noise = rest.noise.max(0.1 * raw);
         let snr = (peak - rest.level) / noise;
-        if std::env::var("DBG").is_ok() {
-            let (_, &mut lowest, _) = scratch.select_nth_unstable_by(2, f32::total_cmp);
-            let n = self.trace.len() as f32;
-            let mean: f32 = self.trace.iter().sum::<f32>() / n;
-            let m2: f32 = self.trace.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / n;
-            let m3: f32 = self.trace.iter().map(|v| (v - mean).powi(3)).sum::<f32>() / n;
-            println!("STAT first {} snr {snr:.1} asym {:.2} skew {:.2} peak/raw {:.1} noise/raw {:.2}", self.pixels[0], (peak - rest.level) / (rest.level - lowest), m3 / m2.powf(1.5), (peak - rest.level) / raw, rest.noise / raw);
-        }
         if snr.is_finite() { snr } else { 0.0 }
     }
 
@@ -410,11 +402,14 @@ mod tests {
         let mut inside: Vec<bool> = rows.concat().chars().map(|c| c == '#').collect();
         fill_holes(&mut inside, 5, 5);
         let text: String = inside.iter().map(|&i| if i { '#' } else { '.' }).collect();
-        assert_eq!(text, ".....\
+        assert_eq!(
+            text,
+            ".....\
                           .###.\
                           .###.\
                           .###.\
-                          .#.#.");
+                          .#.#."
+        );
     }
 
     #[test]

@@ -117,9 +117,7 @@ impl Detector {
                 .then_with(|| a.indices.cmp(&b.indices))
         });
         for cell in self.distinct(&found, width) {
-            result
-                .footprints
-                .push(&cell.indices, &cell.weights, 0)?;
+            result.footprints.push(&cell.indices, &cell.weights, 0)?;
             result.snr.push(cell.snr);
         }
         Ok(result)
@@ -147,10 +145,7 @@ impl Detector {
             .into_iter()
             .filter(|cell| {
                 let (y, x) = cell.centre(&tile);
-                core.holds(
-                    y + tile.area.y.start as f64,
-                    x + tile.area.x.start as f64,
-                )
+                core.holds(y + tile.area.y.start as f64, x + tile.area.x.start as f64)
             })
             .map(|cell| Found {
                 indices: cell

@@ -37,7 +37,7 @@ impl Default for Parameters {
             diameter: 11.0,
             bin_s: 0.4,
             high_pass_s: 60.0,
-            min_snr: 5.0,
+            min_snr: 3.0,
             support: 0.4,
             min_area: 0.25,
             max_area: 4.0,

@@ -8,7 +8,7 @@ use crate::stats::correlation;
 use crate::tile::{Rectangle, Tile};
 
 /// Blurred activity counts above this many times its noise.
-const LOUD: f32 = 4.0; pub(crate) fn loud() -> f32 { std::env::var("LOUD").map_or(LOUD, |v| v.parse().unwrap()) }
+const LOUD: f32 = 4.0;
 /// Rounds of joint refinement.
 const REFINEMENTS: usize = 5;
 
@@ -19,7 +19,7 @@ fn strength(tile: &Tile, pixel: usize) -> f32 {
     if tile.noise[pixel] <= 0.0 {
         return 0.0;
     }
-    let cut = loud() * rest.noise;
+    let cut = LOUD * rest.noise;
     let sum: f32 = tile
         .blurred(pixel)
         .iter()
@@ -107,7 +107,7 @@ fn plausible(
     frames_per_bin: usize,
     strictness: f64,
 ) -> bool {
-    let area = cell.pixels.len() as f64 / parameters.disc(); if std::env::var("DBG").is_ok() { let (y, x) = cell.centre(tile); println!("CELL strict {strictness} at {:.0},{:.0} area {area:.2} spread {:.2}", y + tile.area.y.start as f64, x + tile.area.x.start as f64, cell.spread(tile)); cell.snr(frames_per_bin); }
+    let area = cell.pixels.len() as f64 / parameters.disc();
     area >= parameters.min_area * strictness
         && area <= parameters.max_area / strictness
         && cell.spread(tile) <= parameters.max_spread / strictness

@@ -113,7 +113,13 @@ pub(crate) struct Tile {
 }
 
 impl Tile {
-    pub(crate) fn new(activity: &Activity<'_>, width: usize, area: Rectangle, parameters: &Parameters, height: usize) -> Self {
+    pub(crate) fn new(
+        activity: &Activity<'_>,
+        width: usize,
+        area: Rectangle,
+        parameters: &Parameters,
+        height: usize,
+    ) -> Self {
         let (rows, columns) = (area.y.len(), area.x.len());
         let bins = activity.bins;
         let place = |pixel: usize| {
