@@ -92,7 +92,10 @@ fn print_summary(summary: &RunSummary) {
     );
     println!("time               {:.1} s", summary.seconds);
     if let Some(bytes) = summary.peak_memory_bytes {
-        println!("peak memory        {:.2} GiB", bytes as f64 / f64::from(1 << 30));
+        println!(
+            "peak memory        {:.2} GiB",
+            bytes as f64 / f64::from(1 << 30)
+        );
     }
     println!("report             {}", summary.report.display());
 }
@@ -131,7 +134,10 @@ fn info(files: &[PathBuf], json: bool) -> Result<(), Error> {
         if let Some(dialect) = &movie.dialect {
             println!("  dialect     {dialect}");
         }
-        println!("  zero-copy   {}", if movie.zero_copy { "yes" } else { "no" });
+        println!(
+            "  zero-copy   {}",
+            if movie.zero_copy { "yes" } else { "no" }
+        );
         println!("  size        {:.1} MB", movie.bytes as f64 / 1e6);
     }
     Ok(())

@@ -20,7 +20,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             values.push(field.trim().parse()?);
         }
     }
-    let features = Array2::from_shape_vec((labels.len(), values.len() / labels.len().max(1)), values)?;
+    let features =
+        Array2::from_shape_vec((labels.len(), values.len() / labels.len().max(1)), values)?;
     let gram = linear_gram(features.view());
     let all: Vec<usize> = (0..labels.len()).collect();
     let model = LinearSvm::default().train(gram.view(), &labels, &all)?;

@@ -26,6 +26,12 @@ pub enum Error {
     /// There is only one class to learn.
     #[error("all training trials have the label {0}; a decoder needs two classes")]
     OneClass(i64),
+    /// The solver reached its last step before the optimum.
+    #[error("the decoder did not converge in {steps} steps; scale the features")]
+    NotConverged {
+        /// Steps taken.
+        steps: usize,
+    },
     /// There is nothing to learn from.
     #[error("there are no trials")]
     Empty,

@@ -18,7 +18,7 @@ impl Default for LinearSvm {
         Self {
             c: 1.0,
             tolerance: 1e-6,
-            max_steps: 100_000,
+            max_steps: 2_000_000,
         }
     }
 }
@@ -53,7 +53,8 @@ impl LinearSvm {
     ///
     /// # Errors
     /// [`Error::Shape`] if the sizes disagree, [`Error::NotFinite`],
-    /// [`Error::OneClass`], [`Error::Empty`], [`Error::Parameter`].
+    /// [`Error::OneClass`], [`Error::Empty`], [`Error::Parameter`],
+    /// [`Error::NotConverged`].
     pub fn train(
         &self,
         gram: ArrayView2<'_, f64>,
@@ -78,12 +79,18 @@ impl LinearSvm {
                     .collect();
                 let signs: Vec<f64> = members
                     .iter()
-                    .map(|&k| if labels[train[k]] == classes[first] { 1.0 } else { -1.0 })
+                    .map(|&k| {
+                        if labels[train[k]] == classes[first] {
+                            1.0
+                        } else {
+                            -1.0
+                        }
+                    })
                     .collect();
                 let kernel = Array2::from_shape_fn((members.len(), members.len()), |(a, b)| {
                     gram[[train[members[a]], train[members[b]]]]
                 });
-                let (alpha, bias) = self.solve(&kernel, &signs);
+                let (alpha, bias) = self.solve(&kernel, &signs)?;
                 let mut coefficients = vec![0.0; train.len()];
                 for ((&k, &a), &sign) in members.iter().zip(&alpha).zip(&signs) {
                     coefficients[k] = sign * a;
@@ -147,13 +154,14 @@ impl LinearSvm {
     /// Sequential minimal optimisation of the dual, the working pair chosen
     /// by second-order information (Fan, Chen, Lin 2005, JMLR 6:1889).
     /// Returns α and the bias.
-    fn solve(&self, kernel: &Array2<f64>, y: &[f64]) -> (Vec<f64>, f64) {
+    fn solve(&self, kernel: &Array2<f64>, y: &[f64]) -> Result<(Vec<f64>, f64), Error> {
         let n = y.len();
         let mut alpha = vec![0.0; n];
         // Gradient of ½ αᵀQα − Σα with Q = yyᵀ ∘ K.
         let mut gradient = vec![-1.0; n];
         let up = |a: f64, sign: f64| if sign > 0.0 { a < self.c } else { a > 0.0 };
         let low = |a: f64, sign: f64| if sign > 0.0 { a > 0.0 } else { a < self.c };
+        let mut converged = false;
         for _ in 0..self.max_steps {
             let mut i = None;
             let mut highest = f64::NEG_INFINITY;
@@ -163,7 +171,10 @@ impl LinearSvm {
                     i = Some(t);
                 }
             }
-            let Some(i) = i else { break };
+            let Some(i) = i else {
+                converged = true;
+                break;
+            };
             let mut j = None;
             let (mut lowest, mut best) = (f64::INFINITY, f64::INFINITY);
             for t in 0..n {
@@ -182,24 +193,35 @@ impl LinearSvm {
                     }
                 }
             }
-            let Some(j) = j else { break };
-            if highest - lowest < self.tolerance {
+            let Some(j) = j.filter(|_| highest - lowest >= self.tolerance) else {
+                converged = true;
                 break;
-            }
+            };
             // Move along y_i α_i up and y_j α_j down until the best or a bound.
             let gap = highest + y[j] * gradient[j];
-            let room = |t: usize, sign: f64| if sign > 0.0 { self.c - alpha[t] } else { alpha[t] };
+            let room = |t: usize, sign: f64| {
+                if sign > 0.0 {
+                    self.c - alpha[t]
+                } else {
+                    alpha[t]
+                }
+            };
             let step = (gap / curvature(kernel, i, j))
                 .min(room(i, y[i]))
                 .min(room(j, -y[j]));
             alpha[i] = (alpha[i] + y[i] * step).clamp(0.0, self.c);
             alpha[j] = (alpha[j] - y[j] * step).clamp(0.0, self.c);
             for t in 0..n {
-                gradient[t] += y[t] * step * (kernel[[t, i]] - kernel[[t, j]]);
+                gradient[t] += y[t] * step * (kernel[[i, t]] - kernel[[j, t]]);
             }
         }
+        if !converged {
+            return Err(Error::NotConverged {
+                steps: self.max_steps,
+            });
+        }
         let bias = bias(&alpha, &gradient, y, self.c);
-        (alpha, bias)
+        Ok((alpha, bias))
     }
 }
 
@@ -241,7 +263,8 @@ impl Classifier {
     /// positive values speak for the first class of the pair.
     ///
     /// # Errors
-    /// [`Error::Shape`] if `cross` has not one column per training trial.
+    /// [`Error::Shape`] if `cross` has not one column per training trial,
+    /// [`Error::NotFinite`] if it holds a value that is not finite.
     pub fn decision(&self, cross: ArrayView2<'_, f64>) -> Result<Array2<f64>, Error> {
         if cross.ncols() != self.trials {
             return Err(Error::Shape(format!(
@@ -249,6 +272,9 @@ impl Classifier {
                 cross.ncols(),
                 self.trials
             )));
+        }
+        if let Some(((row, column), _)) = cross.indexed_iter().find(|(_, v)| !v.is_finite()) {
+            return Err(Error::NotFinite { row, column });
         }
         Ok(Array2::from_shape_fn(
             (cross.nrows(), self.machines.len()),
@@ -277,7 +303,11 @@ impl Classifier {
             .map(|values| {
                 let mut votes = vec![0_u32; self.classes.len()];
                 for (machine, &value) in self.machines.iter().zip(values) {
-                    votes[if value > 0.0 { machine.first } else { machine.second }] += 1;
+                    votes[if value >= 0.0 {
+                        machine.first
+                    } else {
+                        machine.second
+                    }] += 1;
                 }
                 let most = votes.iter().copied().max().unwrap_or(0);
                 let winner = votes.iter().position(|&v| v == most).unwrap_or(0);

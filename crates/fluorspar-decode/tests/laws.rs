@@ -69,10 +69,15 @@ proptest! {
 fn two_points_have_a_closed_form() {
     // Points at +1 and −1: w = 1 and no bias, α = 1/2 each.
     let gram = linear_gram(array![[1.0], [-1.0]].view());
-    let model = LinearSvm { c: 10.0, ..LinearSvm::default() }
-        .train(gram.view(), &[0, 1], &[0, 1])
+    let model = LinearSvm {
+        c: 10.0,
+        ..LinearSvm::default()
+    }
+    .train(gram.view(), &[0, 1], &[0, 1])
+    .unwrap();
+    let decision = model
+        .decision(array![[3.0, -3.0], [0.0, 0.0]].view())
         .unwrap();
-    let decision = model.decision(array![[3.0, -3.0], [0.0, 0.0]].view()).unwrap();
     assert!((decision[[0, 0]] - 3.0).abs() < 1e-9);
     assert!(decision[[1, 0]].abs() < 1e-9);
 }
@@ -81,19 +86,31 @@ fn two_points_have_a_closed_form() {
 fn a_small_penalty_saturates_every_trial() {
     // With C = 0.1 both weights end at C: w = 0.1·(2 + 2), points at ±2.
     let gram = linear_gram(array![[2.0], [-2.0]].view());
-    let model = LinearSvm { c: 0.1, ..LinearSvm::default() }
-        .train(gram.view(), &[0, 1], &[0, 1])
-        .unwrap();
+    let model = LinearSvm {
+        c: 0.1,
+        ..LinearSvm::default()
+    }
+    .train(gram.view(), &[0, 1], &[0, 1])
+    .unwrap();
     let decision = model.decision(array![[4.0, -4.0]].view()).unwrap()[[0, 0]];
     assert!((decision - 0.8).abs() < 1e-9, "{decision}");
 }
 
 #[test]
 fn three_classes_vote() {
-    let x = array![[0.0, 3.0], [0.2, 3.1], [3.0, 0.0], [3.2, 0.1], [-3.0, 0.0], [-3.1, 0.2]];
+    let x = array![
+        [0.0, 3.0],
+        [0.2, 3.1],
+        [3.0, 0.0],
+        [3.2, 0.1],
+        [-3.0, 0.0],
+        [-3.1, 0.2]
+    ];
     let labels = [7, 7, 2, 2, 5, 5];
     let gram = linear_gram(x.view());
-    let model = LinearSvm::default().train(gram.view(), &labels, &[0, 1, 2, 3, 4, 5]).unwrap();
+    let model = LinearSvm::default()
+        .train(gram.view(), &labels, &[0, 1, 2, 3, 4, 5])
+        .unwrap();
     assert_eq!(model.classes(), [2, 5, 7]);
     assert_eq!(model.predict(gram.view()).unwrap(), labels);
 }
@@ -105,8 +122,15 @@ fn shuffled_labels_are_decoded_at_chance() {
             let (x, _) = random(40, 60, seed);
             let labels: Vec<i64> = (0..40).map(|t| (t / 20) % 2).collect();
             // Labels 0,1,0,1,… made the features; blocks of 20 are independent of them.
-            let validation = CrossValidation { folds: 5, repeats: 2, seed };
-            validation.score(&LinearSvm::default(), linear_gram(x.view()).view(), &labels).unwrap().mean
+            let validation = CrossValidation {
+                folds: 5,
+                repeats: 2,
+                seed,
+            };
+            validation
+                .score(&LinearSvm::default(), linear_gram(x.view()).view(), &labels)
+                .unwrap()
+                .mean
         })
         .sum::<f64>()
         / 30.0;
@@ -117,16 +141,34 @@ fn shuffled_labels_are_decoded_at_chance() {
 fn wrong_input_is_refused() {
     let gram = array![[1.0, 0.0], [0.0, 1.0]];
     let svm = LinearSvm::default();
-    assert_eq!(svm.train(gram.view(), &[1, 1], &[0, 1]), Err(Error::OneClass(1)));
+    assert_eq!(
+        svm.train(gram.view(), &[1, 1], &[0, 1]),
+        Err(Error::OneClass(1))
+    );
     assert_eq!(svm.train(gram.view(), &[0, 1], &[]), Err(Error::Empty));
-    assert!(matches!(svm.train(gram.view(), &[0, 1, 1], &[0]), Err(Error::Shape(_))));
-    assert!(matches!(svm.train(gram.view(), &[0, 1], &[0, 5]), Err(Error::Shape(_))));
+    assert!(matches!(
+        svm.train(gram.view(), &[0, 1, 1], &[0]),
+        Err(Error::Shape(_))
+    ));
+    assert!(matches!(
+        svm.train(gram.view(), &[0, 1], &[0, 5]),
+        Err(Error::Shape(_))
+    ));
     let holes = array![[1.0, f64::NAN], [0.0, 1.0]];
-    assert_eq!(svm.train(holes.view(), &[0, 1], &[0, 1]), Err(Error::NotFinite { row: 0, column: 1 }));
+    assert_eq!(
+        svm.train(holes.view(), &[0, 1], &[0, 1]),
+        Err(Error::NotFinite { row: 0, column: 1 })
+    );
     let wrong = LinearSvm { c: 0.0, ..svm };
-    assert!(matches!(wrong.train(gram.view(), &[0, 1], &[0, 1]), Err(Error::Parameter { .. })));
+    assert!(matches!(
+        wrong.train(gram.view(), &[0, 1], &[0, 1]),
+        Err(Error::Parameter { .. })
+    ));
     let validation = CrossValidation::default();
-    assert!(matches!(validation.splits(&[0, 0, 1, 1]), Err(Error::TooFewTrials { .. })));
+    assert!(matches!(
+        validation.splits(&[0, 0, 1, 1]),
+        Err(Error::TooFewTrials { .. })
+    ));
     assert_eq!(balanced_accuracy(&[], &[]), Err(Error::Empty));
     assert!(balanced_accuracy(&[1], &[]).is_err());
 }

@@ -13,7 +13,8 @@ pub(crate) const FEWEST: usize = 16;
 /// between one half of the Nyquist frequency and the Nyquist frequency, where
 /// calcium has none, as a mean over half-overlapping Hann windows (Welch 1967).
 ///
-/// Samples that are not finite are bridged by straight lines.
+/// Windows with samples that are not finite are left out; if that leaves none,
+/// gaps are bridged by straight lines, which makes the estimate low.
 ///
 /// # Errors
 /// [`Error::TooShort`] below 16 finite samples.
@@ -32,10 +33,17 @@ pub fn standard_deviation(trace: &[f32]) -> Result<f64, Error> {
     let mut scratch = plan.make_scratch_vec();
     let (mut sum, mut count) = (0.0, 0.0);
     let step = (length / 2).max(1);
-    for start in (0..=values.len() - length).step_by(step) {
+    let starts = || (0..=values.len() - length).step_by(step);
+    let whole = |start: usize| trace[start..start + length].iter().all(|v| v.is_finite());
+    let any_whole = starts().any(whole);
+    for start in starts().filter(|&start| !any_whole || whole(start)) {
         let part = &values[start..start + length];
         let mean = part.iter().sum::<f64>() / length as f64;
-        let mut tapered: Vec<f64> = part.iter().zip(&window).map(|(v, w)| (v - mean) * w).collect();
+        let mut tapered: Vec<f64> = part
+            .iter()
+            .zip(&window)
+            .map(|(v, w)| (v - mean) * w)
+            .collect();
         // The lengths come from the plan, so this cannot fail.
         let _ = plan.process_with_scratch(&mut tapered, &mut spectrum, &mut scratch);
         // The Nyquist frequency itself carries half a bin and is left out.

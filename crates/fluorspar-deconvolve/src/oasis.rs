@@ -84,8 +84,10 @@ impl Oasis {
         let rate = self.parameters.frame_rate;
         let g = match self.parameters.tau_s {
             Some(tau) => (-1.0 / (tau * rate)).exp(),
-            None => time_constant::from_autocovariance(trace, noise)?
-                .clamp((-1.0 / (TAU_S.0 * rate)).exp(), (-1.0 / (TAU_S.1 * rate)).exp()),
+            None => time_constant::from_autocovariance(trace, noise)?.clamp(
+                (-1.0 / (TAU_S.0 * rate)).exp(),
+                (-1.0 / (TAU_S.1 * rate)).exp(),
+            ),
         };
         let mut sorted = finite.clone();
         sorted.sort_by(f64::total_cmp);
@@ -131,12 +133,7 @@ impl Oasis {
 }
 
 /// The solution with the largest λ whose residual sum of squares stays within `allowed`.
-fn sparsest(
-    trace: &[f64],
-    g: f64,
-    allowed: f64,
-    spread: f64,
-) -> Result<crate::Solution, Error> {
+fn sparsest(trace: &[f64], g: f64, allowed: f64, spread: f64) -> Result<crate::Solution, Error> {
     let residual = |solution: &crate::Solution| -> f64 {
         trace
             .iter()

@@ -91,7 +91,11 @@ pub fn oasis_ar1(trace: &[f64], g: f64, lambda: f64) -> Result<Solution, Error> 
     let mut calcium = vec![0.0; trace.len()];
     for pool in &pools {
         let mut value = pool.value().max(0.0);
-        for slot in calcium.iter_mut().skip(pool.start).take(pool.length as usize) {
+        for slot in calcium
+            .iter_mut()
+            .skip(pool.start)
+            .take(pool.length as usize)
+        {
             *slot = value;
             value *= g;
         }

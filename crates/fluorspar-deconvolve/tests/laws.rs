@@ -97,17 +97,28 @@ fn simulated(frames: usize, g: f64, sigma: f64, seed: u64) -> (Vec<f32>, Vec<f64
 #[test]
 fn planted_events_come_back() {
     let (trace, spikes) = simulated(3000, 0.9, 0.1, 4);
-    let oasis = Oasis::new(Parameters { tau_s: None, frame_rate: 10.0, ..Parameters::default() }).unwrap();
+    let oasis = Oasis::new(Parameters {
+        tau_s: None,
+        frame_rate: 10.0,
+        ..Parameters::default()
+    })
+    .unwrap();
     let found = oasis.deconvolve(&trace).unwrap();
     assert!((found.baseline - 0.2).abs() < 0.06, "{}", found.baseline);
     assert!((f64::from(found.g) - 0.9).abs() < 0.05, "{}", found.g);
     // Correlation of both in bins of three samples.
-    let bin = |v: &[f64]| v.chunks(3).map(|c| c.iter().sum::<f64>()).collect::<Vec<_>>();
+    let bin = |v: &[f64]| {
+        v.chunks(3)
+            .map(|c| c.iter().sum::<f64>())
+            .collect::<Vec<_>>()
+    };
     let events: Vec<f64> = found.events.iter().map(|&v| f64::from(v)).collect();
     let (a, b) = (bin(&events), bin(&spikes));
     let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
     let (ma, mb) = (mean(&a), mean(&b));
-    let dot = |u: &[f64], m: f64, v: &[f64], n: f64| u.iter().zip(v).map(|(x, y)| (x - m) * (y - n)).sum::<f64>();
+    let dot = |u: &[f64], m: f64, v: &[f64], n: f64| {
+        u.iter().zip(v).map(|(x, y)| (x - m) * (y - n)).sum::<f64>()
+    };
     let r = dot(&a, ma, &b, mb) / (dot(&a, ma, &a, ma) * dot(&b, mb, &b, mb)).sqrt();
     assert!(r > 0.9, "{r}");
 }
@@ -126,12 +137,28 @@ fn empty_and_constant_traces() {
     assert!(found.events.iter().all(|&s| s == 0.0));
     assert_eq!((found.baseline, found.noise), (2.0, 0.0));
     assert!(matches!(oasis.deconvolve(&[]), Err(Error::TooShort { .. })));
-    assert!(matches!(oasis.deconvolve(&[f32::NAN; 50]), Err(Error::TooShort { finite: 0, .. })));
-    assert!(Oasis::new(Parameters { tau_s: Some(0.0), ..Parameters::default() }).is_err());
+    assert!(matches!(
+        oasis.deconvolve(&[f32::NAN; 50]),
+        Err(Error::TooShort { finite: 0, .. })
+    ));
+    assert!(
+        Oasis::new(Parameters {
+            tau_s: Some(0.0),
+            ..Parameters::default()
+        })
+        .is_err()
+    );
     assert!(oasis_ar1(&Y, 1.0, 0.0).is_err());
     assert!(oasis_ar1(&Y, 0.9, -1.0).is_err());
     let mut gaps = vec![0.0_f32; 200];
     gaps[50..80].fill(f32::NAN);
     gaps[100] = 5.0;
-    assert!(oasis.deconvolve(&gaps).unwrap().events.iter().all(|s| s.is_finite()));
+    assert!(
+        oasis
+            .deconvolve(&gaps)
+            .unwrap()
+            .events
+            .iter()
+            .all(|s| s.is_finite())
+    );
 }

@@ -3,7 +3,7 @@
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatRef, Par};
+use faer::{Accum, Mat, MatRef, Par, Spec};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -183,7 +183,7 @@ fn eigen(a: &Mat<f64>) -> Option<(Vec<f64>, Mat<f64>)> {
         n,
         ComputeEigenvectors::Yes,
         Par::Seq,
-        Default::default(),
+        Spec::default(),
     ));
     self_adjoint_evd(
         a.as_ref(),
@@ -191,7 +191,7 @@ fn eigen(a: &Mat<f64>) -> Option<(Vec<f64>, Mat<f64>)> {
         Some(vectors.as_mut()),
         Par::Seq,
         MemStack::new(&mut memory),
-        Default::default(),
+        Spec::default(),
     )
     .ok()?;
     let values = (0..n).map(|k| values[k]).collect();
@@ -204,14 +204,20 @@ mod tests {
 
     #[test]
     fn normal_quantiles_have_their_tabled_values() {
-        for (p, z) in [(0.975, 1.959_963_985), (0.999, 3.090_232_306), (0.9, 1.281_551_566)] {
+        for (p, z) in [
+            (0.975, 1.959_963_985),
+            (0.999, 3.090_232_306),
+            (0.9, 1.281_551_566),
+        ] {
             assert!((normal_quantile(p) - z).abs() < 1e-6, "{p}");
         }
     }
 
     fn noise(pixels: usize, frames: usize, seed: u64) -> Vec<f32> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        (0..pixels * frames).map(|_| StandardNormal.sample(&mut rng)).collect()
+        (0..pixels * frames)
+            .map(|_| StandardNormal.sample(&mut rng))
+            .collect()
     }
 
     #[test]
@@ -219,7 +225,10 @@ mod tests {
         let kept: usize = (0..20)
             .map(|seed| {
                 let data = noise(64, 500, seed);
-                decompose(&data, 500, &Parameters::default(), seed).unwrap().temporal.len()
+                decompose(&data, 500, &Parameters::default(), seed)
+                    .unwrap()
+                    .temporal
+                    .len()
             })
             .sum();
         // Of about 60 tests at one in a thousand, two hits would be rare.

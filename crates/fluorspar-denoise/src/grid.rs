@@ -59,8 +59,15 @@ mod tests {
                     sum[at] += weight;
                 }
             }
-            assert!(sum.iter().all(|s| (s - 1.0).abs() < 1e-12), "{length} {block}");
-            assert!(axis.blocks.windows(2).all(|pair| pair[1].start <= pair[0].end - block / 2));
+            assert!(
+                sum.iter().all(|s| (s - 1.0).abs() < 1e-12),
+                "{length} {block}"
+            );
+            assert!(
+                axis.blocks
+                    .windows(2)
+                    .all(|pair| pair[1].start <= pair[0].end - block / 2)
+            );
         }
     }
 }

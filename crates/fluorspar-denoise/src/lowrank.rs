@@ -30,7 +30,10 @@ impl LowRank {
     ///
     /// # Errors
     /// [`Error::Input`] naming the part that does not fit the others.
-    #[expect(clippy::too_many_arguments, reason = "the parts of a stored artefact, each by name")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of a stored artefact, each by name"
+    )]
     pub fn from_parts(
         height: usize,
         width: usize,
@@ -144,7 +147,8 @@ impl LowRank {
         x: Range<usize>,
         frames: Range<usize>,
     ) -> Result<Array3<f32>, Error> {
-        let inside = |range: &Range<usize>, end: usize| range.start <= range.end && range.end <= end;
+        let inside =
+            |range: &Range<usize>, end: usize| range.start <= range.end && range.end <= end;
         if !inside(&y, self.height) || !inside(&x, self.width) || !inside(&frames, self.frames()) {
             return Err(Error::Input(format!(
                 "the window {y:?} × {x:?}, frames {frames:?}, leaves the movie"

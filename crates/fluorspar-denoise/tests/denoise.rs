@@ -55,7 +55,10 @@ fn no_seams_remain() {
     let steps = |rows: &mut dyn Iterator<Item = usize>| {
         let all: Vec<f32> = rows
             .flat_map(|y| {
-                (0..64).map(move |x| (y, x)).map(|(y, x)| (frame[[y, x]] - frame[[y - 1, x]]).abs()).collect::<Vec<_>>()
+                (0..64)
+                    .map(move |x| (y, x))
+                    .map(|(y, x)| (frame[[y, x]] - frame[[y - 1, x]]).abs())
+                    .collect::<Vec<_>>()
             })
             .collect();
         all.iter().sum::<f32>() / all.len() as f32
@@ -70,7 +73,11 @@ fn no_seams_remain() {
 fn neither_threads_nor_memory_change_a_byte() {
     let (_, movie) = scene((40, 50), 120, 8.0);
     let run = |threads: usize, bytes: usize| {
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| fit(&movie, bytes))
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap()
+            .install(|| fit(&movie, bytes))
     };
     let one = run(1, 1 << 30);
     assert!(one.rank() > 0);
@@ -93,7 +100,13 @@ fn gaps_count_as_the_mean() {
     data.slice_mut(s![10..12, 4..6, 4..6]).fill(f32::NAN);
     data.slice_mut(s![.., 20, 20]).fill(f32::NAN);
     let lowrank = fit(&ArrayMovie::new(data), 1 << 30);
-    assert!(lowrank.read_array(0..100).unwrap().iter().all(|v| v.is_finite()));
+    assert!(
+        lowrank
+            .read_array(0..100)
+            .unwrap()
+            .iter()
+            .all(|v| v.is_finite())
+    );
 }
 
 #[test]
@@ -116,13 +129,28 @@ fn a_window_is_the_movie_without_its_mean() {
 fn what_cannot_be_denoised_is_refused() {
     let short = ArrayMovie::new(Array3::<f32>::zeros((5, 10, 10)));
     let denoiser = Denoiser::new(Parameters::default()).unwrap();
-    assert!(matches!(denoiser.fit(&short, Budget::default(), &silent), Err(Error::Input(_))));
-    let wrong = Parameters { significance: 0.0, ..Parameters::default() };
+    assert!(matches!(
+        denoiser.fit(&short, Budget::default(), &silent),
+        Err(Error::Input(_))
+    ));
+    let wrong = Parameters {
+        significance: 0.0,
+        ..Parameters::default()
+    };
     assert!(matches!(Denoiser::new(wrong), Err(Error::Parameter { .. })));
     let image = Array2::zeros((2, 2));
     let parts = |indices: Vec<u32>| {
         let indptr = vec![0, 1, 1, 1, 1];
-        LowRank::from_parts(2, 2, indptr, indices, vec![1.0], Array2::zeros((1, 9)), image.clone(), image.clone())
+        LowRank::from_parts(
+            2,
+            2,
+            indptr,
+            indices,
+            vec![1.0],
+            Array2::zeros((1, 9)),
+            image.clone(),
+            image.clone(),
+        )
     };
     assert!(parts(vec![0]).is_ok());
     assert!(parts(vec![1]).is_err());

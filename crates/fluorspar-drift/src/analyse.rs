@@ -65,8 +65,12 @@ pub fn analyse(
         let corrected = topic("pv_correlation_corrected", "");
         out.rates
             .extend(rates(corrected, &found.corrected, sessions, parameters));
-        out.crystallization
-            .push(crystallization(corrected, &found.corrected, sessions, parameters));
+        out.crystallization.push(crystallization(
+            corrected,
+            &found.corrected,
+            sessions,
+            parameters,
+        ));
         progress(1);
         for variable in &parameters.variables {
             let pairs = code::similarity(sessions, epoch, variable, parameters, &roster, &draws);
@@ -110,7 +114,11 @@ pub fn analyse(
 const SAME: &str = "same code";
 
 fn trials(sessions: &[Session], i: usize, j: usize) -> usize {
-    sessions[i].activity.dim().0.min(sessions[j].activity.dim().0)
+    sessions[i]
+        .activity
+        .dim()
+        .0
+        .min(sessions[j].activity.dim().0)
 }
 
 fn row(

@@ -28,7 +28,10 @@ pub(crate) struct Shared {
 
 impl Roster {
     pub(crate) fn new(sessions: &[Session], parameters: &Parameters) -> Self {
-        let mut ids: Vec<i64> = sessions.iter().flat_map(|s| s.cell.iter().copied()).collect();
+        let mut ids: Vec<i64> = sessions
+            .iter()
+            .flat_map(|s| s.cell.iter().copied())
+            .collect();
         ids.sort_unstable();
         ids.dedup();
         let places = sessions

@@ -144,7 +144,11 @@ fn across(
     model.predict(cross).map_err(|e| e.to_string())
 }
 
-fn within(x: &Array2<f64>, labels: &[i64], parameters: &Parameters) -> Result<Vec<Vec<i64>>, String> {
+fn within(
+    x: &Array2<f64>,
+    labels: &[i64],
+    parameters: &Parameters,
+) -> Result<Vec<Vec<i64>>, String> {
     let (own, _) = x.view().split_at(Axis(0), labels.len());
     let gram = linear_gram(own);
     let validation = CrossValidation {

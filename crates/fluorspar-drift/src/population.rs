@@ -87,7 +87,9 @@ fn rates(session: &Session, epoch: &Epoch) -> Rates {
         let column = |cell: usize| {
             (0..trials).map(move |trial| f64::from(session.activity[[trial, cell, bin]]))
         };
-        let means: Vec<f64> = (0..cells).map(|cell| column(cell).sum::<f64>() / n).collect();
+        let means: Vec<f64> = (0..cells)
+            .map(|cell| column(cell).sum::<f64>() / n)
+            .collect();
         variance.push(
             (0..cells)
                 .map(|cell| {
@@ -152,7 +154,8 @@ fn values(
     let weights: Vec<f64> = shared.iter().map(|cell| weight(cell.global)).collect();
     let total: f64 = weights.iter().sum();
     let bins = a.mean.len();
-    let (mut plain, mut cross, mut own_a, mut own_b) = (0.0, 0.0, 0.0, 0.0);
+    let (mut plain, mut counted) = (0.0, 0.0);
+    let (mut cross, mut own_a, mut own_b) = (0.0, 0.0, 0.0);
     for bin in 0..bins {
         let [mut x, mut y, mut xy, mut xx, mut yy, mut ex, mut ey] = [0.0; 7];
         for (cell, w) in shared.iter().zip(&weights) {
@@ -172,7 +175,12 @@ fn values(
         let (ea, eb) = (ex / total / matched, ey / total / matched);
         // Within a session the halves are independent, as are two sessions.
         let numerator = if same { va } else { covariance };
-        plain += numerator / ((va.max(0.0) + ea) * (vb.max(0.0) + eb)).sqrt();
+        // A bin in which no cell was ever active has no correlation.
+        let r = numerator / ((va.max(0.0) + ea) * (vb.max(0.0) + eb)).sqrt();
+        if r.is_finite() {
+            plain += r;
+            counted += 1.0;
+        }
         cross += covariance;
         own_a += va;
         own_b += vb;
@@ -190,7 +198,7 @@ fn values(
             tuning_curves(a, b, shared, &weights),
         )
     };
-    [plain / bins as f64, corrected, rate, tuning]
+    [plain / counted, corrected, rate, tuning]
 }
 
 /// Correlation over cells of the mean over bins.
@@ -205,7 +213,11 @@ fn tuning_curves(a: &Rates, b: &Rates, shared: &[Shared], weights: &[f64]) -> f6
     let (mut sum, mut total) = (0.0, 0.0);
     for (cell, &w) in shared.iter().zip(weights) {
         if w > 0.0 {
-            let pairs = a.mean.iter().zip(&b.mean).map(|(p, q)| (p[cell.i], q[cell.j]));
+            let pairs = a
+                .mean
+                .iter()
+                .zip(&b.mean)
+                .map(|(p, q)| (p[cell.i], q[cell.j]));
             let r = correlation(pairs.map(|pair| (pair, 1.0)));
             if r.is_finite() {
                 sum += w * r;

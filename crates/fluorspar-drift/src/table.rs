@@ -230,8 +230,7 @@ impl Drift {
 
     /// `confounds.csv`.
     pub fn confounds_csv(&self) -> String {
-        let mut out =
-            String::from("session,day,n_cells,n_trials,mean_activity,mean_p_same\n");
+        let mut out = String::from("session,day,n_cells,n_trials,mean_activity,mean_p_same\n");
         for r in &self.confounds {
             let _ = writeln!(
                 out,

@@ -4,6 +4,9 @@ use crate::cells::{Pair, interval};
 use crate::table::{CrystallizationRow, RateRow};
 use crate::{Parameters, Session};
 
+/// Fits points (days, similarity) and gives rate per day and intercept.
+type Law = fn(&[(f64, f64)]) -> (f64, f64);
+
 /// What a set of pairs is about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Topic<'a> {
@@ -42,8 +45,7 @@ pub(crate) fn rates(
     let mut distances: Vec<f64> = known.iter().map(|(d, _)| *d).collect();
     distances.sort_by(f64::total_cmp);
     distances.dedup();
-    let laws: [(&'static str, fn(&[(f64, f64)]) -> (f64, f64)); 2] =
-        [("linear", line), ("exponential", decay)];
+    let laws: [(&'static str, Law); 2] = [("linear", line), ("exponential", decay)];
     laws.into_iter()
         .map(|(law, fit)| {
             let mut row = RateRow {

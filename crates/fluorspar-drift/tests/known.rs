@@ -50,7 +50,11 @@ fn run(sessions: &[Session]) -> Drift {
         permutations: 50,
         ..Parameters::default()
     };
-    let epochs = [Epoch { name: "delay".into(), start_s: 0.0, stop_s: 3.0 }];
+    let epochs = [Epoch {
+        name: "delay".into(),
+        start_s: 0.0,
+        stop_s: 3.0,
+    }];
     analyse(sessions, &epochs, &parameters, &|_| {}).unwrap()
 }
 
@@ -74,8 +78,15 @@ fn a_code_that_stays_has_similarity_one_whatever_the_trials() {
     assert!((mean(&similar) - 1.0).abs() < 0.1, "{similar:?}");
     let vectors = values(&drift, "pv_correlation_corrected", 1);
     assert!((mean(&vectors) - 1.0).abs() < 0.02, "{vectors:?}");
-    let row = drift.crystallization.iter().find(|c| c.variable == "odour").unwrap();
-    assert!(row.lo < 0.0 && row.hi > 0.0, "unequal trials must not fake a change: {row:?}");
+    let row = drift
+        .crystallization
+        .iter()
+        .find(|c| c.variable == "odour")
+        .unwrap();
+    assert!(
+        row.lo < 0.0 && row.hi > 0.0,
+        "unequal trials must not fake a change: {row:?}"
+    );
 }
 
 #[test]
@@ -86,7 +97,11 @@ fn the_planted_drift_comes_back() {
         let planted = 0.8_f64.powi(lag as i32);
         assert!((found - planted).abs() < 0.12, "{lag}: {found} {planted}");
     }
-    let rate = drift.rates.iter().find(|r| r.variable == "odour" && r.law == "exponential").unwrap();
+    let rate = drift
+        .rates
+        .iter()
+        .find(|r| r.variable == "odour" && r.law == "exponential")
+        .unwrap();
     let planted = -(0.8_f64.ln());
     assert!(rate.lo < planted && planted < rate.hi, "{rate:?}");
     let accuracy = |lag| mean(&values(&drift, "decoding", lag));
@@ -95,12 +110,27 @@ fn the_planted_drift_comes_back() {
 
 #[test]
 fn drift_that_stops_is_called_so() {
-    let drift = run(&population(&[0.4, 0.4, 0.4, 0.4, 1.0, 1.0, 1.0, 1.0], &[40; 8], 3));
-    let row = drift.crystallization.iter().find(|c| c.variable == "odour").unwrap();
+    let drift = run(&population(
+        &[0.4, 0.4, 0.4, 0.4, 1.0, 1.0, 1.0, 1.0],
+        &[40; 8],
+        3,
+    ));
+    let row = drift
+        .crystallization
+        .iter()
+        .find(|c| c.variable == "odour")
+        .unwrap();
     assert!(row.lo > 0.0 && row.p < 0.05, "{row:?}");
     assert!(row.verdict.starts_with("crystallizes"));
-    let rates = drift.crystallization.iter().find(|c| c.variable.is_empty()).unwrap();
-    assert!(rates.lo < 0.0 && rates.hi > 0.0, "mean rates never changed: {rates:?}");
+    let rates = drift
+        .crystallization
+        .iter()
+        .find(|c| c.variable.is_empty())
+        .unwrap();
+    assert!(
+        rates.lo < 0.0 && rates.hi > 0.0,
+        "mean rates never changed: {rates:?}"
+    );
 }
 
 #[test]
@@ -108,7 +138,11 @@ fn steady_drift_is_rarely_called_crystallization() {
     let wrong = (0..30)
         .filter(|&seed| {
             let drift = run(&population(&[0.7; 6], &[30; 6], 100 + seed));
-            let row = drift.crystallization.iter().find(|c| c.variable == "odour").unwrap();
+            let row = drift
+                .crystallization
+                .iter()
+                .find(|c| c.variable == "odour")
+                .unwrap();
             row.lo > 0.0 || row.hi < 0.0
         })
         .count();
@@ -133,9 +167,12 @@ fn the_floor_is_the_split_half_correlation() {
             mean(&picked)
         };
         for b in 0..3 {
-            let (x, y): (Vec<f64>, Vec<f64>) = (0..CELLS).map(|n| (half(0, n, b), half(1, n, b))).unzip();
+            let (x, y): (Vec<f64>, Vec<f64>) =
+                (0..CELLS).map(|n| (half(0, n, b), half(1, n, b))).unzip();
             let (mx, my) = (mean(&x), mean(&y));
-            let s = |u: &[f64], m: f64, v: &[f64], k: f64| u.iter().zip(v).map(|(a, b)| (a - m) * (b - k)).sum::<f64>();
+            let s = |u: &[f64], m: f64, v: &[f64], k: f64| {
+                u.iter().zip(v).map(|(a, b)| (a - m) * (b - k)).sum::<f64>()
+            };
             all.push(s(&x, mx, &y, my) / (s(&x, mx, &x, mx) * s(&y, my, &y, my)).sqrt());
         }
     }
@@ -146,7 +183,10 @@ fn the_floor_is_the_split_half_correlation() {
 fn order_of_cells_and_threads_change_nothing() {
     let sessions = population(&[0.9; 3], &[20; 3], 5);
     let one = run(&sessions);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(3)
+        .build()
+        .unwrap();
     let three = pool.install(|| run(&sessions));
     assert_eq!(one.metrics_csv(), three.metrics_csv());
     assert_eq!(one.crystallization_csv(), three.crystallization_csv());
@@ -166,13 +206,31 @@ fn what_cannot_be_known_is_nan_with_a_reason() {
     let mut sessions = population(&[1.0; 2], &[20; 2], 6);
     sessions[1].labels.insert("odour".into(), vec![0; 20]);
     let drift = run(&sessions);
-    let row = drift.metrics.iter().find(|m| m.metric == "code_similarity").unwrap();
-    assert!(row.value.is_nan() && row.reason.contains("session 2"), "{row:?}");
-    assert!(drift.crystallization.iter().all(|c| c.verdict.starts_with("undetermined")));
+    let row = drift
+        .metrics
+        .iter()
+        .find(|m| m.metric == "code_similarity")
+        .unwrap();
+    assert!(
+        row.value.is_nan() && row.reason.contains("session 2"),
+        "{row:?}"
+    );
+    assert!(
+        drift
+            .crystallization
+            .iter()
+            .all(|c| c.verdict.starts_with("undetermined"))
+    );
     // Disjoint cells.
     let mut sessions = population(&[1.0; 2], &[20; 2], 6);
     sessions[1].cell = (1000..1000 + CELLS as i64).collect();
-    assert!(run(&sessions).metrics.iter().filter(|m| m.session_i != m.session_j).all(|m| m.value.is_nan() && !m.reason.is_empty()));
+    assert!(
+        run(&sessions)
+            .metrics
+            .iter()
+            .filter(|m| m.session_i != m.session_j)
+            .all(|m| m.value.is_nan() && !m.reason.is_empty())
+    );
     // Noise without a code.
     let mut sessions = population(&[1.0; 2], &[20; 2], 7);
     for session in &mut sessions {
@@ -180,30 +238,75 @@ fn what_cannot_be_known_is_nan_with_a_reason() {
         session.labels.insert("odour".into(), labels);
     }
     let drift = run(&sessions);
-    let row = drift.metrics.iter().find(|m| m.metric == "code_similarity").unwrap();
+    let row = drift
+        .metrics
+        .iter()
+        .find(|m| m.metric == "code_similarity")
+        .unwrap();
     assert!(row.value.is_nan() || row.hi - row.lo > 0.3, "{row:?}");
 }
 
 #[test]
 fn malformed_input_is_refused() {
     let good = population(&[1.0; 2], &[20; 2], 8);
-    let parameters = Parameters { variables: vec!["odour".into()], ..Parameters::default() };
-    let epochs = [Epoch { name: "delay".into(), start_s: 0.0, stop_s: 3.0 }];
+    let parameters = Parameters {
+        variables: vec!["odour".into()],
+        ..Parameters::default()
+    };
+    let epochs = [Epoch {
+        name: "delay".into(),
+        start_s: 0.0,
+        stop_s: 3.0,
+    }];
     let refused = |change: &dyn Fn(&mut Vec<Session>)| {
         let mut sessions = good.clone();
         change(&mut sessions);
         analyse(&sessions, &epochs, &parameters, &|_| {}).unwrap_err()
     };
-    assert!(matches!(refused(&|s| s[1].cell[3] = s[1].cell[4]), Error::Session { session: 2, .. }));
-    assert!(matches!(refused(&|s| s[0].activity[[0, 0, 0]] = f32::NAN), Error::Session { session: 1, .. }));
-    assert!(matches!(refused(&|s| s[0].time_s.truncate(1)), Error::Session { .. }));
-    assert!(matches!(refused(&|s| s[0].labels.clear()), Error::Session { .. }));
-    assert!(matches!(refused(&|s| s[1].day = 0.0), Error::Session { .. }));
-    assert!(matches!(refused(&|s| s[1].p_same = Some(vec![2.0; CELLS])), Error::Session { .. }));
+    assert!(matches!(
+        refused(&|s| s[1].cell[3] = s[1].cell[4]),
+        Error::Session { session: 2, .. }
+    ));
+    assert!(matches!(
+        refused(&|s| s[0].activity[[0, 0, 0]] = f32::NAN),
+        Error::Session { session: 1, .. }
+    ));
+    assert!(matches!(
+        refused(&|s| s[0].time_s.truncate(1)),
+        Error::Session { .. }
+    ));
+    assert!(matches!(
+        refused(&|s| s[0].labels.clear()),
+        Error::Session { .. }
+    ));
+    assert!(matches!(
+        refused(&|s| s[1].day = 0.0),
+        Error::Session { .. }
+    ));
+    assert!(matches!(
+        refused(&|s| s[1].p_same = Some(vec![2.0; CELLS])),
+        Error::Session { .. }
+    ));
     assert!(matches!(refused(&Vec::clear), Error::Nothing(_)));
-    assert!(matches!(analyse(&good, &[], &parameters, &|_| {}), Err(Error::Nothing(_))));
-    let wrong = [Epoch { name: "x".into(), start_s: 1.0, stop_s: 1.0 }];
-    assert!(matches!(analyse(&good, &wrong, &parameters, &|_| {}), Err(Error::Epoch { .. })));
-    let wrong = Parameters { confidence: 1.0, ..parameters.clone() };
-    assert!(matches!(analyse(&good, &epochs, &wrong, &|_| {}), Err(Error::Parameter { .. })));
+    assert!(matches!(
+        analyse(&good, &[], &parameters, &|_| {}),
+        Err(Error::Nothing(_))
+    ));
+    let wrong = [Epoch {
+        name: "x".into(),
+        start_s: 1.0,
+        stop_s: 1.0,
+    }];
+    assert!(matches!(
+        analyse(&good, &wrong, &parameters, &|_| {}),
+        Err(Error::Epoch { .. })
+    ));
+    let wrong = Parameters {
+        confidence: 1.0,
+        ..parameters.clone()
+    };
+    assert!(matches!(
+        analyse(&good, &epochs, &wrong, &|_| {}),
+        Err(Error::Parameter { .. })
+    ));
 }

@@ -275,7 +275,11 @@ impl ExperimentConfig {
             positive("deconvolve.tau_s", tau)?;
         }
         let fractions = [
-            ("register.max_shift_fraction", self.register.max_shift_fraction, 0.5),
+            (
+                "register.max_shift_fraction",
+                self.register.max_shift_fraction,
+                0.5,
+            ),
             ("drift.confidence", self.drift.confidence, 1.0),
         ];
         for (key, value, below) in fractions {
@@ -284,7 +288,10 @@ impl ExperimentConfig {
             }
         }
         for (key, value) in [
-            ("trace.neuropil_coefficient", self.trace.neuropil_coefficient),
+            (
+                "trace.neuropil_coefficient",
+                self.trace.neuropil_coefficient,
+            ),
             ("drift.min_p_same", self.drift.min_p_same),
         ] {
             if !(0.0..=1.0).contains(&value) {
@@ -447,7 +454,9 @@ pub(crate) fn explain(text: &str, error: &toml::de::Error) -> String {
             if let Some((distance, known)) = nearest
                 && distance <= 1 + given.len() / 3
             {
-                out.push_str(&format!("; did you mean `{known}`?"));
+                out.push_str("; did you mean `");
+                out.push_str(known);
+                out.push_str("`?");
             }
         }
     }
@@ -505,7 +514,10 @@ delay = [1.0, 6.0]
             ("[drift]\nconfidence = 1.5", "drift.confidence"),
             ("[drift]\nbootstrap = 0", "drift.bootstrap"),
             ("[register]\nmode = \"nonrigid\"", "register.mode"),
-            ("[[session]]\nday = 1\nmovie = \"b.tif\"\ntrials=\"t\"", "session 2"),
+            (
+                "[[session]]\nday = 1\nmovie = \"b.tif\"\ntrials=\"t\"",
+                "session 2",
+            ),
         ] {
             let message = refused(&format!("{GOOD}{text}\n"));
             assert!(message.contains(key), "{message}");

@@ -59,7 +59,10 @@ pub fn demo(
     }
     let experiment = Experiment::build(plan).map_err(|e| Error::Usage(e.to_string()))?;
     disk::check_writable(out)?;
-    disk::write(&mark, b"{\"fluorspar\": \"demonstration; may be overwritten\"}\n")?;
+    disk::write(
+        &mark,
+        b"{\"fluorspar\": \"demonstration; may be overwritten\"}\n",
+    )?;
     let path = write_experiment(&experiment, "demo", &out.join("raw"), observer)?;
     let config = ExperimentConfig::read(&path)?;
     let options = RunOptions {
@@ -70,9 +73,6 @@ pub fn demo(
     let run = run(&config, &path, &options, observer)?;
     let comparison = compare(&experiment, out)?;
     let text = serde_json::to_string_pretty(&comparison).at("comparison.json")?;
-    disk::write(
-        &out.join("comparison.json"),
-        format!("{text}\n").as_bytes(),
-    )?;
+    disk::write(&out.join("comparison.json"), format!("{text}\n").as_bytes())?;
     Ok(DemoSummary { run, comparison })
 }

@@ -107,7 +107,10 @@ fn add_path(path: &Path, out: &mut Fingerprint) -> Result<(), Error> {
     out.add(&changed.to_le_bytes());
     let mut file = File::open(path).map_err(io)?;
     let mut ends = Vec::new();
-    Read::by_ref(&mut file).take(1 << 16).read_to_end(&mut ends).map_err(io)?;
+    Read::by_ref(&mut file)
+        .take(1 << 16)
+        .read_to_end(&mut ends)
+        .map_err(io)?;
     if metadata.len() > 1 << 16 {
         file.seek(SeekFrom::End(-(1 << 16))).map_err(io)?;
         file.take(1 << 16).read_to_end(&mut ends).map_err(io)?;

@@ -122,9 +122,15 @@ mod tests {
     fn exit_codes_follow_the_cause() {
         let full = std::io::Error::from(ErrorKind::StorageFull);
         let movie = fluorspar_movie::Error::io("out", full);
-        assert_eq!(Err::<(), _>(movie).at("session 1").unwrap_err().exit_code(), 1);
+        assert_eq!(
+            Err::<(), _>(movie).at("session 1").unwrap_err().exit_code(),
+            1
+        );
         let bad = fluorspar_movie::Error::bad_data("frame 3", "is NaN");
-        assert_eq!(Err::<(), _>(bad).at("session 1").unwrap_err().exit_code(), 3);
+        assert_eq!(
+            Err::<(), _>(bad).at("session 1").unwrap_err().exit_code(),
+            3
+        );
         assert_eq!(Error::Usage(String::new()).exit_code(), 2);
         assert_eq!(Error::config(Path::new("x"), "y").exit_code(), 2);
     }

@@ -7,13 +7,15 @@ use fluorspar_report::{Block, Figure, Report, Section, Table};
 use ndarray::{Array2, Axis};
 use serde::Deserialize;
 
+use crate::Error;
 use crate::artefact::{MotionTable, Rois, TrackTable};
 use crate::config::ExperimentConfig;
 use crate::error::Context;
-use crate::Error;
 
 /// Sessions shown with pictures; the table shows all.
 const MOST_PICTURES: usize = 6;
+/// Fewest session pairs that make a curve.
+const MIN_PAIRS: usize = 3;
 /// Traces shown per session.
 const MOST_TRACES: usize = 8;
 
@@ -101,35 +103,32 @@ fn lead(
     )];
     match tables {
         Some(tables) => out.extend(verdicts(tables)),
-        None => out.push(
-            "No trials tables were given, so nothing is said about drift here.".into(),
-        ),
+        None => {
+            out.push("No trials tables were given, so nothing is said about drift here.".into());
+        }
     }
     out
 }
 
-/// One sentence per epoch and variable that was tested for crystallization.
+/// One sentence per epoch and label whose code could be judged, changes first.
 fn verdicts(tables: &Tables) -> Vec<String> {
-    tables
-        .crystallization
-        .iter()
-        .filter(|row| row.statistic.is_some())
+    let judged = |row: &&Crystallization| {
+        !row.variable.is_empty() && row.lo.is_some() && row.statistic.is_some()
+    };
+    let mut rows: Vec<&Crystallization> = tables.crystallization.iter().filter(judged).collect();
+    rows.sort_by_key(|row| row.verdict.starts_with("no change"));
+    let number = |value: Option<f64>| value.unwrap_or(f64::NAN);
+    rows.iter()
         .map(|row| {
-            let interval = match (row.lo, row.hi) {
-                (Some(lo), Some(hi)) => format!(" [{lo:.2}, {hi:.2}]"),
-                _ => String::new(),
-            };
             format!(
-                "{}, {}: {} ({} = {:.2}{interval}).",
+                "The code for {} in the {} epoch: {}. Session pairs of the later half are {:+.2} \
+                 [{:+.2}, {:+.2}] more similar than pairs equally far apart in the earlier half.",
+                words(&row.variable),
                 words(&row.epoch),
-                if row.variable.is_empty() {
-                    "population activity".to_owned()
-                } else {
-                    format!("code for {}", words(&row.variable))
-                },
                 row.verdict,
-                words(&row.test),
-                row.statistic.unwrap_or(f64::NAN),
+                number(row.statistic),
+                number(row.lo),
+                number(row.hi),
             )
         })
         .collect()
@@ -273,7 +272,9 @@ fn matched(days: &[f64], tracks: &TrackTable) -> Result<Section, Error> {
     let presence = figure::presence(probability.view(), &labels)
         .at("report")?
         .titled("Cells (rows) by session")
-        .captioned("Darker: surer that the ROI is the same cell. Cells seen most often come first.");
+        .captioned(
+            "Darker: surer that the ROI is the same cell. Cells seen most often come first.",
+        );
     let sessions = days.len();
     let shared = Array2::from_shape_fn((sessions, sessions), |(i, j)| {
         tracks
@@ -301,7 +302,11 @@ fn activity(days: &[f64], sessions: &[(MotionTable, Rois)]) -> Result<Section, E
         if picked.is_empty() {
             continue;
         }
-        let frames = rois.dff.ncols().min((120.0 * rois.frame_rate) as usize).max(2);
+        let frames = rois
+            .dff
+            .ncols()
+            .min((120.0 * rois.frame_rate) as usize)
+            .max(2);
         let part = |values: &Array2<f32>| {
             values
                 .select(Axis(0), &picked)
@@ -341,7 +346,8 @@ struct Tables {
 
 #[derive(Debug, Deserialize)]
 struct Metric {
-    metric: String,
+    #[serde(rename = "metric")]
+    name: String,
     epoch: String,
     variable: String,
     session_i: usize,
@@ -400,7 +406,7 @@ impl Tables {
     /// Distinct (epoch, variable) of a metric, in the table's order.
     fn kinds(&self, metric: &str) -> Vec<(String, String)> {
         let mut out: Vec<(String, String)> = Vec::new();
-        for row in self.metrics.iter().filter(|row| row.metric == metric) {
+        for row in self.metrics.iter().filter(|row| row.name == metric) {
             let kind = (row.epoch.clone(), row.variable.clone());
             if !out.contains(&kind) {
                 out.push(kind);
@@ -414,9 +420,9 @@ impl Tables {
         metric: &'a str,
         kind: &'a (String, String),
     ) -> impl Iterator<Item = &'a Metric> {
-        self.metrics.iter().filter(move |row| {
-            row.metric == metric && row.epoch == kind.0 && row.variable == kind.1
-        })
+        self.metrics
+            .iter()
+            .filter(move |row| row.name == metric && row.epoch == kind.0 && row.variable == kind.1)
     }
 }
 
@@ -437,6 +443,14 @@ fn drift_sections(tables: &Tables, days: &[f64]) -> Result<Vec<Section>, Error> 
     for (metric, about) in similarity_metrics(tables) {
         let mut figures = Vec::new();
         for kind in tables.kinds(&metric) {
+            let defined = tables
+                .rows(&metric, &kind)
+                .filter(|row| row.session_i != row.session_j && row.value.is_some())
+                .count();
+            // One or two pairs make no curve; the tables still hold them.
+            if defined < MIN_PAIRS {
+                continue;
+            }
             figures.push(decay_figure(tables, &metric, &kind)?);
         }
         drift = drift.text(about).block(Block::Figures(figures));
@@ -457,9 +471,18 @@ fn drift_sections(tables: &Tables, days: &[f64]) -> Result<Vec<Section>, Error> 
             row.verdict.clone(),
         ]);
     }
-    let header = ["epoch", "variable", "test", "statistic", "interval", "p", "cells", "verdict"]
-        .map(str::to_owned)
-        .to_vec();
+    let header = [
+        "epoch",
+        "variable",
+        "test",
+        "statistic",
+        "interval",
+        "p",
+        "cells",
+        "verdict",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     out.push(
         Section::new("Does it crystallize?")
             .text(
@@ -474,9 +497,14 @@ fn drift_sections(tables: &Tables, days: &[f64]) -> Result<Vec<Section>, Error> 
     for kind in tables.kinds("decoding") {
         let values = square(tables.rows("decoding", &kind), days.len());
         matrices.push(
-            figure::matrix(values.view(), &labels, 0.4..1.0, ("trained on", "tested on"))
-                .at("report")?
-                .titled(kind_title(&kind)),
+            figure::matrix(
+                values.view(),
+                &labels,
+                0.4..1.0,
+                ("trained on", "tested on"),
+            )
+            .at("report")?
+            .titled(kind_title(&kind)),
         );
     }
     if !matrices.is_empty() {
@@ -522,7 +550,7 @@ fn similarity_metrics(tables: &Tables) -> Vec<(String, String)> {
     ];
     known
         .into_iter()
-        .filter(|(metric, _)| tables.metrics.iter().any(|row| row.metric == *metric))
+        .filter(|(metric, _)| tables.metrics.iter().any(|row| row.name == *metric))
         .map(|(metric, about)| (metric.to_owned(), about.to_owned()))
         .collect()
 }
@@ -576,7 +604,7 @@ fn decay_figure(tables: &Tables, metric: &str, kind: &(String, String)) -> Resul
         x_label: "days between sessions",
         y_label: "similarity",
         size: (340, 260),
-        y_range: None,
+        y_range: Some(-0.4..1.6),
     };
     Ok(figure::curves(&plot, &curves)
         .at("report")?
@@ -586,10 +614,11 @@ fn decay_figure(tables: &Tables, metric: &str, kind: &(String, String)) -> Resul
 fn square<'a>(rows: impl Iterator<Item = &'a Metric>, sessions: usize) -> Array2<f64> {
     let mut out = Array2::from_elem((sessions, sessions), f64::NAN);
     for row in rows {
-        if row.session_i >= 1 && row.session_j >= 1 {
-            if let Some(slot) = out.get_mut((row.session_i - 1, row.session_j - 1)) {
-                *slot = row.value.unwrap_or(f64::NAN);
-            }
+        if row.session_i >= 1
+            && row.session_j >= 1
+            && let Some(slot) = out.get_mut((row.session_i - 1, row.session_j - 1))
+        {
+            *slot = row.value.unwrap_or(f64::NAN);
         }
     }
     out

@@ -101,10 +101,10 @@ pub fn run(
     let inputs = open_inputs(config, config_path, &options.out, observer)?;
     let mut ledger = Ledger::open(config, options)?;
     for (index, input) in inputs.iter().enumerate() {
-        ledger
-            .record
-            .inputs
-            .insert(format!("session-{:02}", index + 1), input.fingerprint.clone());
+        ledger.record.inputs.insert(
+            format!("session-{:02}", index + 1),
+            input.fingerprint.clone(),
+        );
         disk::create_folder(&input.folder)?;
     }
     let budget = Budget {
@@ -157,8 +157,7 @@ pub fn run(
             0,
             observer,
             || {
-                let tables =
-                    stage::analyse_run(config, &folders, &tracks_path, trials, observer)?;
+                let tables = stage::analyse_run(config, &folders, &tracks_path, trials, observer)?;
                 stage::write_tables(&drift_folder, &tables)
             },
         )?;
@@ -179,7 +178,11 @@ pub fn run(
     let tracks = crate::TrackTable::read(&tracks_path)?;
     let mut rois = Vec::new();
     for folder in &folders {
-        rois.push(crate::Rois::read(&folder.join("rois.zarr"))?.footprints.len());
+        rois.push(
+            crate::Rois::read(&folder.join("rois.zarr"))?
+                .footprints
+                .len(),
+        );
     }
     let matched = tracks
         .roi_index
@@ -372,26 +375,40 @@ fn run_session(
     if config.register.keep || !cells_done {
         needed.push(&registered);
     }
-    ledger.step(&at("register"), &register_key, &needed, frames, observer, || {
-        stage::register(
-            &*input.movie,
-            &config.register,
-            input.frame_rate,
-            folder,
-            budget,
-            observer,
-        )
-    })?;
-    ledger.step(&at("denoise"), &denoise_key, &[&lowrank], frames, observer, || {
-        stage::denoise(
-            &config.denoise,
-            config.experiment.seed,
-            input.frame_rate,
-            folder,
-            budget,
-            observer,
-        )
-    })?;
+    ledger.step(
+        &at("register"),
+        &register_key,
+        &needed,
+        frames,
+        observer,
+        || {
+            stage::register(
+                &*input.movie,
+                &config.register,
+                input.frame_rate,
+                folder,
+                budget,
+                observer,
+            )
+        },
+    )?;
+    ledger.step(
+        &at("denoise"),
+        &denoise_key,
+        &[&lowrank],
+        frames,
+        observer,
+        || {
+            stage::denoise(
+                &config.denoise,
+                config.experiment.seed,
+                input.frame_rate,
+                folder,
+                budget,
+                observer,
+            )
+        },
+    )?;
     ledger.step(&at("cells"), &cells_key, &[&rois], frames, observer, || {
         stage::find_cells(config, input.frame_rate, folder, budget, observer)
     })?;

@@ -204,8 +204,7 @@ fn write_tiff(movie: &dyn Movie, path: &Path, observer: &dyn Observer) -> Result
         scanimage: true,
         ..WriterOptions::default()
     };
-    let mut writer =
-        Writer::create(path, shape, movie.pixel_type(), &options).at(path.display())?;
+    let mut writer = Writer::create(path, shape, movie.pixel_type(), &options).at(path.display())?;
     copy(movie, &mut writer, Budget::default(), observer).at(path.display())?;
     Box::new(writer).finish().at(path.display())?;
     observer.finish(&step, begun.elapsed().as_secs_f64());
@@ -291,7 +290,10 @@ mod tests {
         assert_eq!(plan.motion.walk_px, 0.5);
         assert_eq!(plan.cells, Plan::default().cells);
         let error = parse_plan("[motion]\nwalk_pix = 1.0\n", path).unwrap_err();
-        assert!(error.to_string().contains("did you mean `walk_px`"), "{error}");
+        assert!(
+            error.to_string().contains("did you mean `walk_px`"),
+            "{error}"
+        );
         assert!(parse_plan("[experiment]\ntrials = 0\n", path).is_err());
     }
 

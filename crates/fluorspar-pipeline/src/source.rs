@@ -9,7 +9,8 @@ use crate::error::Context;
 
 /// Whether `path` names a Zarr folder (by its extension or its metadata).
 pub(crate) fn is_zarr(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("zarr"))
+    path.extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("zarr"))
         || ["zarr.json", ".zarray", ".zgroup"]
             .iter()
             .any(|name| path.join(name).is_file())

@@ -133,7 +133,12 @@ pub(crate) fn label_codes(
                     path,
                     format!(
                         "there is no column {variable:?}, named in drift.variables (columns: {})",
-                        trials.columns.keys().cloned().collect::<Vec<_>>().join(", ")
+                        trials
+                            .columns
+                            .keys()
+                            .cloned()
+                            .collect::<Vec<_>>()
+                            .join(", ")
                     ),
                 )
             })?;
@@ -143,8 +148,7 @@ pub(crate) fn label_codes(
             .iter()
             .map(|text| Some((*text, text.parse().ok()?)))
             .collect();
-        let codes = integers
-            .unwrap_or_else(|| texts.iter().copied().zip(0_i64..).collect());
+        let codes = integers.unwrap_or_else(|| texts.iter().copied().zip(0_i64..).collect());
         for (session, (_, trials)) in out.iter_mut().zip(sessions) {
             let labels = trials.columns[variable].iter().map(|t| codes[t]).collect();
             session.insert(variable.clone(), labels);

@@ -178,7 +178,9 @@ fn standardised(frame: ArrayView2<'_, f32>, side: usize) -> Vec<f32> {
         .sum::<f64>()
         .sqrt()
         .max(1e-30);
-    out.iter_mut().for_each(|v| *v = (*v - mean) / length);
+    for v in &mut out {
+        *v = (*v - mean) / length;
+    }
     out.into_iter().map(|v| v as f32).collect()
 }
 

@@ -444,7 +444,11 @@ pub fn curves(plot: &CurvesPlot<'_>, curves: &[Curve]) -> Result<Figure, Error> 
                 .map(|(&x, &y)| (x, y))
                 .collect();
             if curve.style != Style::Points {
-                let width = if curve.style == Style::Reference { 1 } else { 2 };
+                let width = if curve.style == Style::Reference {
+                    1
+                } else {
+                    2
+                };
                 let series = LineSeries::new(points.iter().copied(), ink.stroke_width(width));
                 let drawn = chart.draw_series(series).map_err(|e| error(&e))?;
                 if !curve.name.is_empty() {
@@ -530,9 +534,11 @@ pub fn matrix(
         );
         if value.is_finite() && side >= 26 {
             let ink = if share > 0.6 { "#111" } else { "#fff" };
+            // Counts are whole, shares are not.
+            let digits = if range.end > 1.0 { 0 } else { 2 };
             let _ = write!(
                 svg,
-                "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\" fill=\"{ink}\">{value:.2}</text>",
+                "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\" fill=\"{ink}\">{value:.digits$}</text>",
                 x + side / 2,
                 y + side / 2 + 4
             );

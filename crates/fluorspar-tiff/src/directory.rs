@@ -183,7 +183,7 @@ impl Header {
                 ));
             }
         };
-        let raw = self.raw(source, page, entry, size)?;
+        let raw = Self::raw(source, page, entry, size)?;
         Ok(raw
             .chunks_exact(size)
             .map(|at| self.number(at, size))
@@ -191,24 +191,18 @@ impl Header {
     }
 
     /// The text of an entry, up to its first NUL; bytes that are not UTF-8 are replaced.
-    pub(crate) fn text(
-        &self,
-        source: &Source,
-        page: usize,
-        entry: Entry,
-    ) -> Result<String, Error> {
-        let raw = self.raw(source, page, entry, 1)?;
+    pub(crate) fn text(source: &Source, page: usize, entry: Entry) -> Result<String, Error> {
+        let raw = Self::raw(source, page, entry, 1)?;
         let end = raw.iter().position(|&byte| byte == 0).unwrap_or(raw.len());
         Ok(String::from_utf8_lossy(&raw[..end]).into_owned())
     }
 
-    fn raw<'a>(
-        &self,
-        source: &'a Source,
+    fn raw(
+        source: &Source,
         page: usize,
         entry: Entry,
         size: usize,
-    ) -> Result<std::borrow::Cow<'a, [u8]>, Error> {
+    ) -> Result<std::borrow::Cow<'_, [u8]>, Error> {
         let length = entry.count.saturating_mul(size as u64);
         if length > VALUES {
             return Err(Error::Limit {

@@ -83,7 +83,7 @@ impl FrameIndex {
                 None => {
                     let text = |entry: Option<crate::directory::Entry>| {
                         entry
-                            .map(|entry| header.text(source, number, entry))
+                            .map(|entry| Header::text(source, number, entry))
                             .transpose()
                     };
                     let description = text(page.description)?.unwrap_or_default();

@@ -159,6 +159,9 @@ mod tests {
         );
         assert_eq!(ome.frame_rate, Some(10.0));
         assert_eq!(Metadata::parse("hello", None).dialect, Dialect::Plain);
-        assert_eq!(Metadata::parse("ImageJ=1\nfinterval=0\n", None).frame_rate, None);
+        assert_eq!(
+            Metadata::parse("ImageJ=1\nfinterval=0\n", None).frame_rate,
+            None
+        );
     }
 }

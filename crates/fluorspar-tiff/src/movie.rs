@@ -214,11 +214,7 @@ impl Movie {
     }
 
     /// Hands the native-endian bytes of a frame to `take`.
-    fn with_frame<R>(
-        &self,
-        frame: usize,
-        take: impl FnOnce(&[u8], bool) -> R,
-    ) -> Result<R, Error> {
+    fn with_frame<R>(&self, frame: usize, take: impl FnOnce(&[u8], bool) -> R) -> Result<R, Error> {
         let (file, page) = self.locate(frame);
         let length = self.frame_bytes();
         match file.index.places.get(page, length) {
@@ -321,8 +317,8 @@ impl fluorspar_movie::Movie for Movie {
         }
         let (file, page) = self.locate(frames.start);
         let count = frames.len();
-        let native = file.index.header.big_endian == NATIVE_BIG_ENDIAN
-            || self.pixel_type.bytes() == 1;
+        let native =
+            file.index.header.big_endian == NATIVE_BIG_ENDIAN || self.pixel_type.bytes() == 1;
         if !native || page + count > file.index.places.len() {
             return None;
         }

@@ -9,9 +9,8 @@ use std::path::PathBuf;
 /// assert_eq!(files[1].to_str(), Some("a2.tif"));
 /// ```
 pub fn natural_order(paths: &mut [PathBuf]) {
-    paths.sort_by(|a, b| {
-        compare(&a.to_string_lossy(), &b.to_string_lossy()).then_with(|| a.cmp(b))
-    });
+    paths
+        .sort_by(|a, b| compare(&a.to_string_lossy(), &b.to_string_lossy()).then_with(|| a.cmp(b)));
 }
 
 /// Runs of digits compare as numbers, all else byte by byte.

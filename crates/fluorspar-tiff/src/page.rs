@@ -76,7 +76,9 @@ impl Page {
         };
         let (width, height) = (one(tag::WIDTH, None)?, one(tag::HEIGHT, None)?);
         if width == 0 || height == 0 {
-            return Err(bad(format!("an image of {height} × {width} px has no pixels")));
+            return Err(bad(format!(
+                "an image of {height} × {width} px has no pixels"
+            )));
         }
         if one(tag::SAMPLES, Some(1))? != 1 {
             return Err(unsupported(format!(
@@ -150,7 +152,10 @@ impl Page {
             )));
         }
         for (&at, &count) in offsets.iter().zip(&counts) {
-            if at.checked_add(count).is_none_or(|end| end > source.length()) {
+            if at
+                .checked_add(count)
+                .is_none_or(|end| end > source.length())
+            {
                 return Err(format(
                     source,
                     number,

@@ -133,15 +133,14 @@ impl Source {
     }
 
     fn fill(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        match &self.bytes {
-            Bytes::Positioned(file) => read_exact_at(file, out, offset),
-            _ => {
-                let lent = self
-                    .lend(offset, out.len())
-                    .ok_or(io::ErrorKind::UnexpectedEof)?;
-                out.copy_from_slice(lent);
-                Ok(())
-            }
+        if let Bytes::Positioned(file) = &self.bytes {
+            read_exact_at(file, out, offset)
+        } else {
+            let lent = self
+                .lend(offset, out.len())
+                .ok_or(io::ErrorKind::UnexpectedEof)?;
+            out.copy_from_slice(lent);
+            Ok(())
         }
     }
 }

@@ -106,10 +106,15 @@ impl Writer {
             source,
         };
         let file = File::create(&partial).map_err(io)?;
-        let file = Shared(Arc::new(Mutex::new(BufWriter::with_capacity(1 << 20, file))));
+        let file = Shared(Arc::new(Mutex::new(BufWriter::with_capacity(
+            1 << 20,
+            file,
+        ))));
         // A page's directory and description take less than a kilobyte.
         let bytes = (shape.frame_len() * pixel_type.bytes() + 1024) as u64 * shape.frames as u64;
-        let big = options.bigtiff.unwrap_or(bytes > u64::from(u32::MAX) - (1 << 20));
+        let big = options
+            .bigtiff
+            .unwrap_or(bytes > u64::from(u32::MAX) - (1 << 20));
         let encoder = if big {
             TiffEncoder::new_big(file.clone()).map(Encoder::Big)
         } else {
@@ -150,18 +155,14 @@ impl Writer {
         let rate = self.options.frame_rate;
         if self.options.scanimage {
             let time = rate.map_or(0.0, |rate| frame as f64 / rate);
-            let mut text = format!(
-                "frameNumbers = {}\nframeTimestamps_sec = {time:.6}\n",
-                frame + 1
-            );
-            if frame == 0
-                && let Some(rate) = rate
-            {
-                text.push_str(&format!(
-                    "SI.hChannels.channelSave = 1\nSI.hRoiManager.scanFrameRate = {rate}\n"
-                ));
-            }
-            return text;
+            let number = frame + 1;
+            let page = format!("frameNumbers = {number}\nframeTimestamps_sec = {time:.6}\n");
+            return match rate.filter(|_| frame == 0) {
+                Some(rate) => format!(
+                    "{page}SI.hChannels.channelSave = 1\nSI.hRoiManager.scanFrameRate = {rate}\n"
+                ),
+                None => page,
+            };
         }
         match rate {
             Some(rate) if frame == 0 => format!(

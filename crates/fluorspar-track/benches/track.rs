@@ -17,7 +17,9 @@ fn bench(c: &mut Criterion) {
             return;
         }
     }
-    let image = Array2::from_shape_fn((512, 512), |(y, x)| ((y * 7919) ^ (x * 104_729)) as f32 % 97.0);
+    let image = Array2::from_shape_fn((512, 512), |(y, x)| {
+        ((y * 7919) ^ (x * 104_729)) as f32 % 97.0
+    });
     let sessions = vec![
         SessionRois {
             footprints: &all,

@@ -25,11 +25,15 @@ pub(crate) fn write_lowrank(path: &Path, lowrank: &LowRank, frame_rate: f64) -> 
     group
         .array("v", &lowrank.v(), &["component", "frame"])
         .at(&place)?;
-    group.array("mean", &lowrank.mean(), &["y", "x"]).at(&place)?;
+    group
+        .array("mean", &lowrank.mean(), &["y", "x"])
+        .at(&place)?;
     group
         .array("noise", &lowrank.noise(), &["y", "x"])
         .at(&place)?;
-    group.attribute("frame_rate", json!(frame_rate)).at(&place)?;
+    group
+        .attribute("frame_rate", json!(frame_rate))
+        .at(&place)?;
     group.finish().at(&place)
 }
 

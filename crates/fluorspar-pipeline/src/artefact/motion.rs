@@ -37,7 +37,9 @@ impl MotionTable {
             dy: read_1d(&group, "dy", path)?.to_vec(),
             dx: read_1d(&group, "dx", path)?.to_vec(),
             quality: read_1d(&group, "quality", path)?.to_vec(),
-            untrusted: read_1d::<u8>(&group, "untrusted", path)?.mapv(|v| v != 0).to_vec(),
+            untrusted: read_1d::<u8>(&group, "untrusted", path)?
+                .mapv(|v| v != 0)
+                .to_vec(),
             mean_image: read_2d(&group, "mean_image", path)?,
         })
     }
@@ -79,9 +81,7 @@ pub(crate) fn write_motion(
         ("dx", &motion.dx),
         ("quality", &motion.quality),
     ] {
-        group
-            .array(name, &aview1(values), &["frame"])
-            .at(&place)?;
+        group.array(name, &aview1(values), &["frame"]).at(&place)?;
     }
     group
         .array("untrusted", &aview1(&untrusted), &["frame"])

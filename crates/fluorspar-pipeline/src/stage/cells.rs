@@ -68,7 +68,11 @@ pub(crate) fn find_cells(
     .write(&folder.join("rois.zarr"))
 }
 
-fn deconvolve(dff: &Array2<f32>, tau_s: Option<f64>, frame_rate: f64) -> Result<Array2<f32>, Error> {
+fn deconvolve(
+    dff: &Array2<f32>,
+    tau_s: Option<f64>,
+    frame_rate: f64,
+) -> Result<Array2<f32>, Error> {
     let oasis = Oasis::new(fluorspar_deconvolve::Parameters {
         tau_s,
         frame_rate,

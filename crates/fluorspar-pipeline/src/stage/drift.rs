@@ -42,7 +42,9 @@ pub(crate) fn analyse_run(
             &rois.events
         };
         let column = tracks.roi_index.column(index);
-        let here: Vec<usize> = (0..column.len()).filter(|&cell| column[cell] >= 0).collect();
+        let here: Vec<usize> = (0..column.len())
+            .filter(|&cell| column[cell] >= 0)
+            .collect();
         let chosen: Vec<usize> = here.iter().map(|&cell| column[cell] as usize).collect();
         if chosen.iter().any(|&roi| roi >= rois.footprints.len()) {
             return Err(Error::bad_data(
@@ -188,9 +190,7 @@ fn load_tensor(path: &Path) -> Result<Session, Error> {
     let names = npz
         .names()
         .map_err(|e| Error::bad_data(path, e.to_string()))?;
-    let activity: Array3<f32> = npz
-        .by_name("activity")
-        .map_err(|e| bad("activity", &e))?;
+    let activity: Array3<f32> = npz.by_name("activity").map_err(|e| bad("activity", &e))?;
     let cell: Array1<i64> = npz.by_name("cell").map_err(|e| bad("cell", &e))?;
     let time_s: Array1<f64> = npz.by_name("time_s").map_err(|e| bad("time_s", &e))?;
     let day: ndarray::Array0<f64> = npz.by_name("day").map_err(|e| bad("day", &e))?;

@@ -33,14 +33,11 @@ pub(crate) fn register(
         Some(frame_rate),
     )
     .at(path.display())?;
-    let motion = fluorspar_register::register(
-        movie,
-        &registrar,
-        Some(&mut sink),
-        budget,
-        &|frames| observer.advance(frames),
-    )
-    .at(place)?;
+    let motion =
+        fluorspar_register::register(movie, &registrar, Some(&mut sink), budget, &|frames| {
+            observer.advance(frames);
+        })
+        .at(place)?;
     let saturated = sink.saturated();
     Box::new(sink).finish().at(path.display())?;
     let untrusted = motion.untrusted.iter().filter(|&&u| u).count();

@@ -1,0 +1,91 @@
+"""Agreement of fluorspar with the Python programs of the field.
+
+    agree.py TARGET_DIR DEMO_OUT
+
+TARGET_DIR holds the built examples, DEMO_OUT a finished demo. Exits with an
+error at the first disagreement.
+"""
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import tifffile
+import zarr
+from oasis.oasis_methods import oasisAR1
+from sklearn.svm import SVC
+
+target, demo = Path(sys.argv[1]), Path(sys.argv[2])
+
+
+def example(name, *arguments, text=None):
+    command = [str(target / "examples" / name), *map(str, arguments)]
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
+
+
+def svm():
+    rng = np.random.default_rng(1)
+    worst = 0.0
+    for features in (3, 40, 300):
+        labels = np.arange(60) % 2
+        x = rng.normal(size=(60, features)) + 0.4 * labels[:, None]
+        text = "\n".join(",".join(map(repr, [int(l), *map(float, row)])) for l, row in zip(labels, x))
+        ours = np.array(example("agree_svm", text=text).split(), float)
+        theirs = -SVC(kernel="linear", C=1, tol=1e-9).fit(x, labels).decision_function(x)
+        worst = max(worst, np.abs(ours - theirs).max())
+    assert worst < 1e-3, worst
+    print(f"scikit-learn SVC: worst decision difference {worst:.1e}")
+
+
+def oasis():
+    rng = np.random.default_rng(2)
+    worst = 0.0
+    for lam in (0.0, 0.3):
+        spikes = rng.random(500) < 0.03
+        c = np.zeros(500)
+        for t in range(500):
+            c[t] = 0.92 * c[t - 1] * (t > 0) + spikes[t]
+        y = c + 0.2 * rng.normal(size=500)
+        ours = example("agree_oasis", 0.92, lam, text="\n".join(map(repr, map(float, y)))).split()
+        ours = np.array([line.split(",")[0] for line in ours], float)
+        worst = max(worst, np.abs(ours - oasisAR1(y, 0.92, lam=lam)[0]).max())
+    assert worst < 1e-8, worst
+    print(f"oasis oasisAR1: worst calcium difference {worst:.1e}")
+
+
+def files():
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "movie.zarr"
+        example("write_movie", path)
+        t, y, x = np.ogrid[:10, :32, :48]
+        movie = zarr.open(str(path), mode="r")[:]
+        assert movie.dtype == np.uint16 and np.array_equal(movie, (t * 31 + y * 7 + x) % 1000)
+    print("zarr-python reads a movie")
+    rois = zarr.open_group(str(demo / "session-01" / "rois.zarr"), mode="r")
+    indptr, indices = rois["indptr"][:], rois["indices"][:]
+    for name in ("F", "Fneu", "dff", "events"):
+        assert rois[name].shape[0] == len(indptr) - 1 and rois[name].dtype == np.float32
+    assert indptr[-1] == len(indices) == len(rois["weights"][:])
+    assert indices.max() < rois.attrs["height"] * rois.attrs["width"]
+    tracks = zarr.open_group(str(demo / "tracks.zarr"), mode="r")
+    assert tracks["roi_index"].dtype == np.int32 and tracks["roi_index"].shape == tracks["p_same"].shape
+    print(f"zarr-python reads rois.zarr ({len(indptr) - 1} ROIs) and tracks.zarr")
+    raw = demo / "raw" / "session-01" / "movie.tif"
+    with tifffile.TiffFile(raw) as tif:
+        frames, page = len(tif.pages), tif.pages[0]
+        assert "SI.hRoiManager.scanFrameRate = 10" in page.description
+        first, last = page.asarray(), tif.pages[frames - 1].asarray()
+    assert first.dtype == np.int16
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "movie.zarr"
+        subprocess.run([str(target / "fluorspar"), "convert", "-q", str(raw), str(path)], check=True)
+        movie = zarr.open(str(path), mode="r")
+        assert movie.shape == (frames, *first.shape)
+        assert np.array_equal(movie[0], first) and np.array_equal(movie[frames - 1], last)
+    print(f"tifffile and zarr-python agree on {frames} frames")
+
+
+svm()
+oasis()
+files()
