@@ -10,6 +10,26 @@
 //! on; then all footprints are refined together, so that overlapping
 //! neighbours are told apart by their time courses. ROIs come in the order of
 //! falling signal-to-noise ratio; the result is the same at any thread count.
+//!
+//! ```
+//! use fluorspar_denoise::{Denoiser, Parameters as Denoise};
+//! use fluorspar_movie::{ArrayMovie, Budget, silent};
+//! use fluorspar_segment::{Detector, Parameters};
+//!
+//! // One cell of nine pixels that fires every forty frames.
+//! let movie = ArrayMovie::new(ndarray::Array3::from_shape_fn((400, 40, 40), |(t, y, x)| {
+//!     let inside = (y as f32 - 20.0).hypot(x as f32 - 18.0) < 4.5;
+//!     let calcium = (-((t % 40) as f32) / 8.0).exp();
+//!     let noise = ((t * 7919 + y * 104_729 + x * 1_299_709) % 1009) as f32 / 50.0;
+//!     100.0 + noise + if inside { 80.0 * calcium } else { 0.0 }
+//! }));
+//! let lowrank = Denoiser::new(Denoise::default())?.fit(&movie, Budget::default(), &silent)?;
+//! let detector = Detector::new(Parameters { diameter: 9.0, ..Parameters::default() })?;
+//! let found = detector.detect(&lowrank, 20.0, Budget::default(), &silent)?;
+//! let (y, x) = found.footprints.centroid(0);
+//! assert!((y - 20.0).abs() < 1.0 && (x - 18.0).abs() < 1.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![forbid(unsafe_code)]
 

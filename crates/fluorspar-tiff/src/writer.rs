@@ -193,7 +193,7 @@ impl Writer {
                     stored
                 })
                 .collect();
-            let description = self.description(self.next);
+            let description = aligned(self.description(self.next));
             let (height, width) = (self.shape.height as u32, self.shape.width as u32);
             let written = match &mut self.encoder {
                 Some(Encoder::Classic(encoder)) => {
@@ -209,6 +209,16 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// Pads a description, which lies before its page's pixels, so that these stay
+/// aligned and can be lent without a copy.
+fn aligned(mut description: String) -> String {
+    // The NUL at the end counts too.
+    while !description.is_empty() && !(description.len() + 1).is_multiple_of(8) {
+        description.push(' ');
+    }
+    description
 }
 
 fn page<W, C, K>(

@@ -1,0 +1,322 @@
+//! TIFF files, sound and broken, against what is known of them.
+
+use std::path::{Path, PathBuf};
+
+use fluorspar_movie::{Movie as _, MovieExt, MovieShape, MovieSink, PixelType};
+use fluorspar_tiff::{Backend, Dialect, Error, Limits, Movie, Writer, WriterOptions};
+use ndarray::Array3;
+use proptest::prelude::*;
+
+/// A little-endian classic TIFF, page by page; every entry can be spoilt.
+struct TiffBuilder {
+    bytes: Vec<u8>,
+    /// Where the offset of the next directory has to be written.
+    link: usize,
+}
+
+impl TiffBuilder {
+    fn new() -> Self {
+        Self {
+            bytes: b"II\x2a\0\0\0\0\0".to_vec(),
+            link: 4,
+        }
+    }
+
+    /// Adds a page of `u16` pixels, all of `value`; returns its directory's offset.
+    fn page(
+        &mut self,
+        height: u32,
+        width: u32,
+        value: u16,
+        change: impl Fn(&mut Vec<(u16, u16, u32)>),
+    ) -> usize {
+        let data = self.bytes.len() as u32;
+        let count = 2 * height.min(64) * width.min(64);
+        self.bytes
+            .extend(value.to_le_bytes().repeat(count as usize / 2));
+        let mut tags = vec![
+            (256, 4, width),
+            (257, 4, height),
+            (258, 3, 16),
+            (259, 3, 1),
+            (262, 3, 1),
+            (273, 4, data),
+            (277, 3, 1),
+            (278, 4, height),
+            (279, 4, count),
+        ];
+        change(&mut tags);
+        let place = self.bytes.len();
+        self.bytes[self.link..self.link + 4].copy_from_slice(&(place as u32).to_le_bytes());
+        self.bytes.extend((tags.len() as u16).to_le_bytes());
+        for (tag, kind, value) in tags {
+            self.bytes.extend(tag.to_le_bytes());
+            self.bytes.extend(kind.to_le_bytes());
+            self.bytes.extend(1_u32.to_le_bytes());
+            self.bytes.extend(value.to_le_bytes());
+        }
+        self.link = self.bytes.len();
+        self.bytes.extend([0; 4]);
+        place
+    }
+
+    fn open(self) -> Result<Movie, Error> {
+        Movie::from_bytes(self.bytes, &Limits::default())
+    }
+}
+
+fn set(tag: u16, value: u32) -> impl Fn(&mut Vec<(u16, u16, u32)>) {
+    move |tags| {
+        for entry in tags.iter_mut().filter(|entry| entry.0 == tag) {
+            entry.2 = value;
+        }
+    }
+}
+
+fn one_page(change: impl Fn(&mut Vec<(u16, u16, u32)>)) -> Result<Movie, Error> {
+    let mut builder = TiffBuilder::new();
+    builder.page(4, 6, 7, change);
+    builder.open()
+}
+
+#[test]
+fn a_built_file_is_read() {
+    let mut builder = TiffBuilder::new();
+    builder.page(4, 6, 7, |_| {});
+    builder.page(4, 6, 9, |_| {});
+    let movie = builder.open().unwrap();
+    assert_eq!(movie.shape(), MovieShape::new(2, 1, 4, 6));
+    assert_eq!(movie.read_array(0..2).unwrap()[[1, 3, 5]], 9.0);
+    assert_eq!(movie.view::<u16>(1..2).unwrap()[[0, 0, 0]], 9);
+    assert!(
+        movie.view::<u16>(0..2).is_none(),
+        "directories lie between the pages"
+    );
+}
+
+#[test]
+fn broken_files_are_refused_by_rule() {
+    let rule = |result: Result<Movie, Error>| result.unwrap_err().to_string();
+    assert!(rule(one_page(set(256, 0))).contains("no pixels"));
+    assert!(matches!(
+        one_page(set(257, u32::MAX)),
+        Err(Error::Limit { .. })
+    ));
+    assert!(rule(one_page(set(273, 1 << 30))).contains("past the end"));
+    assert!(rule(one_page(set(279, 3))).contains("need 48"));
+    assert!(matches!(
+        one_page(set(277, 3)),
+        Err(Error::Unsupported { .. })
+    ));
+    assert!(matches!(
+        one_page(set(258, 12)),
+        Err(Error::Unsupported { .. })
+    ));
+    assert!(matches!(
+        one_page(set(259, 7)),
+        Err(Error::Unsupported { .. })
+    ));
+    assert!(rule(one_page(|tags| tags.retain(|t| t.0 != 256))).contains("256 is missing"));
+    assert!(rule(one_page(|tags| tags.retain(|t| t.0 != 273))).contains("where its pixels"));
+
+    let mut mixed = TiffBuilder::new();
+    mixed.page(4, 6, 1, |_| {});
+    mixed.page(4, 7, 1, |_| {});
+    assert!(rule(mixed.open()).contains("page 1"));
+
+    let mut looped = TiffBuilder::new();
+    let first = looped.page(4, 6, 1, |_| {});
+    looped.page(4, 6, 1, |_| {});
+    let link = looped.link;
+    looped.bytes[link..link + 4].copy_from_slice(&(first as u32).to_le_bytes());
+    assert!(rule(looped.open()).contains("loop"));
+
+    for bytes in [
+        &b""[..],
+        b"II",
+        b"hello, this is text",
+        b"II\x2a\0\0\0\0\0",
+        b"MM\0\x2b\0\x08\0\0",
+    ] {
+        assert!(Movie::from_bytes(bytes.to_vec(), &Limits::default()).is_err());
+    }
+    assert!(matches!(Movie::open_many(&[]), Err(Error::Misuse(_))));
+    assert!(matches!(
+        Movie::open(Path::new("/does/not/exist.tif")),
+        Err(Error::Io { .. })
+    ));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Any prefix and any flipped byte of a sound file: an answer, never a panic.
+    #[test]
+    fn spoilt_bytes_never_panic(cut in 0_usize..400, at in 0_usize..400, byte in any::<u8>()) {
+        let mut builder = TiffBuilder::new();
+        builder.page(4, 6, 7, |_| {});
+        builder.page(4, 6, 8, |_| {});
+        let mut bytes = builder.bytes;
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        bytes.truncate(bytes.len() - cut.min(bytes.len()) / 4);
+        if let Ok(movie) = Movie::from_bytes(bytes, &Limits::default()) {
+            let _ = movie.read_array(0..movie.shape().frames.min(3));
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read(frames in 1_usize..5, height in 1_usize..9, width in 1_usize..9, big in any::<bool>(), scanimage in any::<bool>(), kind in 0_usize..5, seed in any::<u32>()) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("movie.tif");
+        let pixel_type = [PixelType::U8, PixelType::I16, PixelType::U16, PixelType::I32, PixelType::F32][kind];
+        let (low, range) = if kind == 1 { (-300, 600) } else { (0, 250) };
+        let data = Array3::from_shape_fn((frames, height, width), |(t, y, x)| {
+            (low + (seed as usize % 1000 + t * 7919 + y * 31 + x * 17) as i32 % range) as f32
+        });
+        let options = WriterOptions { frame_rate: Some(15.5), scanimage, bigtiff: Some(big) };
+        let shape = MovieShape::new(frames, 1, height, width);
+        let mut writer = Writer::create(&path, shape, pixel_type, &options).unwrap();
+        writer.write(0, data.as_slice().unwrap()).unwrap();
+        Box::new(writer).finish().unwrap();
+        for backend in [Backend::Mapped, Backend::Positioned] {
+            let limits = Limits { backend, ..Limits::default() };
+            let movie = Movie::open_with(std::slice::from_ref(&path), &limits).unwrap();
+            prop_assert_eq!(movie.pixel_type(), pixel_type);
+            prop_assert!((movie.frame_rate().unwrap() - 15.5).abs() < 1e-9);
+            prop_assert_eq!(&movie.read_array(0..frames).unwrap(), &data);
+        }
+    }
+}
+
+fn written(path: &Path, frames: usize, value: f32) {
+    let shape = MovieShape::new(frames, 1, 8, 8);
+    let mut writer =
+        Writer::create(path, shape, PixelType::I16, &WriterOptions::default()).unwrap();
+    writer.write(0, &vec![value; frames * 64]).unwrap();
+    Box::new(writer).finish().unwrap();
+}
+
+#[test]
+fn several_files_are_one_movie() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut paths: Vec<PathBuf> = [10, 9, 1]
+        .map(|k| folder.path().join(format!("scan_{k}.tif")))
+        .to_vec();
+    for (path, value) in paths.iter().zip([10.0, 9.0, 1.0]) {
+        written(path, 2, value);
+    }
+    fluorspar_tiff::natural_order(&mut paths);
+    let movie = Movie::open_many(&paths).unwrap();
+    let all = movie.read_array(1..5).unwrap();
+    assert_eq!(
+        (0..4).map(|t| all[[t, 3, 3]]).collect::<Vec<_>>(),
+        [1.0, 9.0, 9.0, 10.0]
+    );
+    let shape = MovieShape::new(1, 1, 8, 9);
+    let odd = folder.path().join("odd.tif");
+    let mut writer =
+        Writer::create(&odd, shape, PixelType::I16, &WriterOptions::default()).unwrap();
+    writer.write(0, &[0.0; 72]).unwrap();
+    Box::new(writer).finish().unwrap();
+    paths.push(odd);
+    assert!(
+        Movie::open_many(&paths)
+            .unwrap_err()
+            .to_string()
+            .contains("odd.tif")
+    );
+}
+
+#[test]
+fn a_file_that_shrinks_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    for backend in [Backend::Mapped, Backend::Positioned] {
+        let path = folder.path().join("movie.tif");
+        written(&path, 20, 3.0);
+        let limits = Limits {
+            backend,
+            ..Limits::default()
+        };
+        let movie = Movie::open_with(std::slice::from_ref(&path), &limits).unwrap();
+        std::fs::OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(500)
+            .unwrap();
+        let error = movie.read_array(0..20).unwrap_err().to_string();
+        assert!(error.contains("changed while it was open"), "{error}");
+        assert!(movie.view::<i16>(0..1).is_none());
+    }
+}
+
+#[test]
+fn an_unfinished_file_leaves_the_old_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("movie.tif");
+    written(&path, 2, 5.0);
+    let shape = MovieShape::new(9, 1, 8, 8);
+    let mut writer =
+        Writer::create(&path, shape, PixelType::I16, &WriterOptions::default()).unwrap();
+    writer.write(0, &[1.0; 64]).unwrap();
+    assert!(writer.write(5, &[1.0; 64]).is_err(), "frames come in order");
+    drop(writer);
+    assert_eq!(Movie::open(&path).unwrap().shape().frames, 2);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    let mut writer =
+        Writer::create(&path, shape, PixelType::I16, &WriterOptions::default()).unwrap();
+    writer.write(0, &[1e6; 64]).unwrap();
+    assert_eq!(writer.saturated(), 64);
+    assert!(Box::new(writer).finish().is_err(), "frames are missing");
+}
+
+fn data() -> Option<PathBuf> {
+    let path = std::env::var_os("FLUORSPAR_TEST_DATA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
+        PathBuf::from,
+    );
+    path.is_dir().then_some(path)
+}
+
+#[test]
+fn real_recordings_in_two_dialects_agree() {
+    let Some(data) = data() else { return };
+    let packed = Movie::open(&data.join("movies/optinist_mouse2p.tiff")).unwrap();
+    assert_eq!(packed.shape(), MovieShape::new(2000, 1, 128, 128));
+    assert_eq!(
+        (packed.pixel_type(), packed.codec()),
+        (PixelType::U16, "PackBits")
+    );
+    let stack =
+        Movie::open(&data.join("movies/optinist_mouse2p_first200_bigendian_imagej.tiff")).unwrap();
+    assert_eq!(stack.metadata().dialect, Dialect::ImageJ);
+    assert_eq!(stack.shape().frames, 200);
+    assert_eq!(
+        packed.read_array(0..200).unwrap(),
+        stack.read_array(0..200).unwrap()
+    );
+}
+
+#[test]
+fn files_that_broke_other_decoders_break_nothing() {
+    let Some(data) = data() else { return };
+    let mut opened = 0;
+    for folder in [
+        "tiff",
+        "tiff-imagecodecs",
+        "tiff-malformed",
+        "tiff-malformed-image-rs",
+    ] {
+        let Ok(entries) = std::fs::read_dir(data.join(folder)) else {
+            continue;
+        };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            if let Ok(movie) = Movie::open(&path) {
+                opened += usize::from(movie.read_array(0..1).is_ok());
+            }
+        }
+    }
+    assert!(opened > 10, "{opened}");
+}
