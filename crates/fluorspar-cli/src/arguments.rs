@@ -92,8 +92,8 @@ pub(crate) struct Convert {
 
 #[derive(Debug, Args)]
 pub(crate) struct Simulate {
-    /// What to simulate: a TOML file with any of [experiment], [task], [code], [activity], [field],
-    /// [motion], [optics]; an empty file gives the demo's experiment
+    /// What to simulate: a TOML file with any of the sections experiment, task, code, activity,
+    /// field, motion and optics; an empty file gives the demo's experiment
     pub(crate) spec: PathBuf,
     /// Output folder
     pub(crate) out: PathBuf,
