@@ -30,8 +30,8 @@ fn detect(lowrank: &LowRank, diameter: f64, bytes: usize) -> Segmentation {
 fn planted_cells_are_found() {
     for (seed, diameter) in [(1, 11.0), (2, 8.0)] {
         let truth = Scene {
-            seed,
             diameter,
+            seed,
             ..Scene::default()
         }
         .draw();

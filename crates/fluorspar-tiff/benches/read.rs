@@ -29,13 +29,13 @@ fn read(c: &mut Criterion) {
     let mut group = c.benchmark_group("tiff_100x512x512");
     group.throughput(Throughput::Bytes(bytes as u64));
     group.bench_function("copy", |b| {
-        b.iter(|| black_box(&mut native).copy_from_slice(&source))
+        b.iter(|| black_box(&mut native).copy_from_slice(&source));
     });
     group.bench_function("read_native", |b| {
         b.iter(|| movie.read_native(0..100, black_box(&mut native)));
     });
     group.bench_function("read_f32", |b| {
-        b.iter(|| movie.read(0..100, black_box(&mut single)))
+        b.iter(|| movie.read(0..100, black_box(&mut single)));
     });
     group.bench_function("open", |b| b.iter(|| Movie::open(&path)));
     group.finish();

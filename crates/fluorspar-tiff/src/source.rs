@@ -54,11 +54,9 @@ impl Source {
         let bytes = if backend == Backend::Positioned || length == 0 {
             Bytes::Positioned(file)
         } else {
-            // SAFETY: the mapping is read-only and private to this struct.
-            // Shortening the file from outside would make later access fault;
-            // `check_length` refuses to touch a file that has become shorter,
-            // and `Backend::Positioned` is there for files that change while
-            // being read, as the crate's front page tells the caller.
+            // A file that is shortened from outside would fault: `check_length` refuses one that
+            // has become shorter, and the front page names `Backend::Positioned` for the rest.
+            // SAFETY: the mapping is read-only and lives in this struct beside its file.
             let map = unsafe { Mmap::map(&file) }.map_err(io)?;
             Bytes::Mapped(map, file)
         };
