@@ -2,7 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use fluorspar_movie::{Movie as _, MovieExt, MovieShape, MovieSink, PixelType};
+use fluorspar_tiff::{Writer, WriterOptions};
 
 fn fluorspar(arguments: &[&str], folder: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_fluorspar"))
@@ -201,4 +205,229 @@ fn movies_are_described_and_converted() {
         2,
         &[".zarr or .tif"],
     );
+}
+
+/// Replaces a movie by what `change(frame, pixel, value)` makes of it.
+fn rewrite(path: &Path, stored: PixelType, change: impl Fn(usize, usize, f32) -> f32) {
+    let movie = fluorspar_tiff::Movie::open(path).unwrap();
+    let shape = movie.shape();
+    let frame_rate = movie.frame_rate();
+    let mut pixels = movie.read_array(0..shape.frames).unwrap();
+    for (frame, mut image) in pixels.outer_iter_mut().enumerate() {
+        for (pixel, value) in image.iter_mut().enumerate() {
+            *value = change(frame, pixel, *value);
+        }
+    }
+    drop(movie);
+    write(path, shape, stored, frame_rate, pixels.as_slice().unwrap());
+}
+
+fn write(path: &Path, shape: MovieShape, stored: PixelType, rate: Option<f64>, pixels: &[f32]) {
+    let options = WriterOptions {
+        frame_rate: rate,
+        ..WriterOptions::default()
+    };
+    let mut writer = Writer::create(path, shape, stored, &options).unwrap();
+    writer.write(0, pixels).unwrap();
+    Box::new(writer).finish().unwrap();
+}
+
+#[test]
+fn odd_recordings_give_a_report_with_warnings() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    small(folder);
+    let movies = [1, 2].map(|k| folder.join(format!("raw/session-0{k}/movie.tif")));
+    let sound = movies.each_ref().map(|path| fs::read(path).unwrap());
+    let run = [
+        "run",
+        "raw/experiment.toml",
+        "--out",
+        "out",
+        "--overwrite",
+        "-q",
+    ];
+    let finishes = |what: &str| {
+        let output = fluorspar(&run, folder);
+        let message = said(&output);
+        assert!(output.status.success(), "{what}: {message}");
+        assert!(!message.contains("panicked"), "{what}: {message}");
+        let report = fs::read_to_string(folder.join("out/report.html")).unwrap();
+        let motion = fs::read_to_string(folder.join("out/session-02/motion.csv")).unwrap();
+        assert!(!motion.contains("NaN") && !motion.contains("inf"), "{what}");
+        (message, report)
+    };
+
+    rewrite(&movies[1], PixelType::I16, |_, _, _| 100.0);
+    let (message, _) = finishes("a constant movie");
+    assert!(message.contains("could not be registered"), "{message}");
+    fs::write(&movies[1], &sound[1]).unwrap();
+
+    // One frame is lost, one pixel is dead, a few values are not numbers.
+    rewrite(&movies[1], PixelType::F32, |frame, pixel, value| {
+        if frame == 40 || pixel == 77 || (frame * 4096 + pixel) % 9973 == 0 {
+            f32::NAN
+        } else {
+            value
+        }
+    });
+    finishes("NaN");
+    fs::write(&movies[1], &sound[1]).unwrap();
+
+    rewrite(&movies[1], PixelType::I16, |_, _, value| {
+        value.max(300.0) * 200.0
+    });
+    finishes("saturated");
+}
+
+#[test]
+fn movies_that_do_not_fit_together_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    small(folder);
+    let run = ["run", "raw/experiment.toml", "--out", "out"];
+    let toml = folder.join("raw/experiment.toml");
+    let config = fs::read_to_string(&toml).unwrap();
+    let odd = folder.join("raw/session-02/odd.tif");
+    write(
+        &odd,
+        MovieShape::new(9, 1, 48, 64),
+        PixelType::I16,
+        Some(10.0),
+        &[1.0; 9 * 48 * 64],
+    );
+
+    // Within a session.
+    fs::write(
+        &toml,
+        config.replace("session-02/movie.tif", "session-02/*.tif"),
+    )
+    .unwrap();
+    refused(folder, &run, 3, &["odd.tif", "48", "64"]);
+    // Between sessions.
+    fs::write(
+        &toml,
+        config.replace("session-02/movie.tif", "session-02/odd.tif"),
+    )
+    .unwrap();
+    refused(
+        folder,
+        &run,
+        3,
+        &["odd.tif", "48 × 64", "session 1 is 64 × 64"],
+    );
+    // A session without frames, one without trials, one without files.
+    let none = [
+        "convert",
+        "-q",
+        "--frames",
+        "0..0",
+        "raw/session-02/movie.tif",
+        "none.zarr",
+    ];
+    refused(folder, &none, 2, &["0..0"]);
+    fs::write(&toml, &config).unwrap();
+    let table = folder.join("raw/session-02/trials.csv");
+    let trials = fs::read_to_string(&table).unwrap();
+    fs::write(&table, trials.lines().next().unwrap()).unwrap();
+    refused(folder, &run, 3, &["session-02", "trials.csv", "no trials"]);
+    fs::write(&table, &trials).unwrap();
+    fs::create_dir(folder.join("raw/session-03")).unwrap();
+    fs::write(&toml, config.replace("session-02/movie.tif", "session-03")).unwrap();
+    refused(folder, &run, 3, &["session-03", "matches nothing"]);
+    assert!(!folder.join("out").exists());
+}
+
+fn arguments_with_resume() -> [&'static str; 6] {
+    [
+        "run",
+        "raw/experiment.toml",
+        "--out",
+        "out",
+        "--resume",
+        "-q",
+    ]
+}
+
+#[test]
+fn a_killed_run_is_finished_by_the_next_with_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    small(folder);
+    let whole = ["run", "raw/experiment.toml", "--out", "whole", "-q"];
+    assert!(fluorspar(&whole, folder).status.success());
+    // Each attempt gets further than the one before, and dies in another stage.
+    for milliseconds in [5, 20, 60, 150, 300, 500, 800] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_fluorspar"))
+            .args(arguments_with_resume())
+            .current_dir(folder)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let output = fluorspar(&arguments_with_resume(), folder);
+    assert!(output.status.success(), "{}", said(&output));
+    let names = |files: &[(PathBuf, Vec<u8>)]| -> Vec<PathBuf> {
+        files.iter().map(|(path, _)| path.clone()).collect()
+    };
+    let (whole, resumed) = (files(&folder.join("whole")), files(&folder.join("out")));
+    assert_eq!(names(&whole), names(&resumed));
+    assert!(whole == resumed, "a killed run leaves its mark");
+}
+
+/// A limit on the size of files stands for a full disk: writes fail in the middle.
+#[cfg(unix)]
+#[test]
+fn a_failed_write_is_one_error_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    small(folder);
+    let run = arguments_with_resume();
+    assert!(fluorspar(&run, folder).status.success());
+    let before = files(&folder.join("out"));
+    // Another configuration needs all of it again.
+    let toml = folder.join("raw/experiment.toml");
+    let config = fs::read_to_string(&toml).unwrap();
+    fs::write(
+        &toml,
+        format!("{config}\n[register]\nmax_shift_fraction = 0.2\n"),
+    )
+    .unwrap();
+    let output = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$0\" \"$@\""])
+        .arg(env!("CARGO_BIN_EXE_fluorspar"))
+        .args(run)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let message = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("session-01"), "{message}");
+    assert!(message.contains("large"), "{message}");
+    assert!(!message.contains("panicked"), "{message}");
+    assert!(
+        before == files(&folder.join("out")),
+        "the old artefacts are whole"
+    );
+}
+
+#[test]
+fn two_runs_do_not_share_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    small(folder);
+    fs::create_dir(folder.join("out")).unwrap();
+    let held = fs::File::create(folder.join("out/.lock")).unwrap();
+    held.lock().unwrap();
+    refused(
+        folder,
+        &arguments_with_resume(),
+        2,
+        &["in use by another run", "out"],
+    );
+    drop(held);
+    assert!(fluorspar(&arguments_with_resume(), folder).status.success());
 }

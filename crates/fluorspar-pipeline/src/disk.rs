@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all, and what identifies an input.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs::{File, TryLockError};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -41,6 +41,53 @@ pub(crate) fn check_writable(folder: &Path) -> Result<(), Error> {
         std::fs::remove_file(&probe)
     };
     attempt().map_err(|e| Error::io(folder, e))
+}
+
+/// A run's hold on its output folder; let go when dropped or when the process ends.
+#[derive(Debug)]
+pub(crate) struct FolderLock {
+    _file: Option<File>,
+}
+
+impl FolderLock {
+    /// Takes the folder, or says that another process has it.
+    pub(crate) fn take(folder: &Path) -> Result<Self, Error> {
+        let path = folder.join(".lock");
+        let file = File::create(&path).map_err(|e| Error::io(&path, e))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: Some(file) }),
+            Err(TryLockError::WouldBlock) => Err(Error::Usage(format!(
+                "{} is in use by another run; wait for it or choose another --out",
+                folder.display()
+            ))),
+            // Some network file systems know no locks; a run is still possible there.
+            Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {
+                Ok(Self { _file: None })
+            }
+            Err(TryLockError::Error(e)) => Err(Error::io(&path, e)),
+        }
+    }
+}
+
+/// Removes what killed writers left directly in `folder`: hidden files and
+/// folders that never got their names. Only whoever holds the folder may ask.
+pub(crate) fn remove_leftovers(folder: &Path) -> Result<(), Error> {
+    let entries = std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
+    for entry in entries {
+        let path = entry.map_err(|e| Error::io(folder, e))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let leftover =
+            name.starts_with(PARTIAL) || (name.starts_with('.') && name.ends_with(".partial"));
+        if leftover {
+            let removed = if path.is_dir() {
+                std::fs::remove_dir_all(&path)
+            } else {
+                std::fs::remove_file(&path)
+            };
+            removed.map_err(|e| Error::io(&path, e))?;
+        }
+    }
+    Ok(())
 }
 
 /// A running digest of everything a result depends on.

@@ -8,7 +8,7 @@ use fluorspar_movie::{Budget, Movie};
 use serde::{Deserialize, Serialize};
 
 use crate::config::ExperimentConfig;
-use crate::disk::{self, Fingerprint};
+use crate::disk::{self, Fingerprint, FolderLock};
 use crate::trials::Trials;
 use crate::{Error, Observer, figures, source, stage};
 
@@ -106,6 +106,7 @@ pub fn run(
             input.fingerprint.clone(),
         );
         disk::create_folder(&input.folder)?;
+        disk::remove_leftovers(&input.folder)?;
     }
     let budget = Budget {
         bytes: (options.memory / 4).max(16 << 20),
@@ -143,6 +144,9 @@ pub fn run(
         }
     }
     let drift_key = key.finish();
+    if drift_folder.is_dir() {
+        disk::remove_leftovers(&drift_folder)?;
+    }
     let metrics = drift_folder.join("metrics.csv");
     let crystallization = drift_folder.join("crystallization.csv");
     let trials: Option<Vec<(&Path, &Trials)>> = inputs
@@ -423,11 +427,14 @@ struct Ledger {
     path: PathBuf,
     record: RunRecord,
     resume: bool,
+    _lock: FolderLock,
 }
 
 impl Ledger {
     fn open(config: &ExperimentConfig, options: &RunOptions) -> Result<Self, Error> {
         disk::check_writable(&options.out)?;
+        let lock = FolderLock::take(&options.out)?;
+        disk::remove_leftovers(&options.out)?;
         let path = options.out.join("run.json");
         let mut stages = BTreeMap::new();
         if path.exists() {
@@ -464,6 +471,7 @@ impl Ledger {
             },
             path,
             resume: options.existing == Existing::Resume,
+            _lock: lock,
         };
         ledger.save()?;
         Ok(ledger)
