@@ -1,5 +1,7 @@
 //! The header and the image file directories (IFDs), classic and BigTIFF.
 
+use std::borrow::Cow;
+
 use crate::Error;
 use crate::source::Source;
 
@@ -16,9 +18,18 @@ pub(crate) struct Header {
 pub(crate) struct Entry {
     pub(crate) tag: u16,
     kind: u16,
-    count: u64,
+    pub(crate) count: u64,
     /// Where the values lie.
-    offset: u64,
+    pub(crate) offset: u64,
+    /// Whether they lie in the directory itself.
+    pub(crate) inline: bool,
+}
+
+impl Entry {
+    /// Bytes of all values.
+    pub(crate) fn value_bytes(&self) -> usize {
+        usize::try_from(self.count.saturating_mul(kind_size(self.kind))).unwrap_or(usize::MAX)
+    }
 }
 
 /// Most tags of one directory.
@@ -109,7 +120,7 @@ impl Header {
     }
 
     /// An unsigned number of `size` bytes at the start of `at`; missing bytes count as 0.
-    fn number(&self, at: &[u8], size: usize) -> u64 {
+    pub(crate) fn number(&self, at: &[u8], size: usize) -> u64 {
         let digit = |out: u64, byte: &u8| (out << 8) | u64::from(*byte);
         let at = &at[..size.min(at.len())];
         if self.big_endian {
@@ -119,14 +130,19 @@ impl Header {
         }
     }
 
-    /// Reads the directory at `offset`: its entries and the offset of the next one.
-    pub(crate) fn directory(
+    /// Bytes of the number of tags, of one tag, and of an offset.
+    pub(crate) fn sizes(&self) -> (usize, usize, usize) {
+        if self.big { (8, 20, 8) } else { (2, 12, 4) }
+    }
+
+    /// The bytes of the directory at `offset`: number of tags, tags, offset of the next.
+    pub(crate) fn directory_bytes<'a>(
         &self,
-        source: &Source,
+        source: &'a Source,
         page: usize,
         offset: u64,
-    ) -> Result<(Vec<Entry>, u64), Error> {
-        let (count_size, entry_size, pointer_size) = if self.big { (8, 20, 8) } else { (2, 12, 4) };
+    ) -> Result<Cow<'a, [u8]>, Error> {
+        let (count_size, entry_size, pointer_size) = self.sizes();
         let count = self.number(&bytes(source, page, offset, count_size)?, count_size);
         if count == 0 || count > TAGS {
             return Err(format(
@@ -136,30 +152,42 @@ impl Header {
                 format!("a directory of {count} tags is not plausible"),
             ));
         }
+        let length = count_size + count as usize * entry_size + pointer_size;
+        bytes(source, page, offset, length)
+    }
+
+    /// The entries of a directory from its bytes, and the offset of the next one.
+    pub(crate) fn entries(&self, raw: &[u8], offset: u64) -> (Vec<Entry>, u64) {
+        let (count_size, entry_size, pointer_size) = self.sizes();
+        let end = raw.len() - pointer_size;
         let start = offset + count_size as u64;
-        let length = count as usize * entry_size;
-        let body = bytes(source, page, start, length + pointer_size)?;
-        let mut entries = Vec::with_capacity(count as usize);
-        for (index, raw) in body[..length].chunks_exact(entry_size).enumerate() {
+        let mut entries = Vec::with_capacity((end - count_size) / entry_size);
+        for (index, raw) in raw[count_size..end].chunks_exact(entry_size).enumerate() {
             let place = start + (index * entry_size) as u64;
             let (tag, kind) = (self.u16(raw), self.u16(&raw[2..]));
-            let value_at = if self.big { 12 } else { 8 };
+            let value_at = entry_size - pointer_size;
             let count = self.number(&raw[4..], value_at - 4);
             let size = count.checked_mul(kind_size(kind));
             let inline = size.is_some_and(|size| size <= pointer_size as u64);
             let offset = if inline {
                 place + value_at as u64
             } else {
-                self.number(&raw[value_at..], pointer_size)
+                self.offset(&raw[value_at..])
             };
             entries.push(Entry {
                 tag,
                 kind,
                 count,
                 offset,
+                inline,
             });
         }
-        Ok((entries, self.number(&body[length..], pointer_size)))
+        (entries, self.offset(&raw[end..]))
+    }
+
+    /// A file offset at the start of `at`.
+    pub(crate) fn offset(&self, at: &[u8]) -> u64 {
+        self.number(at, self.sizes().2)
     }
 
     /// The values of an entry as unsigned integers.
@@ -202,7 +230,7 @@ impl Header {
         page: usize,
         entry: Entry,
         size: usize,
-    ) -> Result<std::borrow::Cow<'_, [u8]>, Error> {
+    ) -> Result<Cow<'_, [u8]>, Error> {
         let length = entry.count.saturating_mul(size as u64);
         if length > VALUES {
             return Err(Error::Limit {
@@ -230,7 +258,7 @@ pub(crate) fn bytes(
     page: usize,
     offset: u64,
     length: usize,
-) -> Result<std::borrow::Cow<'_, [u8]>, Error> {
+) -> Result<Cow<'_, [u8]>, Error> {
     source.bytes(offset, length).map_err(|error| {
         if error.kind() == std::io::ErrorKind::UnexpectedEof {
             format(

@@ -34,7 +34,7 @@ pub enum Error {
         /// What it holds.
         what: String,
     },
-    /// A header asks for more than [`Limits`](crate::Limits) allows.
+    /// A header asks for more than [`OpenOptions`](crate::OpenOptions) allows.
     #[error("{}: page {page}: {what}; raise the limit if the file is honest", path.display())]
     Limit {
         /// The file.

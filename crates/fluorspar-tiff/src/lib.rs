@@ -33,19 +33,26 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod codec;
+mod decode;
 mod directory;
 mod error;
 mod index;
 mod metadata;
 mod movie;
+mod options;
 mod order;
 mod page;
+mod regular;
+mod sidecar;
 mod source;
+mod template;
+mod widen;
 mod writer;
 
 pub use error::Error;
 pub use metadata::{Dialect, Metadata};
-pub use movie::{Limits, Movie};
+pub use movie::Movie;
+pub use options::{Backend, OpenOptions, Search};
 pub use order::natural_order;
-pub use source::Backend;
 pub use writer::{Writer, WriterOptions};

@@ -1,47 +1,29 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use fluorspar_movie::{MovieShape, PixelType, Sample, check_read};
+use fluorspar_movie::{MovieShape, PixelType, check_read};
 use rayon::prelude::*;
 
-use crate::Error;
-use crate::index::{FrameIndex, Place, Places};
+use crate::decode::{decode_page, swap};
+use crate::index::{PageIndex, Place};
 use crate::metadata::Metadata;
-use crate::source::{Backend, PageStream, Source};
-
-/// What a header may ask for, and how files are accessed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Most pages of one file.
-    pub pages: usize,
-    /// Most bytes of one frame.
-    pub frame_bytes: usize,
-    /// How files are accessed.
-    pub backend: Backend,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            pages: 50_000_000,
-            frame_bytes: 1 << 30,
-            backend: Backend::Mapped,
-        }
-    }
-}
+use crate::page::{Layout, Page};
+use crate::source::Source;
+use crate::widen::widen;
+use crate::{Error, OpenOptions};
 
 /// One or several TIFF files as one movie, axes `(frame, y, x)`.
 #[derive(Debug)]
 pub struct Movie {
     files: Vec<OneFile>,
     shape: MovieShape,
-    pixel_type: PixelType,
+    layout: Layout,
 }
 
 #[derive(Debug)]
 struct OneFile {
     source: Source,
-    index: FrameIndex,
+    index: PageIndex,
     /// Frames before this file.
     first: usize,
 }
@@ -57,7 +39,7 @@ impl Movie {
     /// are not grey numbers or a page unlike the first, [`Error::Limit`] for
     /// absurd sizes.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        Self::open_with(&[path.to_path_buf()], &Limits::default())
+        Self::open_with(&[path.to_path_buf()], &OpenOptions::default())
     }
 
     /// Opens several files as one movie, in the order given.
@@ -66,20 +48,21 @@ impl Movie {
     /// As [`Movie::open`]; [`Error::Unsupported`] naming the file that does
     /// not fit the first, [`Error::Misuse`] if there are none.
     pub fn open_many(paths: &[PathBuf]) -> Result<Self, Error> {
-        Self::open_with(paths, &Limits::default())
+        Self::open_with(paths, &OpenOptions::default())
     }
 
-    /// As [`Movie::open_many`], with other limits or another [`Backend`].
+    /// As [`Movie::open_many`], with other limits, another [`Backend`](crate::Backend) or
+    /// [`Search`](crate::Search).
     ///
     /// # Errors
     /// As [`Movie::open_many`].
-    pub fn open_with(paths: &[PathBuf], limits: &Limits) -> Result<Self, Error> {
+    pub fn open_with(paths: &[PathBuf], options: &OpenOptions) -> Result<Self, Error> {
         // Files are indexed in parallel; the first that fails is reported.
-        let opened: Vec<Result<(Source, FrameIndex), Error>> = paths
+        let opened: Vec<Result<(Source, PageIndex), Error>> = paths
             .par_iter()
             .map(|path| {
-                let source = Source::open(path, limits.backend)?;
-                let index = FrameIndex::build(&source, limits)?;
+                let source = Source::open(path, options)?;
+                let index = PageIndex::build(&source, options)?;
                 Ok((source, index))
             })
             .collect();
@@ -90,50 +73,45 @@ impl Movie {
     ///
     /// # Errors
     /// As [`Movie::open`].
-    pub fn from_bytes(bytes: Vec<u8>, limits: &Limits) -> Result<Self, Error> {
+    pub fn from_bytes(bytes: Vec<u8>, options: &OpenOptions) -> Result<Self, Error> {
         let source = Source::from_bytes(bytes);
-        let index = FrameIndex::build(&source, limits)?;
+        let index = PageIndex::build(&source, options)?;
         Self::join(vec![(source, index)])
     }
 
-    fn join(opened: Vec<(Source, FrameIndex)>) -> Result<Self, Error> {
+    fn join(opened: Vec<(Source, PageIndex)>) -> Result<Self, Error> {
         let Some((_, head)) = opened.first() else {
             return Err(Error::Misuse("no TIFF file was named".into()));
         };
-        let (height, width) = (head.layout.height, head.layout.width);
-        let pixel_type = head.layout.pixel_type;
+        let layout = head.layout.clone();
         let first_path = opened[0].0.path().to_path_buf();
         let mut frames: usize = 0;
         let mut files = Vec::with_capacity(opened.len());
         for (source, index) in opened {
-            let layout = &index.layout;
-            if (layout.height, layout.width, layout.pixel_type) != (height, width, pixel_type) {
+            if index.layout != layout {
                 return Err(Error::Unsupported {
                     path: source.path().to_path_buf(),
                     page: 0,
                     what: format!(
-                        "is {} × {} px of {}, but {} is {height} × {width} px of {pixel_type}",
-                        layout.height,
-                        layout.width,
-                        layout.pixel_type,
+                        "is {}, but {} is {layout}",
+                        index.layout,
                         first_path.display()
                     ),
                 });
             }
-            let count = index.places.len();
+            let count = index.len().checked_mul(layout.samples);
+            let after = count.and_then(|count| frames.checked_add(count));
             files.push(OneFile {
                 source,
                 index,
                 first: frames,
             });
-            frames = frames
-                .checked_add(count)
-                .ok_or_else(|| Error::Misuse("too many frames to count".into()))?;
+            frames = after.ok_or_else(|| Error::Misuse("too many frames to count".into()))?;
         }
         Ok(Self {
             files,
-            shape: MovieShape::new(frames, 1, height, width),
-            pixel_type,
+            shape: MovieShape::new(frames, 1, layout.height, layout.width),
+            layout,
         })
     }
 
@@ -144,13 +122,19 @@ impl Movie {
 
     /// The compression of the first file's pages.
     pub fn codec(&self) -> &'static str {
-        match self.files[0].index.layout.compression {
-            1 => "none",
-            5 => "LZW",
-            32773 => "PackBits",
-            50000 => "zstd",
-            _ => "deflate",
-        }
+        self.files[0].index.codec
+    }
+
+    /// How the pages of the first file were found: `"one block"`, `"equal
+    /// distances"` or `"page by page"`.
+    pub fn page_layout(&self) -> &'static str {
+        self.files[0].index.layout_name()
+    }
+
+    /// Samples per pixel. Each is a frame of its own: the samples of a page
+    /// follow each other as frames do.
+    pub fn samples(&self) -> usize {
+        self.layout.samples
     }
 
     /// Whether single frames can be lent without a copy.
@@ -176,71 +160,90 @@ impl Movie {
     fn check_files(&self, frames: &Range<usize>) -> Result<(), Error> {
         self.files
             .iter()
-            .filter(|file| {
-                file.first < frames.end && file.first + file.index.places.len() > frames.start
-            })
+            .filter(|file| file.first < frames.end && file.end() > frames.start)
             .try_for_each(|file| file.source.check_length())
     }
 
     fn frame_bytes(&self) -> usize {
-        self.shape.frame_len() * self.pixel_type.bytes()
+        self.layout.frame_bytes()
     }
 
-    /// Decodes one page that is not stored as it is, into native-endian bytes.
-    fn decode(&self, file: &OneFile, page: usize, at: u64, out: &mut [u8]) -> Result<(), Error> {
-        let broken = |error: &tiff::TiffError| Error::Format {
-            path: file.source.path().to_path_buf(),
-            page,
-            offset: at,
-            rule: format!("its pixels cannot be decoded: {error}"),
-        };
-        let mut limits = tiff::decoder::Limits::default();
-        limits.decoding_buffer_size = self.frame_bytes().max(1 << 16);
-        limits.intermediate_buffer_size = 4 * self.frame_bytes().max(1 << 16);
-        let stream = PageStream::new(&file.source, file.index.header.naming(at));
-        let mut decoder = tiff::decoder::Decoder::new(stream)
-            .map_err(|e| broken(&e))?
-            .with_limits(limits);
-        let layout = decoder.image_buffer_layout().map_err(|e| broken(&e))?;
-        if layout.len != out.len() {
-            return Err(Error::Format {
-                path: file.source.path().to_path_buf(),
-                page,
-                offset: at,
-                rule: format!("decodes to {} bytes instead of {}", layout.len, out.len()),
-            });
+    /// Hands the bytes of each of `frames` to `take`, in parallel, with a part
+    /// of `into` (`unit` elements per frame) and whether they are to be swapped.
+    fn each_frame<T: Send>(
+        &self,
+        frames: &Range<usize>,
+        into: &mut [T],
+        unit: usize,
+        take: impl Fn(&[u8], bool, &mut [T]) + Sync,
+    ) -> Result<(), Error> {
+        self.check_files(frames)?;
+        // The frames of one page stay together, so that it is decoded once.
+        let mut parts = Vec::with_capacity(frames.len() / self.layout.samples + 2);
+        let (mut frame, mut rest) = (frames.start, into);
+        while frame < frames.end {
+            let (file, within) = self.locate(frame);
+            let (page, sample) = (within / self.layout.samples, within % self.layout.samples);
+            let count = (self.layout.samples - sample).min(frames.end - frame);
+            let (part, after) = rest.split_at_mut(count * unit);
+            parts.push((file, page, sample, part));
+            (frame, rest) = (frame + count, after);
         }
-        decoder.read_image_bytes(out).map_err(|e| broken(&e))
-    }
-
-    /// Hands the native-endian bytes of a frame to `take`.
-    fn with_frame<R>(&self, frame: usize, take: impl FnOnce(&[u8], bool) -> R) -> Result<R, Error> {
-        let (file, page) = self.locate(frame);
-        let length = self.frame_bytes();
-        match file.index.places.get(page, length) {
-            Place::Block(at) => {
-                let bytes = crate::directory::bytes(&file.source, page, at, length)?;
-                let swap = file.index.header.big_endian != NATIVE_BIG_ENDIAN;
-                Ok(take(&bytes, swap))
-            }
-            Place::Encoded(at) => {
-                let mut bytes = vec![0; length];
-                self.decode(file, page, at, &mut bytes)?;
-                Ok(take(&bytes, false))
-            }
-        }
+        parts
+            .into_par_iter()
+            .try_for_each(|(file, page, sample, out)| {
+                file.with_page(page, |bytes, swapped| {
+                    let bytes = &bytes[sample * self.frame_bytes()..];
+                    for (frame, out) in bytes
+                        .chunks_exact(self.frame_bytes())
+                        .zip(out.chunks_exact_mut(unit))
+                    {
+                        take(frame, swapped, out);
+                    }
+                })
+            })
     }
 }
 
-/// Stored samples to `f32`.
-fn widen<T: Sample, const N: usize>(bytes: &[u8], swap: bool, out: &mut [f32]) {
-    for (slot, raw) in out.iter_mut().zip(bytes.chunks_exact(N)) {
-        let mut sample = [0; N];
-        sample.copy_from_slice(raw);
-        if swap {
-            sample.reverse();
+impl OneFile {
+    /// Frames up to the end of this file.
+    fn end(&self) -> usize {
+        self.first + self.index.len() * self.index.layout.samples
+    }
+
+    /// Hands the bytes of a page, axes `(sample, y, x)`, to `take`, and
+    /// whether they are in the other byte order.
+    fn with_page(&self, page: usize, take: impl FnOnce(&[u8], bool)) -> Result<(), Error> {
+        let layout = &self.index.layout;
+        let header = &self.index.header;
+        match self.index.place(&self.source, page)? {
+            Place::Block(at) => {
+                let length = layout.frame_bytes();
+                let bytes = crate::directory::bytes(&self.source, page, at, length)?;
+                take(&bytes, header.big_endian != NATIVE_BIG_ENDIAN);
+                drop(bytes);
+                self.source.use_up(length);
+            }
+            Place::Encoded(at) => {
+                let raw = header.directory_bytes(&self.source, page, at)?;
+                let (entries, _) = header.entries(&raw, at);
+                let options = self.index.options();
+                let found = Page::parse(&self.source, header, page, at, &entries, options)?;
+                if found.layout != *layout {
+                    return Err(Error::Unsupported {
+                        path: self.source.path().to_path_buf(),
+                        page,
+                        what: format!("is {}, but page 0 is {layout}", found.layout),
+                    });
+                }
+                let mut bytes = vec![0; layout.frame_bytes() * layout.samples];
+                decode_page(&self.source, header, &found, page, at, &mut bytes)?;
+                take(&bytes, false);
+                let stored: u64 = found.chunks.counts.iter().sum();
+                self.source.use_up(stored as usize);
+            }
         }
-        *slot = bytemuck::pod_read_unaligned::<T>(&sample).to_f32();
+        Ok(())
     }
 }
 
@@ -250,7 +253,7 @@ impl fluorspar_movie::Movie for Movie {
     }
 
     fn pixel_type(&self) -> PixelType {
-        self.pixel_type
+        self.layout.pixel_type
     }
 
     fn frame_rate(&self) -> Option<f64> {
@@ -262,21 +265,10 @@ impl fluorspar_movie::Movie for Movie {
         if into.is_empty() {
             return Ok(());
         }
-        self.check_files(&frames)?;
-        into.par_chunks_mut(self.shape.frame_len())
-            .enumerate()
-            .try_for_each(|(k, out)| {
-                self.with_frame(frames.start + k, |bytes, swap| match self.pixel_type {
-                    PixelType::U8 => widen::<u8, 1>(bytes, swap, out),
-                    PixelType::I8 => widen::<i8, 1>(bytes, swap, out),
-                    PixelType::U16 => widen::<u16, 2>(bytes, swap, out),
-                    PixelType::I16 => widen::<i16, 2>(bytes, swap, out),
-                    PixelType::U32 => widen::<u32, 4>(bytes, swap, out),
-                    PixelType::I32 => widen::<i32, 4>(bytes, swap, out),
-                    PixelType::F32 => widen::<f32, 4>(bytes, swap, out),
-                    _ => widen::<f64, 8>(bytes, swap, out),
-                })
-            })?;
+        let pixel_type = self.layout.pixel_type;
+        self.each_frame(&frames, into, self.shape.frame_len(), |bytes, swapped, out| {
+            widen(pixel_type, bytes, swapped, out);
+        })?;
         Ok(())
     }
 
@@ -285,29 +277,24 @@ impl fluorspar_movie::Movie for Movie {
         frames: Range<usize>,
         into: &mut [u8],
     ) -> Result<(), fluorspar_movie::Error> {
-        let size = self.pixel_type.bytes();
+        let size = self.layout.pixel_type.bytes();
         if !into.len().is_multiple_of(size) {
             return Err(fluorspar_movie::Error::misuse(format!(
                 "a buffer of {} bytes does not hold whole {} samples",
                 into.len(),
-                self.pixel_type
+                self.layout.pixel_type
             )));
         }
         check_read(self.shape, &frames, into.len() / size)?;
         if into.is_empty() {
             return Ok(());
         }
-        self.check_files(&frames)?;
-        into.par_chunks_mut(self.frame_bytes())
-            .enumerate()
-            .try_for_each(|(k, out)| {
-                self.with_frame(frames.start + k, |bytes, swap| {
-                    out.copy_from_slice(bytes);
-                    if swap {
-                        out.chunks_exact_mut(size).for_each(<[u8]>::reverse);
-                    }
-                })
-            })?;
+        self.each_frame(&frames, into, self.frame_bytes(), |bytes, swapped, out| {
+            out.copy_from_slice(bytes);
+            if swapped {
+                swap(out, size);
+            }
+        })?;
         Ok(())
     }
 
@@ -316,24 +303,19 @@ impl fluorspar_movie::Movie for Movie {
             return None;
         }
         let (file, page) = self.locate(frames.start);
-        let count = frames.len();
-        let native =
-            file.index.header.big_endian == NATIVE_BIG_ENDIAN || self.pixel_type.bytes() == 1;
-        if !native || page + count > file.index.places.len() {
+        let size = self.layout.pixel_type.bytes();
+        let native = file.index.header.big_endian == NATIVE_BIG_ENDIAN || size == 1;
+        if !native || frames.end > file.end() || self.layout.samples > 1 {
             return None;
         }
-        if count > 1 && !matches!(file.index.places, Places::Contiguous { .. }) {
-            return None;
-        }
-        let Place::Block(at) = file.index.places.get(page, self.frame_bytes()) else {
-            return None;
-        };
+        let at = file.index.block(&file.source, page, frames.len())?;
         file.source.check_length().ok()?;
-        let bytes = file.source.lend(at, count * self.frame_bytes())?;
+        let bytes = file.source.lend(at, frames.len() * self.frame_bytes())?;
+        file.source.use_up(bytes.len());
         bytes
             .as_ptr()
             .addr()
-            .is_multiple_of(self.pixel_type.bytes())
+            .is_multiple_of(size)
             .then_some(bytes)
     }
 }

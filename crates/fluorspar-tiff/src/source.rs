@@ -4,21 +4,11 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use memmap2::Mmap;
 
-use crate::Error;
-
-/// How a file is accessed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Backend {
-    /// Through a memory mapping: frames can be lent without a copy. The file
-    /// must not be shortened while it is read.
-    #[default]
-    Mapped,
-    /// Through positioned reads: a file may change underneath without harm.
-    Positioned,
-}
+use crate::{Backend, Error, OpenOptions};
 
 /// The bytes of one file.
 #[derive(Debug)]
@@ -26,6 +16,9 @@ pub(crate) struct Source {
     path: PathBuf,
     length: u64,
     bytes: Bytes,
+    /// Bytes used since the mapping was last emptied, and how many may be.
+    used: AtomicUsize,
+    resident: usize,
 }
 
 #[derive(Debug)]
@@ -36,7 +29,7 @@ enum Bytes {
 }
 
 impl Source {
-    pub(crate) fn open(path: &Path, backend: Backend) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
         let io = |source| Error::Io {
             path: path.to_path_buf(),
             source,
@@ -51,7 +44,7 @@ impl Source {
             });
         }
         let length = metadata.len();
-        let bytes = if backend == Backend::Positioned || length == 0 {
+        let bytes = if options.backend == Backend::Positioned || length == 0 {
             Bytes::Positioned(file)
         } else {
             // A file that is shortened from outside would fault: `check_length` refuses one that
@@ -64,6 +57,8 @@ impl Source {
             path: path.to_path_buf(),
             length,
             bytes,
+            used: AtomicUsize::new(0),
+            resident: options.resident,
         })
     }
 
@@ -72,6 +67,8 @@ impl Source {
             path: PathBuf::from("(memory)"),
             length: bytes.len() as u64,
             bytes: Bytes::Memory(bytes),
+            used: AtomicUsize::new(0),
+            resident: usize::MAX,
         }
     }
 
@@ -103,6 +100,49 @@ impl Source {
             });
         }
         Ok(())
+    }
+
+    /// When the file last changed, nanoseconds since 1970, where the system says.
+    pub(crate) fn modified(&self) -> Option<u64> {
+        let (Bytes::Mapped(_, file) | Bytes::Positioned(file)) = &self.bytes else {
+            return None;
+        };
+        let time = file.metadata().ok()?.modified().ok()?;
+        let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
+        u64::try_from(since.as_nanos()).ok()
+    }
+
+    /// Tells the system how the file is about to be read. Small scattered
+    /// reads through a mapping are several times slower when it reads ahead.
+    pub(crate) fn expect(&self, access: Access) {
+        #[cfg(unix)]
+        if let Bytes::Mapped(map, _) = &self.bytes {
+            // Advice that is refused changes nothing but speed.
+            let _ = map.advise(match access {
+                Access::Scattered => memmap2::Advice::Random,
+                Access::Scan => memmap2::Advice::Sequential,
+            });
+        }
+        #[cfg(not(unix))]
+        let _ = access;
+    }
+
+    /// Counts bytes that were read or lent through the mapping, and empties
+    /// it when they are more than may stay resident.
+    pub(crate) fn use_up(&self, bytes: usize) {
+        #[cfg(target_os = "linux")]
+        if let Bytes::Mapped(map, _) = &self.bytes {
+            let used = self.used.fetch_add(bytes, Ordering::Relaxed);
+            if used.saturating_add(bytes) > self.resident {
+                self.used.store(0, Ordering::Relaxed);
+                // SAFETY: the mapping is shared, read-only and backed by the file, so pages that
+                // are dropped come back with the same content when they are next touched;
+                // borrowed slices stay valid.
+                let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = bytes;
     }
 
     /// Lends bytes that lie in memory; `None` beyond the end or without a mapping.
@@ -160,6 +200,15 @@ fn read_exact_at(file: &File, mut out: &mut [u8], mut offset: u64) -> io::Result
         offset += count as u64;
     }
     Ok(())
+}
+
+/// How a file is about to be read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Access {
+    /// A few bytes here and there: directories.
+    Scattered,
+    /// From front to back: pixels.
+    Scan,
 }
 
 /// The file as a stream whose header names another first page, so that a
