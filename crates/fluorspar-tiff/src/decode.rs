@@ -114,7 +114,13 @@ impl Decoding<'_> {
     }
 
     /// Decodes a row of tiles from `first` on into `rows`.
-    fn tiles(&self, first: usize, samples: usize, row: usize, rows: &mut [u8]) -> Result<(), Error> {
+    fn tiles(
+        &self,
+        first: usize,
+        samples: usize,
+        row: usize,
+        rows: &mut [u8],
+    ) -> Result<(), Error> {
         let wide = self.page.chunks.width * samples * self.page.layout.pixel_type.bytes();
         let mut tile = vec![0; wide * self.page.chunks.height];
         for column in 0..self.across() {
@@ -222,7 +228,11 @@ fn unshuffle(line: &mut [u8], shuffled: &mut [u8], size: usize, samples: usize) 
     for (k, number) in line.chunks_exact_mut(size).enumerate() {
         for (byte, slot) in number.iter_mut().enumerate() {
             // The most significant bytes of all numbers come first.
-            let significance = if NATIVE_BIG_ENDIAN { byte } else { size - 1 - byte };
+            let significance = if NATIVE_BIG_ENDIAN {
+                byte
+            } else {
+                size - 1 - byte
+            };
             *slot = shuffled[significance * numbers + k];
         }
     }

@@ -83,6 +83,7 @@ impl PageIndex {
         } else {
             several(source, &header, &page, next, options)?
         };
+        source.release();
         source.expect(Access::Scan);
         Ok(Self {
             header,
@@ -236,7 +237,9 @@ fn several(
     }
     let step = page.layout.frame_bytes() as u64;
     if let Some(Place::Block(first)) = list.first().map(|code| code.place())
-        && (0_u64..).zip(&list).all(|(k, code)| code.0 == first + k * step)
+        && (0_u64..)
+            .zip(&list)
+            .all(|(k, code)| code.0 == first + k * step)
     {
         return Ok(Pages::Stack {
             first,
@@ -265,8 +268,20 @@ fn walk(
                 what: std::format!("more than {} pages", options.pages),
             });
         }
+        // Each directory brings many pages of memory with it that nobody asked for.
+        if visited % 512 == 511 {
+            source.release();
+        }
         let number = list.len();
-        let step = follow(source, header, layout, options, number, offset, &mut template);
+        let step = follow(
+            source,
+            header,
+            layout,
+            options,
+            number,
+            offset,
+            &mut template,
+        );
         let (place, next) = step.map_err(|error| after_whole_pages(error, number))?;
         list.extend(place.map(PlaceCode::from));
         if next == 0 {

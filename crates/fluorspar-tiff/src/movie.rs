@@ -266,9 +266,14 @@ impl fluorspar_movie::Movie for Movie {
             return Ok(());
         }
         let pixel_type = self.layout.pixel_type;
-        self.each_frame(&frames, into, self.shape.frame_len(), |bytes, swapped, out| {
-            widen(pixel_type, bytes, swapped, out);
-        })?;
+        self.each_frame(
+            &frames,
+            into,
+            self.shape.frame_len(),
+            |bytes, swapped, out| {
+                widen(pixel_type, bytes, swapped, out);
+            },
+        )?;
         Ok(())
     }
 
@@ -312,10 +317,6 @@ impl fluorspar_movie::Movie for Movie {
         file.source.check_length().ok()?;
         let bytes = file.source.lend(at, frames.len() * self.frame_bytes())?;
         file.source.use_up(bytes.len());
-        bytes
-            .as_ptr()
-            .addr()
-            .is_multiple_of(size)
-            .then_some(bytes)
+        bytes.as_ptr().addr().is_multiple_of(size).then_some(bytes)
     }
 }

@@ -234,9 +234,7 @@ impl Page {
 fn layout(tags: &Tags<'_>, options: &OpenOptions) -> Result<(Layout, u64), Error> {
     let (width, height) = (tags.needed(tag::WIDTH)?, tags.needed(tag::HEIGHT)?);
     if width == 0 || height == 0 {
-        return Err(tags.bad(format!(
-            "an image of {height} × {width} px has no pixels"
-        )));
+        return Err(tags.bad(format!("an image of {height} × {width} px has no pixels")));
     }
     let samples = tags.or(tag::SAMPLES, 1)?;
     if samples == 0 {
@@ -394,12 +392,7 @@ fn chunks(
 }
 
 /// Refuses pixels that lie past the end of the file.
-pub(crate) fn check_inside(
-    source: &Source,
-    page: usize,
-    at: u64,
-    count: u64,
-) -> Result<(), Error> {
+pub(crate) fn check_inside(source: &Source, page: usize, at: u64, count: u64) -> Result<(), Error> {
     if at
         .checked_add(count)
         .is_none_or(|end| end > source.length())

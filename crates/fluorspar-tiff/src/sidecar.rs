@@ -44,7 +44,10 @@ pub(crate) fn load(source: &Source, first: u64, frame_bytes: usize) -> Option<Ve
     if places.is_empty() || start != head(source, first, places.len() / 8)? {
         return None;
     }
-    let inside = |at: u64, size: u64| at.checked_add(size).is_some_and(|end| end <= source.length());
+    let inside = |at: u64, size: u64| {
+        at.checked_add(size)
+            .is_some_and(|end| end <= source.length())
+    };
     places
         .chunks_exact(8)
         .map(|raw| {

@@ -130,19 +130,22 @@ impl Source {
     /// Counts bytes that were read or lent through the mapping, and empties
     /// it when they are more than may stay resident.
     pub(crate) fn use_up(&self, bytes: usize) {
+        let used = self.used.fetch_add(bytes, Ordering::Relaxed);
+        if used.saturating_add(bytes) > self.resident {
+            self.release();
+        }
+    }
+
+    /// Lets go of the resident pages of the mapping.
+    pub(crate) fn release(&self) {
+        self.used.store(0, Ordering::Relaxed);
         #[cfg(target_os = "linux")]
         if let Bytes::Mapped(map, _) = &self.bytes {
-            let used = self.used.fetch_add(bytes, Ordering::Relaxed);
-            if used.saturating_add(bytes) > self.resident {
-                self.used.store(0, Ordering::Relaxed);
-                // SAFETY: the mapping is shared, read-only and backed by the file, so pages that
-                // are dropped come back with the same content when they are next touched;
-                // borrowed slices stay valid.
-                let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
-            }
+            // SAFETY: the mapping is shared, read-only and backed by the file, so pages that are
+            // dropped come back with the same content when they are next touched; borrowed
+            // slices stay valid.
+            let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
         }
-        #[cfg(not(target_os = "linux"))]
-        let _ = bytes;
     }
 
     /// Lends bytes that lie in memory; `None` beyond the end or without a mapping.

@@ -58,13 +58,18 @@ impl Template {
         let (mut strip, mut count) = (None, None);
         for (index, entry) in entries.iter().enumerate() {
             let start = count_size + index * entry_size;
-            let value = start + entry_size - pointer_size;
-            fixed.push((start, value));
+            let end = start + entry_size;
+            let value = end - pointer_size;
             let field = entry.inline.then_some((value, entry.value_bytes()));
+            fixed.push(match entry.tag {
+                tag::STRIP_OFFSETS | tag::STRIP_COUNTS => (start, value),
+                other if DECISIVE.contains(&other) => (start, end),
+                // Tag and type; a description may become longer.
+                _ => (start, start + 4),
+            });
             match entry.tag {
                 tag::STRIP_OFFSETS => strip = field,
                 tag::STRIP_COUNTS => count = field,
-                other if DECISIVE.contains(&other) => fixed.push((value, start + entry_size)),
                 _ => {}
             }
         }
@@ -75,11 +80,6 @@ impl Template {
             count: count?,
             plain: page.block.is_some(),
         })
-    }
-
-    /// Bytes of such a directory.
-    pub(crate) fn len(&self) -> usize {
-        self.raw.len()
     }
 
     /// Whether the strips hold the pixels as they are.

@@ -1,79 +1,16 @@
 //! TIFF files, sound and broken, against what is known of them.
 
+mod common;
+
 use std::path::{Path, PathBuf};
 
+use common::{Tag, TiffBuilder, set};
 use fluorspar_movie::{Movie as _, MovieExt, MovieShape, MovieSink, PixelType};
-use fluorspar_tiff::{Backend, Dialect, Error, OpenOptions, Movie, Writer, WriterOptions};
+use fluorspar_tiff::{Backend, Dialect, Error, Movie, OpenOptions, Writer, WriterOptions};
 use ndarray::Array3;
 use proptest::prelude::*;
 
-/// A little-endian classic TIFF, page by page; every entry can be spoilt.
-struct TiffBuilder {
-    bytes: Vec<u8>,
-    /// Where the offset of the next directory has to be written.
-    link: usize,
-}
-
-impl TiffBuilder {
-    fn new() -> Self {
-        Self {
-            bytes: b"II\x2a\0\0\0\0\0".to_vec(),
-            link: 4,
-        }
-    }
-
-    /// Adds a page of `u16` pixels, all of `value`; returns its directory's offset.
-    fn page(
-        &mut self,
-        height: u32,
-        width: u32,
-        value: u16,
-        change: impl Fn(&mut Vec<(u16, u16, u32)>),
-    ) -> usize {
-        let data = self.bytes.len() as u32;
-        let count = 2 * height.min(64) * width.min(64);
-        self.bytes
-            .extend(value.to_le_bytes().repeat(count as usize / 2));
-        let mut tags = vec![
-            (256, 4, width),
-            (257, 4, height),
-            (258, 3, 16),
-            (259, 3, 1),
-            (262, 3, 1),
-            (273, 4, data),
-            (277, 3, 1),
-            (278, 4, height),
-            (279, 4, count),
-        ];
-        change(&mut tags);
-        let place = self.bytes.len();
-        self.bytes[self.link..self.link + 4].copy_from_slice(&(place as u32).to_le_bytes());
-        self.bytes.extend((tags.len() as u16).to_le_bytes());
-        for (tag, kind, value) in tags {
-            self.bytes.extend(tag.to_le_bytes());
-            self.bytes.extend(kind.to_le_bytes());
-            self.bytes.extend(1_u32.to_le_bytes());
-            self.bytes.extend(value.to_le_bytes());
-        }
-        self.link = self.bytes.len();
-        self.bytes.extend([0; 4]);
-        place
-    }
-
-    fn open(self) -> Result<Movie, Error> {
-        Movie::from_bytes(self.bytes, &OpenOptions::default())
-    }
-}
-
-fn set(tag: u16, value: u32) -> impl Fn(&mut Vec<(u16, u16, u32)>) {
-    move |tags| {
-        for entry in tags.iter_mut().filter(|entry| entry.0 == tag) {
-            entry.2 = value;
-        }
-    }
-}
-
-fn one_page(change: impl Fn(&mut Vec<(u16, u16, u32)>)) -> Result<Movie, Error> {
+fn one_page(change: impl Fn(&mut Vec<Tag>)) -> Result<Movie, Error> {
     let mut builder = TiffBuilder::new();
     builder.page(4, 6, 7, change);
     builder.open()
@@ -99,7 +36,7 @@ fn broken_files_are_refused_by_rule() {
     let rule = |result: Result<Movie, Error>| result.unwrap_err().to_string();
     assert!(rule(one_page(set(256, 0))).contains("no pixels"));
     assert!(matches!(
-        one_page(set(257, u32::MAX)),
+        one_page(set(257, u64::from(u32::MAX))),
         Err(Error::Limit { .. })
     ));
     assert!(rule(one_page(set(273, 1 << 30))).contains("past the end"));
