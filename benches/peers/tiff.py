@@ -1,12 +1,14 @@
 """fluorspar-tiff against tifffile and ScanImageTiffReader.
 
     python tiff.py agree DESCRIBE FILE ...
+    python tiff.py written WRITE_VARIANTS
     python tiff.py speed SCAN FOLDER [--repeats 5]
 
 `agree` compares pixels, shapes and types of every file with tifffile's and fails where they differ;
-files that only one of the two reads are listed. `speed` makes stacks in FOLDER (3 GB, kept for the
+files that only one of the two reads are listed. `written` reads movies of every type, dialect and
+compression that the writer makes, and fails where pixels or kinds differ. `speed` makes stacks in FOLDER (3 GB, kept for the
 next time) and times readers on them alternately, each in a process of its own without its start:
-open, read all, add up all pixels. DESCRIBE and SCAN are the crate's examples.
+open, read all, add up all pixels. DESCRIBE, WRITE_VARIANTS and SCAN are the crate's examples.
 
 Needs numpy, tifffile, imagecodecs; uses ScanImageTiffReader where it is installed.
 """
@@ -18,6 +20,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 import zlib
@@ -84,6 +87,27 @@ def agree(describe, paths):
         print("  DIFFERENT:", *case)
     if wrong or same == 0:
         sys.exit("TIFF pixels differ from tifffile's")
+
+
+def written(write_variants):
+    logging.disable(logging.CRITICAL)
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([write_variants, folder], check=True)
+        names = sorted(os.listdir(folder))
+        for name in names:
+            kind, dialect, _, size, planes = name.removesuffix(".tif").split("_")
+            t, z, y, x = np.ogrid[:7, : int(planes), :12, :20]
+            expected = (31 * t + 17 * z + 7 * y + 3 * x) % 101
+            with tifffile.TiffFile(os.path.join(folder, name)) as tif:
+                found = [tif.is_imagej, tif.is_ome, tif.is_scanimage, tif.is_bigtiff]
+                assert found == [*(dialect == d for d in ("ImageJ", "Ome", "ScanImage")), size == "big"], name
+                pixels = np.stack([page.asarray() for page in tif.pages]).reshape(expected.shape)
+                assert str(pixels.dtype) == kind and (pixels == expected).all(), name
+                if dialect in ("ImageJ", "Ome"):
+                    series = tif.series[0].asarray()
+                    assert series.shape == tuple(n for n in expected.shape if n > 1), (name, series.shape)
+                    assert (series.reshape(expected.shape) == expected).all(), name
+    print(f"TIFF: {len(names)} written files are the same in tifffile {tifffile.__version__}")
 
 
 # -------------------------------------------------------------------- speed
@@ -188,6 +212,8 @@ def main():
     one = commands.add_parser("agree")
     one.add_argument("describe")
     one.add_argument("paths", nargs="+")
+    three = commands.add_parser("written")
+    three.add_argument("write_variants")
     two = commands.add_parser("speed")
     two.add_argument("scan")
     two.add_argument("folder")
@@ -195,6 +221,8 @@ def main():
     options = parser.parse_args()
     if options.command == "agree":
         agree(options.describe, options.paths)
+    elif options.command == "written":
+        written(options.write_variants)
     else:
         speed(options.scan, options.folder, options.repeats)
 

@@ -1,6 +1,6 @@
 use ndarray::Array3;
 
-use crate::{Error, MovieShape};
+use crate::{Error, MovieShape, PixelType};
 
 /// Where a stage writes the frames of a movie.
 ///
@@ -14,6 +14,24 @@ pub trait MovieSink: Send {
     /// [`Error::Misuse`] for frames outside the movie or out of the order the
     /// sink accepts; [`Error::Io`] or [`Error::Format`] if they cannot be stored.
     fn write(&mut self, first_frame: usize, frames: &[f32]) -> Result<(), Error>;
+
+    /// The type of pixel that [`MovieSink::write_native`] takes; `None` for a
+    /// sink that takes `f32` only.
+    fn native_type(&self) -> Option<PixelType> {
+        None
+    }
+
+    /// Writes consecutive frames as native-endian bytes of
+    /// [`MovieSink::native_type`], unchanged; otherwise as
+    /// [`MovieSink::write`]. Integers of 32 bits and doubles pass through
+    /// `f32` with loss, and through here without.
+    ///
+    /// # Errors
+    /// As [`MovieSink::write`]; [`Error::Misuse`] for a sink without a native type.
+    fn write_native(&mut self, first_frame: usize, frames: &[u8]) -> Result<(), Error> {
+        let _ = (first_frame, frames);
+        Err(Error::misuse("this sink takes no native bytes"))
+    }
 
     /// Commits the movie.
     ///

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fluorspar_movie::{Budget, Movie, MovieSink, frame_blocks};
 use fluorspar_simulate::{Epoch, Experiment, Plan, SessionTruth};
-use fluorspar_tiff::{Writer, WriterOptions};
+use fluorspar_tiff::{Dialect, Writer, WriterOptions};
 use fluorspar_zarr::GroupWriter;
 use ndarray::{Array2, aview1};
 use serde::Deserialize;
@@ -201,7 +201,7 @@ fn write_tiff(movie: &dyn Movie, path: &Path, observer: &dyn Observer) -> Result
     let begun = std::time::Instant::now();
     let options = WriterOptions {
         frame_rate: movie.frame_rate(),
-        scanimage: true,
+        dialect: Dialect::ScanImage,
         ..WriterOptions::default()
     };
     let mut writer = Writer::create(path, shape, movie.pixel_type(), &options).at(path.display())?;
@@ -220,6 +220,9 @@ pub(crate) fn copy(
 ) -> Result<(), fluorspar_movie::Error> {
     let shape = movie.shape();
     let length = shape.frame_len();
+    if sink.native_type() == Some(movie.pixel_type()) {
+        return copy_native(movie, sink, budget, observer);
+    }
     let mut buffer = Vec::new();
     for frames in frame_blocks(shape.frames, length * 4, budget, sink.align()) {
         let count = frames.len();
@@ -227,6 +230,29 @@ pub(crate) fn copy(
         movie.read(frames.clone(), &mut buffer)?;
         sink.write(frames.start, &buffer)?;
         observer.advance(count as u64);
+    }
+    Ok(())
+}
+
+/// As [`copy`], pixel by pixel as they are stored.
+fn copy_native(
+    movie: &dyn Movie,
+    sink: &mut dyn MovieSink,
+    budget: Budget,
+    observer: &dyn Observer,
+) -> Result<(), fluorspar_movie::Error> {
+    let shape = movie.shape();
+    let length = shape.frame_len() * movie.pixel_type().bytes();
+    let mut buffer = Vec::new();
+    for frames in frame_blocks(shape.frames, length, budget, sink.align()) {
+        if let Some(lent) = movie.view_bytes(frames.clone()) {
+            sink.write_native(frames.start, lent)?;
+        } else {
+            buffer.resize(frames.len() * length, 0);
+            movie.read_native(frames.clone(), &mut buffer)?;
+            sink.write_native(frames.start, &buffer)?;
+        }
+        observer.advance(frames.len() as u64);
     }
     Ok(())
 }

@@ -155,6 +155,21 @@ impl PageIndex {
         }
     }
 
+    /// Where the last directory of the chain says that none follows.
+    pub(crate) fn last_link(&self, source: &Source) -> Result<u64, Error> {
+        let mut offset = self.header.first;
+        let mut chain = Chain::new(offset);
+        loop {
+            let raw = self.header.directory_bytes(source, 0, offset)?;
+            let link = raw.len() - self.header.sizes().2;
+            match self.header.offset(&raw[link..]) {
+                0 => return Ok(offset + link as u64),
+                next if chain.meets_itself(next) => return Err(in_a_loop(source, 0, next)),
+                next => offset = next,
+            }
+        }
+    }
+
     /// Where `count` pages from `page` on lie without a gap.
     pub(crate) fn block(&self, source: &Source, page: usize, count: usize) -> Option<u64> {
         let Ok(Place::Block(first)) = self.place(source, page) else {
@@ -288,16 +303,20 @@ fn walk(
             break;
         }
         if chain.meets_itself(next) {
-            return Err(format(
-                source,
-                list.len(),
-                next,
-                "the chain of directories runs in a loop",
-            ));
+            return Err(in_a_loop(source, list.len(), next));
         }
         offset = next;
     }
     Ok(list)
+}
+
+fn in_a_loop(source: &Source, page: usize, offset: u64) -> Error {
+    format(
+        source,
+        page,
+        offset,
+        "the chain of directories runs in a loop",
+    )
 }
 
 /// The place of the page whose directory lies at `offset` (`None` for a page

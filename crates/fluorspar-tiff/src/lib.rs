@@ -18,11 +18,11 @@
 //!
 //! ```
 //! use fluorspar_movie::{Movie as _, MovieExt, MovieShape, MovieSink, PixelType};
-//! use fluorspar_tiff::{Movie, Writer, WriterOptions};
+//! use fluorspar_tiff::{Dialect, Movie, Writer, WriterOptions};
 //!
 //! let folder = tempfile::tempdir()?;
 //! let path = folder.path().join("movie.tif");
-//! let options = WriterOptions { frame_rate: Some(30.0), scanimage: true, ..WriterOptions::default() };
+//! let options = WriterOptions { frame_rate: Some(30.0), dialect: Dialect::ScanImage, ..WriterOptions::default() };
 //! let mut writer = Writer::create(&path, MovieShape::new(5, 1, 8, 8), PixelType::I16, &options)?;
 //! writer.write(0, &[3.0; 5 * 64])?;
 //! Box::new(writer).finish()?;
@@ -34,8 +34,11 @@
 //! ```
 
 mod codec;
+mod compress;
 mod decode;
+mod describe;
 mod directory;
+mod directory_writer;
 mod error;
 mod index;
 mod metadata;
@@ -50,6 +53,7 @@ mod template;
 mod widen;
 mod writer;
 
+pub use compress::Compression;
 pub use error::Error;
 pub use metadata::{Dialect, Metadata};
 pub use movie::Movie;

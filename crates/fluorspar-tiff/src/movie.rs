@@ -28,6 +28,16 @@ struct OneFile {
     first: usize,
 }
 
+/// The end of a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tail {
+    pub(crate) big: bool,
+    pub(crate) big_endian: bool,
+    pub(crate) length: u64,
+    /// Where the last directory says that none follows.
+    pub(crate) link: u64,
+}
+
 const NATIVE_BIG_ENDIAN: bool = cfg!(target_endian = "big");
 
 impl Movie {
@@ -129,6 +139,19 @@ impl Movie {
     /// distances"` or `"page by page"`.
     pub fn page_layout(&self) -> &'static str {
         self.files[0].index.layout_name()
+    }
+
+    /// What has to be known to go on where the last file ends.
+    pub(crate) fn tail(&self) -> Result<Tail, Error> {
+        let Some(file) = self.files.last() else {
+            return Err(Error::Misuse("no TIFF file was named".into()));
+        };
+        Ok(Tail {
+            big: file.index.header.big,
+            big_endian: file.index.header.big_endian,
+            length: file.source.length(),
+            link: file.index.last_link(&file.source)?,
+        })
     }
 
     /// Samples per pixel. Each is a frame of its own: the samples of a page

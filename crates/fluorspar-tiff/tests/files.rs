@@ -108,7 +108,8 @@ proptest! {
         let data = Array3::from_shape_fn((frames, height, width), |(t, y, x)| {
             (low + (seed as usize % 1000 + t * 7919 + y * 31 + x * 17) as i32 % range) as f32
         });
-        let options = WriterOptions { frame_rate: Some(15.5), scanimage, bigtiff: Some(big) };
+        let dialect = if scanimage { Dialect::ScanImage } else { Dialect::ImageJ };
+        let options = WriterOptions { frame_rate: Some(15.5), dialect, bigtiff: Some(big || scanimage), ..WriterOptions::default() };
         let shape = MovieShape::new(frames, 1, height, width);
         let mut writer = Writer::create(&path, shape, pixel_type, &options).unwrap();
         writer.write(0, data.as_slice().unwrap()).unwrap();
