@@ -76,7 +76,7 @@ impl<T: Sample> Movie for ArrayMovie<T> {
     }
 }
 
-fn check_native(
+pub(crate) fn check_native(
     shape: MovieShape,
     pixel_type: PixelType,
     frames: &Range<usize>,

@@ -14,6 +14,7 @@
 //! | an array in memory | [`ArrayMovie`] |
 //! | several movies that follow each other | [`Concatenated`] |
 //! | a part of a movie | [`FrameRange`] |
+//! | planes and channels that follow each other as images | [`Volumes`] |
 //! | bytes that already lie as `T` | [`MovieExt::view`], no copy |
 //! | a buffer of your own | [`Movie::read`], converted to `f32` |
 //! | sparse cell outlines | [`Footprints`] |
@@ -46,6 +47,7 @@ mod movie;
 mod progress;
 mod sample;
 mod sink;
+mod volumes;
 
 pub use adapter::{ArrayMovie, Concatenated, FrameRange};
 pub use budget::{Budget, frame_blocks};
@@ -55,3 +57,4 @@ pub use movie::{Movie, MovieExt, MovieShape, check_read};
 pub use progress::{Progress, silent};
 pub use sample::{PixelType, Sample};
 pub use sink::{MemorySink, MovieSink};
+pub use volumes::{ImageOrder, Volumes};

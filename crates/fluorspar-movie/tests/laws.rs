@@ -1,8 +1,8 @@
 //! Laws every movie adapter keeps.
 
 use fluorspar_movie::{
-    ArrayMovie, Budget, Concatenated, Error, FrameRange, MemorySink, Movie, MovieExt, MovieShape,
-    MovieSink, Sample, frame_blocks,
+    ArrayMovie, Budget, Concatenated, Error, FrameRange, ImageOrder, MemorySink, Movie, MovieExt,
+    MovieShape, MovieSink, Sample, Volumes, frame_blocks,
 };
 use ndarray::Array3;
 use proptest::prelude::*;
@@ -104,4 +104,40 @@ fn a_sink_takes_blocks_in_any_order() {
     }
     assert!(sink.write(5, &[0.0; 6]).is_err());
     assert_eq!(sink.into_array(), whole);
+}
+
+proptest! {
+    /// Every order of channel, plane and frame gives back what was put in order.
+    #[test]
+    fn volumes_are_put_together(
+        frames in 1_usize..5, planes in 1_usize..4, channels in 1_usize..3, order in 0_usize..6, a in 0_usize..5, b in 0_usize..5,
+    ) {
+        let counts = [frames, planes, channels];
+        let fastest_first = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]][order];
+        let mut steps = [0; 3];
+        let mut step = 1;
+        for axis in fastest_first {
+            steps[axis] = step;
+            step *= counts[axis];
+        }
+        let images = ArrayMovie::new(Array3::from_shape_fn((step, 3, 2), |(i, y, x)| (100 * i + 10 * y + x) as u16));
+        let (a, b) = (a.min(frames), b.min(frames));
+        let range = a.min(b)..a.max(b);
+        for channel in 0..channels {
+            let order = ImageOrder { first: channel * steps[2], frame_step: steps[0], plane_step: steps[1] };
+            let movie = Volumes::new(&images, frames, planes, order).unwrap();
+            let found = movie.read_array(range.clone()).unwrap();
+            for (k, frame) in range.clone().enumerate() {
+                for plane in 0..planes {
+                    let image = frame * steps[0] + plane * steps[1] + channel * steps[2];
+                    prop_assert_eq!(found[[k, 3 * plane + 2, 1]], (100 * image + 21) as f32);
+                }
+            }
+            if let Some(view) = movie.view::<u16>(range.clone()) {
+                prop_assert_eq!(view.mapv(f32::from), found);
+            }
+            let beyond = ImageOrder { first: channel * steps[2] + step, ..order };
+            prop_assert!(Volumes::new(&images, frames, planes, beyond).is_err());
+        }
+    }
 }
