@@ -86,8 +86,25 @@ pub(crate) struct Convert {
     #[arg(long, value_name = "FIRST..END", value_parser = range)]
     pub(crate) frames: Option<[usize; 2]>,
     /// Frame rate in Hz to write, instead of what the files say
-    #[arg(long, value_name = "HZ", value_parser = hertz)]
+    #[arg(long, value_name = "HZ", value_parser = positive)]
     pub(crate) frame_rate: Option<f64>,
+    /// Side of a pixel in µm to write
+    #[arg(long, value_name = "UM", value_parser = positive)]
+    pub(crate) pixel_size: Option<f64>,
+    /// none, deflate, lzw or zstd for .tif; none, blosc, zstd or gzip for .zarr
+    /// [default: none for .tif, blosc for .zarr]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) compression: Option<String>,
+    /// imagej, ome, scanimage or plain for .tif; plain or ome for .zarr
+    /// [default: imagej for .tif, plain for .zarr]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dialect: Option<String>,
+    /// Keep an unfinished .zarr and go on with one
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Do not read the output back to compare it with the input
+    #[arg(long)]
+    pub(crate) no_verify: bool,
 }
 
 #[derive(Debug, Args)]
@@ -157,11 +174,11 @@ fn range(text: &str) -> Result<[usize; 2], String> {
     ])
 }
 
-fn hertz(text: &str) -> Result<f64, String> {
+fn positive(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
         .filter(|v: &f64| v.is_finite() && *v > 0.0)
-        .ok_or_else(|| format!("{text:?} is not a frame rate in Hz"))
+        .ok_or_else(|| format!("{text:?} is not a positive number"))
 }
 
 #[cfg(test)]

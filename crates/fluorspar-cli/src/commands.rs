@@ -153,18 +153,21 @@ fn convert(
         return Err(Error::Usage("give at least one movie and an output".into()));
     };
     let budget = Budget { bytes: memory / 4 };
-    pipeline::convert(
-        inputs,
-        output,
-        command.frames,
-        command.frame_rate,
-        budget,
-        observer,
-    )?;
+    let options = pipeline::ConvertOptions {
+        frames: command.frames,
+        frame_rate: command.frame_rate,
+        pixel_size_um: command.pixel_size,
+        compression: command.compression.clone(),
+        dialect: command.dialect.clone(),
+        resume: command.resume,
+        unverified: command.no_verify,
+    };
+    let converted = pipeline::convert(inputs, output, &options, budget, observer)?;
     if json {
-        return print_json(&serde_json::json!({ "out": output }));
+        return print_json(&converted);
     }
     println!("{}", output.display());
+    println!("{} frames, BLAKE3 {}", converted.frames, converted.blake3);
     Ok(())
 }
 

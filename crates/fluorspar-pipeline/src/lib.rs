@@ -48,6 +48,7 @@ mod compare;
 /// What `experiment.toml` may say.
 pub mod config;
 mod convert;
+mod copy;
 mod demo;
 mod disk;
 mod error;
@@ -65,7 +66,7 @@ mod trials;
 pub use artefact::{MotionTable, Rois, TrackTable};
 pub use compare::{Check, Comparison, EpochChange, compare};
 pub use config::{ExperimentConfig, parse_epochs, read_epochs};
-pub use convert::convert;
+pub use convert::{ConvertOptions, Converted, convert};
 pub use demo::{DemoSummary, demo, demo_plan};
 pub use error::Error;
 pub use info::{MovieInfo, info};

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use fluorspar_movie::{Budget, Movie, MovieSink, frame_blocks};
+use fluorspar_movie::{Budget, Movie, MovieSink as _};
 use fluorspar_simulate::{Epoch, Experiment, Plan, SessionTruth};
 use fluorspar_tiff::{Dialect, Writer, WriterOptions};
 use fluorspar_zarr::GroupWriter;
@@ -11,6 +11,7 @@ use ndarray::{Array2, aview1};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::copy::copy;
 use crate::error::Context;
 use crate::{Error, Observer, disk};
 
@@ -208,52 +209,6 @@ fn write_tiff(movie: &dyn Movie, path: &Path, observer: &dyn Observer) -> Result
     copy(movie, &mut writer, Budget::default(), observer).at(path.display())?;
     Box::new(writer).finish().at(path.display())?;
     observer.finish(&step, begun.elapsed().as_secs_f64());
-    Ok(())
-}
-
-/// Streams a movie into a sink in blocks that fit `budget`.
-pub(crate) fn copy(
-    movie: &dyn Movie,
-    sink: &mut dyn MovieSink,
-    budget: Budget,
-    observer: &dyn Observer,
-) -> Result<(), fluorspar_movie::Error> {
-    let shape = movie.shape();
-    let length = shape.frame_len();
-    if sink.native_type() == Some(movie.pixel_type()) {
-        return copy_native(movie, sink, budget, observer);
-    }
-    let mut buffer = Vec::new();
-    for frames in frame_blocks(shape.frames, length * 4, budget, sink.align()) {
-        let count = frames.len();
-        buffer.resize(count * length, 0.0);
-        movie.read(frames.clone(), &mut buffer)?;
-        sink.write(frames.start, &buffer)?;
-        observer.advance(count as u64);
-    }
-    Ok(())
-}
-
-/// As [`copy`], pixel by pixel as they are stored.
-fn copy_native(
-    movie: &dyn Movie,
-    sink: &mut dyn MovieSink,
-    budget: Budget,
-    observer: &dyn Observer,
-) -> Result<(), fluorspar_movie::Error> {
-    let shape = movie.shape();
-    let length = shape.frame_len() * movie.pixel_type().bytes();
-    let mut buffer = Vec::new();
-    for frames in frame_blocks(shape.frames, length, budget, sink.align()) {
-        if let Some(lent) = movie.view_bytes(frames.clone()) {
-            sink.write_native(frames.start, lent)?;
-        } else {
-            buffer.resize(frames.len() * length, 0);
-            movie.read_native(frames.clone(), &mut buffer)?;
-            sink.write_native(frames.start, &buffer)?;
-        }
-        observer.advance(frames.len() as u64);
-    }
     Ok(())
 }
 

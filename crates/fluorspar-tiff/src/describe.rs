@@ -33,42 +33,41 @@ pub(crate) fn software(shape: MovieShape, options: &WriterOptions, page: usize) 
     if options.dialect != Dialect::ScanImage || page > 0 {
         return String::new();
     }
-    let mut out = "SI.hChannels.channelSave = 1\n".to_owned();
+    let mut lines = vec!["SI.hChannels.channelSave = 1".to_owned()];
     if let Some(rate) = options.frame_rate {
         let slices = rate * shape.planes as f64;
-        out += &format!(
-            "SI.hRoiManager.scanFrameRate = {slices}\nSI.hRoiManager.scanVolumeRate = {rate}\n"
-        );
+        lines.push(format!("SI.hRoiManager.scanFrameRate = {slices}"));
+        lines.push(format!("SI.hRoiManager.scanVolumeRate = {rate}"));
     }
     if shape.planes > 1 {
-        out += &format!(
-            "SI.hStackManager.enable = true\nSI.hStackManager.framesPerSlice = 1\n\
-             SI.hStackManager.numSlices = {0}\nSI.hFastZ.enable = true\n\
-             SI.hFastZ.numFramesPerVolume = {0}\n",
-            shape.planes
-        );
+        lines.push("SI.hStackManager.enable = true".into());
+        lines.push("SI.hStackManager.framesPerSlice = 1".into());
+        lines.push(format!("SI.hStackManager.numSlices = {}", shape.planes));
+        lines.push("SI.hFastZ.enable = true".into());
+        lines.push(format!("SI.hFastZ.numFramesPerVolume = {}", shape.planes));
     }
-    out
+    lines.join("\n") + "\n"
 }
 
 fn imagej(shape: MovieShape, options: &WriterOptions) -> String {
-    let mut out = "ImageJ=1.54f\n".to_owned();
+    let mut lines = vec!["ImageJ=1.54f".to_owned()];
     // ImageJ takes the pixels of stacks with a number of images to lie in one
     // block, which compressed pages do not.
     if announces_images(options) {
-        out += &format!("images={}\n", shape.frames * shape.planes);
+        lines.push(format!("images={}", shape.frames * shape.planes));
     }
     if shape.planes > 1 {
-        out += &format!("slices={}\n", shape.planes);
+        lines.push(format!("slices={}", shape.planes));
     }
-    out += &format!("frames={}\n", shape.frames);
+    lines.push(format!("frames={}", shape.frames));
     if shape.planes > 1 {
-        out += "hyperstack=true\n";
+        lines.push("hyperstack=true".into());
     }
     if let Some(rate) = options.frame_rate {
-        out += &format!("finterval={}\n", 1.0 / rate);
+        lines.push(format!("finterval={}", 1.0 / rate));
     }
-    out + "loop=false\n"
+    lines.push("loop=false".into());
+    lines.join("\n") + "\n"
 }
 
 /// Whether the description tells ImageJ that all pixels lie in one block.

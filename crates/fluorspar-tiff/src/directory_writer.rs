@@ -85,7 +85,7 @@ impl DirectoryWriter {
         let (count_size, _, pointer_size) = self.sizes();
         let mut out = Vec::with_capacity(self.len(texts));
         let count = self.tags(texts) as u64;
-        self.number(&mut out, count, count_size);
+        number(&mut out, count, count_size);
         let kind = match self.pixel_type {
             PixelType::I8 | PixelType::I16 | PixelType::I32 => 2,
             PixelType::F32 | PixelType::F64 => 3,
@@ -148,19 +148,11 @@ impl DirectoryWriter {
         }
         text(&mut out, tag::SOFTWARE, places.texts[1]);
         self.tag(&mut out, tag::SAMPLE_FORMAT, SHORT, 1, kind);
-        self.number(&mut out, places.next, pointer_size);
+        number(&mut out, places.next, pointer_size);
         if !self.big {
             out.extend(fraction.into_iter().flatten());
         }
         out
-    }
-
-    fn number(self, out: &mut Vec<u8>, value: u64, size: usize) {
-        match size {
-            2 => out.extend((value as u16).to_ne_bytes()),
-            4 => out.extend((value as u32).to_ne_bytes()),
-            _ => out.extend(value.to_ne_bytes()),
-        }
     }
 
     /// A tag whose values fit into the directory, or their place.
@@ -169,14 +161,22 @@ impl DirectoryWriter {
         let start = out.len();
         out.extend(tag.to_ne_bytes());
         out.extend(kind.to_ne_bytes());
-        self.number(out, count, pointer_size);
+        number(out, count, pointer_size);
         // Values stand at the front of their field in either byte order.
         match kind {
             SHORT => out.extend((value as u16).to_ne_bytes()),
             LONG => out.extend((value as u32).to_ne_bytes()),
-            _ => self.number(out, value, pointer_size),
+            _ => number(out, value, pointer_size),
         }
         out.resize(start + entry_size, 0);
+    }
+}
+
+fn number(out: &mut Vec<u8>, value: u64, size: usize) {
+    match size {
+        2 => out.extend((value as u16).to_ne_bytes()),
+        4 => out.extend((value as u32).to_ne_bytes()),
+        _ => out.extend(value.to_ne_bytes()),
     }
 }
 

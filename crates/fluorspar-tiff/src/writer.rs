@@ -106,7 +106,7 @@ impl Writer {
     ) -> Result<Self, Error> {
         let stored = Stored::new(path, shape, pixel_type)?;
         let bytes = stored.bytes(options);
-        let fits = bytes.is_some_and(|n| n <= u64::from(u32::MAX));
+        let fits = bytes.is_some_and(|n| u32::try_from(n).is_ok());
         let one_block = announces_images(options) && options.bigtiff != Some(true);
         // ScanImage has written BigTIFF since 2016; readers know the quirks of
         // its older files and expect them of every classic one.
