@@ -23,6 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
             let options = OpenOptions {
                 limits,
                 missing_chunks,
+                channel: Some(0),
             };
             if let Ok(movie) = MovieReader::open_with(&array, &options) {
                 let shape = movie.shape();
@@ -46,6 +47,7 @@ fuzz_target!(|bytes: &[u8]| {
     let options = OpenOptions {
         limits,
         missing_chunks: MissingChunks::Fill,
+        channel: None,
     };
     if let Ok(group) = GroupReader::open_with(folder.path(), &options) {
         for name in ["zarrjson", "zarray"] {

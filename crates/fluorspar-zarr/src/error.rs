@@ -98,6 +98,41 @@ pub enum Error {
         /// What the codec said.
         reason: String,
     },
+    /// The array has several channels and none was chosen, or one that is not there.
+    #[error(
+        "{}: {count} channels; choose one of 0 to {} (OpenOptions::channel)",
+        path.display(), count.saturating_sub(1)
+    )]
+    Channel {
+        /// The array.
+        path: PathBuf,
+        /// Channels it has.
+        count: usize,
+    },
+    /// There is no unfinished movie to go on with.
+    #[error("{}: nothing to resume", path.display())]
+    NothingToResume {
+        /// Where the movie was to appear.
+        path: PathBuf,
+    },
+    /// The unfinished movie on disk is another one.
+    #[error("{}: the unfinished movie has {field} {stored}, not {asked}", path.display())]
+    Different {
+        /// The hidden folder of the unfinished movie.
+        path: PathBuf,
+        /// What differs, as a path in its `zarr.json`.
+        field: String,
+        /// What is on disk.
+        stored: String,
+        /// What was asked for.
+        asked: String,
+    },
+    /// Another writer, perhaps in another process, holds the unfinished movie.
+    #[error("{}: another writer is at work here", path.display())]
+    Busy {
+        /// The hidden folder of the unfinished movie.
+        path: PathBuf,
+    },
     /// The file system refused.
     #[error("{}: {source}", path.display())]
     Io {
@@ -152,6 +187,17 @@ impl Error {
         }
     }
 
+    /// A chunk whose bytes could not be read: damage if the store says they are not as promised.
+    pub(crate) fn chunk_io(path: impl AsRef<Path>, chunk: &[usize], error: std::io::Error) -> Self {
+        use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+        match error.kind() {
+            InvalidData | InvalidInput | UnexpectedEof => {
+                Self::corrupt(path, chunk, error.to_string())
+            }
+            _ => Self::io(path, error),
+        }
+    }
+
     /// The file or folder at fault, if the error is about one.
     pub fn path(&self) -> Option<&Path> {
         match self {
@@ -165,6 +211,10 @@ impl Error {
             | Self::CorruptChunk { path, .. }
             | Self::ElementType { path, .. }
             | Self::Encode { path, .. }
+            | Self::Channel { path, .. }
+            | Self::NothingToResume { path }
+            | Self::Different { path, .. }
+            | Self::Busy { path }
             | Self::Io { path, .. } => Some(path),
             Self::Movie(_) => None,
         }

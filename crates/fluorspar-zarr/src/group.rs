@@ -1,15 +1,16 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ndarray::{ArrayBase, ArrayD, ArrayViewD, Axis, Data, Dimension, IxDyn, Slice};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::array::{ArrayFile, Plan, cells_across, write_json};
-use crate::metadata::{self, Node, check_limit};
+use crate::array::{ArrayFile, Place, Plan, cells_across, write_json};
+use crate::metadata::{self, Group, Node, check_limit};
+use crate::source::Source;
 use crate::staging::Staging;
-use crate::{Element, Error, OpenOptions};
+use crate::{Codec, Element, Error, OpenOptions};
 
 /// Decoded size that a chunk of a named array aims at.
 const CHUNK_BYTES: usize = 4 << 20;
@@ -18,11 +19,14 @@ const CHUNK_BYTES: usize = 4 << 20;
 ///
 /// The group appears at its path by [`GroupWriter::finish`], whole, or not at
 /// all: it is written to a hidden sibling folder and renamed; a drop before
-/// that removes it. Arrays may have axes of length 0.
+/// that removes it. Arrays may have axes of length 0. The group's `zarr.json`
+/// repeats the metadata of its arrays (consolidated metadata, as zarr-python
+/// writes them), so that a reader far away needs one request.
 #[derive(Debug)]
 pub struct GroupWriter {
     staging: Staging,
-    names: BTreeSet<String>,
+    /// Metadata by the name of the array.
+    arrays: BTreeMap<String, Value>,
     attributes: Map<String, Value>,
 }
 
@@ -37,7 +41,7 @@ impl GroupWriter {
     pub fn create(path: impl AsRef<Path>) -> Result<Self, Error> {
         Ok(Self {
             staging: Staging::create(path.as_ref())?,
-            names: BTreeSet::new(),
+            arrays: BTreeMap::new(),
             attributes: Map::new(),
         })
     }
@@ -71,9 +75,9 @@ impl GroupWriter {
         {
             return Err(Error::misuse(target, "not a name for an array"));
         }
-        let Some(folder) = metadata::inside(self.staging.folder(), name) else {
+        if Source::folder(self.staging.folder()).child(name).is_none() {
             return Err(Error::misuse(target, "not a name for an array"));
-        };
+        }
         if dimension_names.len() != view.ndim() || view.ndim() == 0 {
             return Err(Error::misuse(
                 target,
@@ -84,23 +88,25 @@ impl GroupWriter {
                 ),
             ));
         }
-        if !self.names.insert(name.to_owned()) {
+        if self.arrays.contains_key(name) {
             return Err(Error::misuse(
                 target,
                 "an array of this name is already there",
             ));
         }
+        let folder = self.staging.folder().join(name);
         std::fs::create_dir(&folder).map_err(|e| Error::io(&folder, e))?;
-        let array = Plan {
+        let plan = Plan {
             element: T::TYPE,
             shape: view.shape(),
             cell: &chunk_shape(view.shape(), T::TYPE.bytes()),
             shard: None,
+            codec: Codec::default(),
             dimension_names,
             attributes: Map::new(),
-        }
-        .create(&folder)?;
-        store(&array, &view)
+        };
+        self.arrays.insert(name.to_owned(), plan.metadata());
+        store(&plan.create(&folder)?, &view)
     }
 
     /// Sets an attribute of the group; a second value for a key replaces the first.
@@ -118,14 +124,24 @@ impl GroupWriter {
     /// [`Error::Io`] if it cannot be put in place. The old target, if any, is
     /// then as it was.
     pub fn finish(self) -> Result<(), Error> {
-        let metadata = json!({
-            "zarr_format": 3,
-            "node_type": "group",
-            "attributes": self.attributes,
-        });
+        let metadata = group_metadata(&json!(self.attributes), json!(self.arrays));
         write_json(&self.staging.folder().join("zarr.json"), &metadata)?;
         self.staging.commit()
     }
+}
+
+/// What the `zarr.json` of a group of these arrays says.
+pub(crate) fn group_metadata(attributes: &Value, arrays: Value) -> Value {
+    json!({
+        "zarr_format": 3,
+        "node_type": "group",
+        "attributes": attributes,
+        "consolidated_metadata": {
+            "kind": "inline",
+            "must_understand": false,
+            "metadata": arrays,
+        },
+    })
 }
 
 fn store<T: Element>(array: &ArrayFile, view: &ArrayViewD<'_, T>) -> Result<(), Error> {
@@ -145,8 +161,9 @@ fn store<T: Element>(array: &ArrayFile, view: &ArrayViewD<'_, T>) -> Result<(), 
             let mut cell = ArrayD::from_elem(IxDyn(array.cell()), T::zeroed());
             cell.slice_each_axis_mut(|axis| Slice::from(0..part.len_of(axis.axis)))
                 .assign(&part);
-            let bytes = bytemuck::cast_slice(cell.as_slice().unwrap_or_default()).to_vec();
-            array.write_file(&index, &[Some(array.encode_cell(bytes)?)])
+            let bytes = bytemuck::cast_slice(cell.as_slice().unwrap_or_default());
+            let encoded = array.encode_cell(Codec::default(), bytes)?;
+            array.write_file(&index, &[Some(encoded)])?.finish(false)
         })
         .collect();
     results.into_iter().collect()
@@ -166,13 +183,12 @@ fn chunk_shape(shape: &[usize], element_bytes: usize) -> Vec<usize> {
 /// Reads named arrays and attributes of a Zarr group, v2 or v3.
 #[derive(Debug)]
 pub struct GroupReader {
-    folder: PathBuf,
-    attributes: Map<String, Value>,
+    group: Group,
     options: OpenOptions,
 }
 
 impl GroupReader {
-    /// Opens the group at `path`.
+    /// Opens the group at `path`, which may lie in, or be, a zip archive.
     ///
     /// # Errors
     /// [`Error::Io`] if nothing can be read there, [`Error::NotZarr`],
@@ -186,14 +202,14 @@ impl GroupReader {
     /// # Errors
     /// As [`GroupReader::open`].
     pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, Error> {
-        let folder = path.as_ref();
-        match metadata::open(folder, options)? {
-            Node::Group(attributes) => Ok(Self {
-                folder: folder.to_path_buf(),
-                attributes,
+        let path = path.as_ref();
+        let source = Source::open(path, &options.limits)?;
+        match metadata::open(source, options)? {
+            Node::Group(group) => Ok(Self {
+                group,
                 options: *options,
             }),
-            Node::Array(_) => Err(Error::metadata(folder, "an array, not a group")),
+            Node::Array(_) => Err(Error::metadata(path, "an array, not a group")),
         }
     }
 
@@ -202,7 +218,7 @@ impl GroupReader {
     /// # Errors
     /// [`Error::Io`] if the folder cannot be listed.
     pub fn names(&self) -> Result<Vec<String>, Error> {
-        metadata::children(&self.folder)
+        self.group.source.children()
     }
 
     /// Reads a whole array; `name` may be a path (`a/b`) below the group.
@@ -213,9 +229,12 @@ impl GroupReader {
     /// converted), [`Error::Limit`] if it is too large, [`Error::MissingChunk`]
     /// and [`Error::CorruptChunk`] for damage.
     pub fn array<T: Element>(&self, name: &str) -> Result<ArrayD<T>, Error> {
-        let folder = metadata::inside(&self.folder, name)
-            .ok_or_else(|| Error::misuse(self.folder.join(name), "not a path below the group"))?;
-        let array = match metadata::open(&folder, &self.options)? {
+        let source = &self.group.source;
+        let folder = source.file(name);
+        let source = source
+            .child(name)
+            .ok_or_else(|| Error::misuse(&folder, "not a path below the group"))?;
+        let array = match metadata::open(source, &self.options)? {
             Node::Array(array) => array,
             Node::Group(_) => return Err(Error::metadata(folder, "a group, not an array")),
         };
@@ -234,11 +253,15 @@ impl GroupReader {
             .map_err(|e| Error::io(&folder, std::io::Error::other(e)))?;
         data.resize(count, T::zeroed());
         let region: Vec<_> = array.shape().iter().map(|&extent| 0..extent).collect();
+        let place = Place {
+            unit: size_of::<T>(),
+            put: &|run: &[u8], out: &mut [u8]| out.copy_from_slice(run),
+            plain: true,
+        };
         array.read_region(
             &region,
-            size_of::<T>(),
             bytemuck::cast_slice_mut::<T, u8>(&mut data),
-            &|run, out: &mut [u8]| out.copy_from_slice(run),
+            &place,
         )?;
         ArrayD::from_shape_vec(IxDyn(array.shape()), data)
             .map_err(|e| Error::metadata(&folder, e.to_string()))
@@ -246,12 +269,12 @@ impl GroupReader {
 
     /// One attribute of the group.
     pub fn attribute(&self, key: &str) -> Option<Value> {
-        self.attributes.get(key).cloned()
+        self.group.attributes.get(key).cloned()
     }
 
     /// All attributes of the group.
     pub fn attributes(&self) -> &Map<String, Value> {
-        &self.attributes
+        &self.group.attributes
     }
 }
 

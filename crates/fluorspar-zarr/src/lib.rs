@@ -58,19 +58,26 @@
 #![forbid(unsafe_code)]
 
 mod array;
+mod axes;
+mod block;
+mod codec;
 mod element;
 mod error;
 mod group;
+mod layout;
 mod metadata;
+mod ome;
 mod options;
 mod reader;
+mod source;
 mod staging;
 mod writer;
 
+pub use block::BlockWriter;
 pub use element::{Element, ElementType};
 pub use error::Error;
 pub use group::{GroupReader, GroupWriter};
-pub use options::{Limits, MissingChunks, OpenOptions};
+pub use options::{Codec, Limits, MissingChunks, OpenOptions, PixelSize, WriteOptions};
 pub use reader::MovieReader;
 pub use writer::MovieWriter;
 

@@ -1,66 +1,120 @@
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use bytemuck::Pod;
 use fluorspar_movie::{Movie, MovieShape, PixelType, Sample, check_read};
 use serde_json::{Map, Value};
 
-use crate::array::ArrayFile;
-use crate::metadata::{self, Node, check_limit};
-use crate::{Error, OpenOptions};
+use crate::array::{ArrayFile, Place};
+use crate::axes::Axes;
+use crate::metadata::{self, Group, Node, check_limit};
+use crate::ome::Multiscale;
+use crate::source::Source;
+use crate::{Error, OpenOptions, PixelSize};
 
-/// A movie in a Zarr array, v2 or v3, axes `(t, y, x)` or `(t, z, y, x)`.
+/// A movie in a Zarr array, v2 or v3.
 ///
-/// Channel axes of length 1 are ignored. Frames are decoded on the caller's
-/// rayon pool, one chunk per thread at a time. The handle holds no file open.
+/// Axes are told apart by their names (`t`, `c`, `z`, `y`, `x` or their usual
+/// long forms) and may come in any order and number, as long as there are `y`
+/// and `x`; unnamed ones are `(t, y, x)` or `(t, z, y, x)`. Without `t` the
+/// movie has one frame. Frames are decoded on the caller's rayon pool, one
+/// chunk per thread at a time. The handle holds no file open.
 #[derive(Debug)]
 pub struct MovieReader {
     array: ArrayFile,
-    shape: MovieShape,
+    axes: Axes,
     pixel_type: PixelType,
     frame_rate: Option<f64>,
+    pixel_size: Option<PixelSize>,
 }
 
 impl MovieReader {
-    /// Opens the array at `path`; of a group, level 0 of its OME-Zarr
-    /// multiscales, or its only array.
+    /// Opens the array at `path`; of a group, the full resolution of its
+    /// OME-Zarr multiscales (0.4 or 0.5), or its only array. `path` may lie in,
+    /// or be, a zip archive.
     ///
     /// The frame rate (Hz) is the attribute `frame_rate` of the array or its
-    /// group, else follows from the time axis of OME-Zarr.
+    /// group, else follows from the time axis of OME-Zarr; the pixel size is
+    /// the attribute `pixel_size_um` (`[y, x]` or `[z, y, x]`), or from OME-Zarr.
     ///
     /// # Errors
     /// [`Error::Io`] if nothing can be read there, [`Error::NotZarr`],
     /// [`Error::Metadata`] for broken rules, [`Error::Unsupported`] for other
-    /// axes, types and codecs, [`Error::Limit`] for absurd sizes,
-    /// [`Error::Empty`] for an axis of length 0.
+    /// axes, types and codecs, [`Error::Channel`] for several channels,
+    /// [`Error::Limit`] for absurd sizes, [`Error::Empty`] for an axis of length 0.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::open_with(path, &OpenOptions::default())
     }
 
-    /// As [`MovieReader::open`], with limits and the meaning of missing chunks.
+    /// As [`MovieReader::open`], with limits, the meaning of missing chunks,
+    /// and the channel.
     ///
     /// # Errors
     /// As [`MovieReader::open`].
     pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, Error> {
-        let path = path.as_ref();
-        match metadata::open(path, options)? {
-            Node::Array(array) => Self::new(*array, None, None),
-            Node::Group(attributes) => {
-                let image = Multiscale::of(&attributes);
-                let name = match &image {
-                    Some(image) => image.level_0.clone().ok_or_else(|| {
-                        Error::metadata(path, "the multiscales attribute names no dataset path")
-                    })?,
-                    None => sole_array(path, options)?,
-                };
-                let folder = metadata::inside(path, &name).ok_or_else(|| {
-                    Error::metadata(path, format!("the dataset path {name:?} leaves the group"))
-                })?;
-                match metadata::open(&folder, options)? {
-                    Node::Array(array) => Self::new(*array, image.as_ref(), Some(&attributes)),
-                    Node::Group(_) => Err(Error::metadata(&folder, "a group, not an array")),
+        let source = Source::open(path.as_ref(), &options.limits)?;
+        match metadata::open(source, options)? {
+            Node::Array(array) => Self::new(*array, None, None, options),
+            Node::Group(group) => {
+                let image = Multiscale::of(&group.attributes);
+                match image {
+                    Some(image) => Self::of_image(&group, &image, options),
+                    None => Self::of_sole_member(&group, options),
                 }
             }
+        }
+    }
+
+    fn of_image(group: &Group, image: &Multiscale, options: &OpenOptions) -> Result<Self, Error> {
+        let path = group.source.path();
+        let name = image.dataset.as_deref().ok_or_else(|| {
+            Error::metadata(&path, "the multiscales attribute names no dataset path")
+        })?;
+        let source = group.source.child(name).ok_or_else(|| {
+            Error::metadata(&path, format!("the dataset path {name:?} leaves the group"))
+        })?;
+        match metadata::open(source, options)? {
+            Node::Array(array) => Self::new(*array, Some(image), Some(&group.attributes), options),
+            Node::Group(inner) => {
+                let reason = "a group, not an array";
+                Err(Error::metadata(inner.source.path(), reason))
+            }
+        }
+    }
+
+    /// The one array or image directly below a group.
+    fn of_sole_member(group: &Group, options: &OpenOptions) -> Result<Self, Error> {
+        let path = group.source.path();
+        let mut found = Vec::new();
+        for name in group.source.children()? {
+            let Some(source) = group.source.child(&name) else {
+                continue;
+            };
+            match metadata::open(source, options)? {
+                Node::Group(inner) if Multiscale::of(&inner.attributes).is_none() => {}
+                node => found.push((name, node)),
+            }
+        }
+        if found.len() > 1 {
+            let names: Vec<String> = found.into_iter().map(|(name, _)| name).collect();
+            let reason = format!(
+                "a group of several arrays; name one of {}",
+                names.join(", ")
+            );
+            return Err(Error::unsupported(path, reason));
+        }
+        match found.pop() {
+            Some((_, Node::Array(array))) => {
+                Self::new(*array, None, Some(&group.attributes), options)
+            }
+            Some((_, Node::Group(inner))) => {
+                let image = Multiscale::of(&inner.attributes);
+                let missing = || Error::unsupported(&path, "a group without an image");
+                Self::of_image(&inner, &image.ok_or_else(missing)?, options)
+            }
+            None => Err(Error::unsupported(
+                path,
+                "a group without an array or a multiscales attribute",
+            )),
         }
     }
 
@@ -68,17 +122,16 @@ impl MovieReader {
         array: ArrayFile,
         image: Option<&Multiscale>,
         group: Option<&Map<String, Value>>,
+        options: &OpenOptions,
     ) -> Result<Self, Error> {
         let path = array.folder().to_path_buf();
-        let extents = array.shape();
-        let names: Option<Vec<String>> = match array.dimension_names() {
-            Some(names) => names.iter().cloned().collect(),
-            None => image.and_then(|image| image.axes.clone()),
-        };
-        let (frames, planes, height, width) = axes(&path, extents, names.as_deref())?;
-        if extents.contains(&0) {
+        let names = image.and_then(|image| image.axes.as_deref());
+        let names = names.or(array.dimension_names());
+        let axes = Axes::new(&path, array.shape(), names, options.channel)?;
+        let shape = axes.shape();
+        if array.shape().contains(&0) {
             return Err(Error::Empty {
-                shape: extents.to_vec(),
+                shape: array.shape().to_vec(),
                 path,
             });
         }
@@ -89,17 +142,26 @@ impl MovieReader {
                 format!("pixels of type {element}, which f32 cannot hold"),
             )
         })?;
+        let frame = [shape.planes, shape.height, shape.width];
         let limit = array.limits().frame_bytes;
-        check_limit(&path, "one frame", &extents[1..], element, limit)?;
+        check_limit(&path, "one frame", &frame, element, limit)?;
         let mut frame_rate = stated_rate(&path, array.attributes())?;
-        if let (None, Some(attributes)) = (frame_rate, group) {
-            frame_rate = stated_rate(&path, attributes)?;
+        let mut pixel_size = stated_size(&path, array.attributes())?;
+        if let Some(attributes) = group {
+            frame_rate = frame_rate.or(stated_rate(&path, attributes)?);
+            pixel_size = pixel_size.or(stated_size(&path, attributes)?);
+        }
+        if let Some(image) = image {
+            let [time, space @ ..] = [0, 1, 2, 3].map(|role| axes.position(role));
+            frame_rate = frame_rate.or_else(|| image.frame_rate(time));
+            pixel_size = pixel_size.or_else(|| image.pixel_size(space));
         }
         Ok(Self {
-            shape: MovieShape::new(frames, planes, height, width),
-            pixel_type,
-            frame_rate: frame_rate.or_else(|| image.and_then(|image| image.frame_rate)),
             array,
+            axes,
+            pixel_type,
+            frame_rate,
+            pixel_size,
         })
     }
 
@@ -113,27 +175,106 @@ impl MovieReader {
         self.array.attributes()
     }
 
+    /// Physical pixel size, if stated.
+    pub fn pixel_size(&self) -> Option<PixelSize> {
+        self.pixel_size
+    }
+
     /// Frames that are decoded together: reads aligned to it waste nothing.
     pub fn chunk_frames(&self) -> usize {
-        self.array.cell()[0]
+        self.axes
+            .position(0)
+            .map_or(1, |time| self.array.cell()[time])
     }
 
-    fn region(&self, frames: Range<usize>) -> Vec<Range<usize>> {
-        let others = self.array.shape()[1..].iter().map(|&extent| 0..extent);
-        std::iter::once(frames).chain(others).collect()
+    /// Reads `frames` of the pixels `rows` × `columns`, all planes, converted
+    /// to `f32`, axes `(frame, plane, y, x)`, decoding only the chunks they lie in.
+    ///
+    /// # Errors
+    /// As [`Movie::read`], and [`Error::Misuse`] for pixels outside the frame.
+    pub fn read_window(
+        &self,
+        frames: Range<usize>,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        into: &mut [f32],
+    ) -> Result<(), Error> {
+        let shape = self.axes.shape();
+        if rows.start > rows.end
+            || columns.start > columns.end
+            || rows.end > shape.height
+            || columns.end > shape.width
+        {
+            let reason = format!(
+                "rows {rows:?} and columns {columns:?} do not lie in frames of {} × {}",
+                shape.height, shape.width
+            );
+            return Err(Error::misuse(self.path(), reason));
+        }
+        let window = MovieShape::new(shape.frames, shape.planes, rows.len(), columns.len());
+        check_read(window, &frames, into.len())?;
+        self.read_f32(&frames, &rows, &columns, into)
     }
 
-    fn read_as<T: Sample>(&self, frames: Range<usize>, into: &mut [f32]) -> Result<(), Error> {
-        self.array
-            .read_region(&self.region(frames), 1, into, &|bytes, out| {
-                to_f32::<T>(bytes, out);
-            })
+    fn read_f32(
+        &self,
+        frames: &Range<usize>,
+        rows: &Range<usize>,
+        columns: &Range<usize>,
+        into: &mut [f32],
+    ) -> Result<(), Error> {
+        let put: fn(&[u8], &mut [f32]) = match self.pixel_type {
+            PixelType::U8 => to_f32::<u8>,
+            PixelType::I8 => to_f32::<i8>,
+            PixelType::U16 => to_f32::<u16>,
+            PixelType::I16 => to_f32::<i16>,
+            PixelType::U32 => to_f32::<u32>,
+            PixelType::I32 => to_f32::<i32>,
+            PixelType::F32 => to_f32::<f32>,
+            PixelType::F64 => to_f32::<f64>,
+            other => {
+                let reason = format!("pixels of type {other}");
+                return Err(Error::unsupported(self.path(), reason));
+            }
+        };
+        let region = self
+            .axes
+            .region([frames, rows, columns], self.array.shape());
+        if self.axes.in_order() {
+            let place = Place {
+                unit: 1,
+                put: &put,
+                plain: self.pixel_type == PixelType::F32,
+            };
+            return self.array.read_region(&region, into, &place);
+        }
+        let mut native = vec![0; into.len() * self.pixel_type.bytes()];
+        self.read_reordered(&region, &mut native)?;
+        put(&native, into);
+        Ok(())
+    }
+
+    fn read_bytes(&self, region: &[Range<usize>], into: &mut [u8]) -> Result<(), Error> {
+        let place = Place {
+            unit: self.pixel_type.bytes(),
+            put: &|run: &[u8], out: &mut [u8]| out.copy_from_slice(run),
+            plain: true,
+        };
+        self.array.read_region(region, into, &place)
+    }
+
+    fn read_reordered(&self, region: &[Range<usize>], into: &mut [u8]) -> Result<(), Error> {
+        let mut stored = vec![0; into.len()];
+        self.read_bytes(region, &mut stored)?;
+        self.axes
+            .reorder(&stored, region, self.pixel_type.bytes(), into);
+        Ok(())
     }
 }
 
 impl Movie for MovieReader {
     fn shape(&self) -> MovieShape {
-        self.shape
+        self.axes.shape()
     }
 
     fn pixel_type(&self) -> PixelType {
@@ -145,22 +286,10 @@ impl Movie for MovieReader {
     }
 
     fn read(&self, frames: Range<usize>, into: &mut [f32]) -> Result<(), fluorspar_movie::Error> {
-        check_read(self.shape, &frames, into.len())?;
-        match self.pixel_type {
-            PixelType::U8 => self.read_as::<u8>(frames, into),
-            PixelType::I8 => self.read_as::<i8>(frames, into),
-            PixelType::U16 => self.read_as::<u16>(frames, into),
-            PixelType::I16 => self.read_as::<i16>(frames, into),
-            PixelType::U32 => self.read_as::<u32>(frames, into),
-            PixelType::I32 => self.read_as::<i32>(frames, into),
-            PixelType::F32 => self.read_as::<f32>(frames, into),
-            PixelType::F64 => self.read_as::<f64>(frames, into),
-            other => Err(Error::unsupported(
-                self.path(),
-                format!("pixels of type {other}"),
-            )),
-        }
-        .map_err(Into::into)
+        let shape = self.axes.shape();
+        check_read(shape, &frames, into.len())?;
+        self.read_f32(&frames, &(0..shape.height), &(0..shape.width), into)
+            .map_err(Into::into)
     }
 
     fn read_native(
@@ -176,16 +305,20 @@ impl Movie for MovieReader {
                 self.pixel_type
             )));
         }
-        check_read(self.shape, &frames, into.len() / bytes)?;
-        self.array
-            .read_region(&self.region(frames), bytes, into, &|run, out: &mut [u8]| {
-                out.copy_from_slice(run);
-            })
-            .map_err(Into::into)
+        let shape = self.axes.shape();
+        check_read(shape, &frames, into.len() / bytes)?;
+        let window = [&frames, &(0..shape.height), &(0..shape.width)];
+        let region = self.axes.region(window, self.array.shape());
+        if self.axes.in_order() {
+            self.read_bytes(&region, into)
+        } else {
+            self.read_reordered(&region, into)
+        }
+        .map_err(Into::into)
     }
 }
 
-fn to_f32<T: Sample + Pod>(bytes: &[u8], out: &mut [f32]) {
+fn to_f32<T: Sample>(bytes: &[u8], out: &mut [f32]) {
     if let Ok(samples) = bytemuck::try_cast_slice::<u8, T>(bytes) {
         for (target, &sample) in out.iter_mut().zip(samples) {
             *target = sample.to_f32();
@@ -194,59 +327,6 @@ fn to_f32<T: Sample + Pod>(bytes: &[u8], out: &mut [f32]) {
         for (target, sample) in out.iter_mut().zip(bytes.chunks_exact(size_of::<T>())) {
             *target = bytemuck::pod_read_unaligned::<T>(sample).to_f32();
         }
-    }
-}
-
-/// What an axis name stands for: `t`, `c`, `z`, `y`, `x`, or `None` if unknown.
-fn role(name: &str) -> Option<char> {
-    Some(match name.to_ascii_lowercase().as_str() {
-        "t" | "time" | "frame" | "frames" => 't',
-        "c" | "channel" | "channels" => 'c',
-        "z" | "plane" | "planes" | "depth" => 'z',
-        "y" | "height" | "row" | "rows" => 'y',
-        "x" | "width" | "column" | "columns" => 'x',
-        _ => return None,
-    })
-}
-
-/// `(frames, planes, height, width)` from the array's axes.
-fn axes(
-    path: &Path,
-    shape: &[usize],
-    names: Option<&[String]>,
-) -> Result<(usize, usize, usize, usize), Error> {
-    let roles: Option<Vec<char>> = names
-        .filter(|names| names.len() == shape.len())
-        .and_then(|names| names.iter().map(|name| role(name)).collect());
-    let Some(roles) = roles else {
-        return match *shape {
-            [t, y, x] => Ok((t, 1, y, x)),
-            [t, z, y, x] => Ok((t, z, y, x)),
-            _ => Err(Error::unsupported(
-                path,
-                format!(
-                    "{} axes; a movie has (t, y, x) or (t, z, y, x)",
-                    shape.len()
-                ),
-            )),
-        };
-    };
-    let spelled: String = roles.iter().collect();
-    let kept: Vec<(char, usize)> = roles
-        .into_iter()
-        .zip(shape.iter().copied())
-        .filter(|&(role, extent)| !(role == 'c' && extent == 1))
-        .collect();
-    match *kept.as_slice() {
-        [('t', t), ('y', y), ('x', x)] => Ok((t, 1, y, x)),
-        [('t', t), ('z', z), ('y', y), ('x', x)] => Ok((t, z, y, x)),
-        _ => Err(Error::unsupported(
-            path,
-            format!(
-                "axes {spelled} of lengths {shape:?}; a movie has (t, y, x) or (t, z, y, x) \
-                 and one channel"
-            ),
-        )),
     }
 }
 
@@ -263,86 +343,21 @@ fn stated_rate(path: &Path, attributes: &Map<String, Value>) -> Result<Option<f6
     }
 }
 
-fn sole_array(path: &Path, options: &OpenOptions) -> Result<String, Error> {
-    let mut arrays = Vec::new();
-    for name in metadata::children(path)? {
-        let folder: PathBuf = path.join(&name);
-        if matches!(metadata::open(&folder, options)?, Node::Array(_)) {
-            arrays.push(name);
-        }
-    }
-    match arrays.as_slice() {
-        [only] => Ok(only.clone()),
-        [] => Err(Error::unsupported(
+fn stated_size(path: &Path, attributes: &Map<String, Value>) -> Result<Option<PixelSize>, Error> {
+    let value = match attributes.get("pixel_size_um") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(value) => value,
+    };
+    let list: Option<Vec<f64>> = value
+        .as_array()
+        .and_then(|list| list.iter().map(Value::as_f64).collect());
+    let list = list.filter(|list| list.iter().all(|&step| step.is_finite() && step > 0.0));
+    match list.as_deref() {
+        Some(&[y, x]) => Ok(Some(PixelSize { y, x, z: None })),
+        Some(&[z, y, x]) => Ok(Some(PixelSize { y, x, z: Some(z) })),
+        _ => Err(Error::metadata(
             path,
-            "a group without an array or a multiscales attribute",
-        )),
-        several => Err(Error::unsupported(
-            path,
-            format!(
-                "a group of several arrays; name one of {}",
-                several.join(", ")
-            ),
+            format!("the attribute pixel_size_um is {value}, not [y, x] or [z, y, x] in µm"),
         )),
     }
-}
-
-/// What OME-Zarr (0.4 and 0.5) says about an image.
-struct Multiscale {
-    level_0: Option<String>,
-    axes: Option<Vec<String>>,
-    frame_rate: Option<f64>,
-}
-
-impl Multiscale {
-    fn of(attributes: &Map<String, Value>) -> Option<Self> {
-        let image = attributes
-            .get("ome")
-            .and_then(|ome| ome.get("multiscales"))
-            .or_else(|| attributes.get("multiscales"))?
-            .get(0)?;
-        let level = image.get("datasets").and_then(|levels| levels.get(0));
-        let axes = image.get("axes").and_then(Value::as_array);
-        // Version 0.3 lists names, later ones objects.
-        let name = |axis: &Value| {
-            let name = axis.as_str().or_else(|| axis.get("name")?.as_str());
-            name.map(str::to_owned)
-        };
-        let time = axes.and_then(|axes| {
-            axes.iter()
-                .position(|axis| name(axis).is_some_and(|name| role(&name) == Some('t')))
-        });
-        let frame_rate = time.and_then(|time| {
-            let seconds = match axes?.get(time)?.get("unit")?.as_str()? {
-                "second" => 1.0,
-                "millisecond" => 1e-3,
-                "microsecond" => 1e-6,
-                _ => return None,
-            };
-            let scales = [level, Some(image)].map(|node| scale(node, time));
-            let interval = match scales {
-                [None, None] => return None,
-                [a, b] => a.unwrap_or(1.0) * b.unwrap_or(1.0) * seconds,
-            };
-            let rate = 1.0 / interval;
-            (rate.is_finite() && rate > 0.0).then_some(rate)
-        });
-        Some(Self {
-            level_0: level
-                .and_then(|level| level.get("path")?.as_str())
-                .map(str::to_owned),
-            axes: axes.and_then(|axes| axes.iter().map(name).collect()),
-            frame_rate,
-        })
-    }
-}
-
-fn scale(node: Option<&Value>, axis: usize) -> Option<f64> {
-    node?
-        .get("coordinateTransformations")?
-        .as_array()?
-        .iter()
-        .find_map(|transformation| transformation.get("scale"))?
-        .get(axis)?
-        .as_f64()
 }

@@ -1,37 +1,109 @@
 //! A folder that appears under its name whole or not at all.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Error;
+use crate::array::UNFINISHED;
 use crate::metadata::is_zarr_or_empty;
 
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
-/// A temporary sibling of `target`, renamed onto it by [`Staging::commit`] and
-/// removed if dropped before.
+/// Keeps other writers out of a shared folder, or in company.
+const LOCK: &str = ".lock";
+
+/// A temporary sibling of `target`, renamed onto it by [`Staging::commit`].
+///
+/// A private one has a name of its own and is removed if dropped before; a
+/// shared one has a name that others find, and stays for them.
 #[derive(Debug)]
 pub(crate) struct Staging {
     target: PathBuf,
     folder: PathBuf,
-    committed: bool,
+    /// The open lock file of a shared folder.
+    lock: Option<File>,
+    keep: bool,
 }
 
 impl Staging {
-    /// Creates the temporary folder beside `target`.
+    /// Creates a private folder beside `target`.
     pub(crate) fn create(target: &Path) -> Result<Self, Error> {
-        if target.file_name().is_none() {
-            return Err(Error::misuse(target, "the path has no file name"));
-        }
-        restore_interrupted(target)?;
+        check_target(target)?;
         let folder = create_unique(target, "partial")?;
         Ok(Self {
             target: target.to_path_buf(),
             folder,
-            committed: false,
+            lock: None,
+            keep: false,
         })
+    }
+
+    /// Creates the shared folder, or empties it if nobody is at work there.
+    pub(crate) fn create_shared(target: &Path) -> Result<Self, Error> {
+        check_target(target)?;
+        let folder = shared_name(target);
+        match fs::create_dir(&folder) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(Error::io(target, error));
+            }
+            _ => {}
+        }
+        let lock = lock_file(&folder)?;
+        only_one(&lock, &folder)?;
+        for entry in fs::read_dir(&folder).map_err(|e| Error::io(&folder, e))? {
+            let path = entry.map_err(|e| Error::io(&folder, e))?.path();
+            if path.file_name() != Some(LOCK.as_ref()) {
+                remove(&path)?;
+            }
+        }
+        Self::join(target, folder, lock)
+    }
+
+    /// The shared folder as others have left it; `None` if there is none.
+    pub(crate) fn resume_shared(target: &Path) -> Result<Option<Self>, Error> {
+        check_target(target)?;
+        let folder = shared_name(target);
+        if !folder.is_dir() {
+            return Ok(None);
+        }
+        let lock = lock_file(&folder)?;
+        Self::join(target, folder, lock).map(Some)
+    }
+
+    fn join(target: &Path, folder: PathBuf, lock: File) -> Result<Self, Error> {
+        let _ = lock.unlock();
+        // Where the file system knows no locks, nobody is kept out.
+        if let Err(TryLockError::WouldBlock) = lock.try_lock_shared() {
+            return Err(Error::Busy { path: folder });
+        }
+        Ok(Self {
+            target: target.to_path_buf(),
+            folder,
+            lock: Some(lock),
+            keep: true,
+        })
+    }
+
+    /// Makes sure that no other writer is at work in the shared folder, and
+    /// takes away what broken-off ones have left.
+    pub(crate) fn close_shared(&self) -> Result<(), Error> {
+        if let Some(lock) = &self.lock {
+            let _ = lock.unlock();
+            only_one(lock, &self.folder)?;
+            sweep(&self.folder)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the folder.
+    pub(crate) fn discard(mut self) -> Result<(), Error> {
+        if self.lock.is_some() {
+            self.close_shared()?;
+        }
+        self.keep = true; // the drop has nothing left to do
+        remove(&self.folder)
     }
 
     /// The temporary folder.
@@ -50,6 +122,9 @@ impl Staging {
     /// not a Zarr array or group (and not empty), it is not ours to delete and
     /// stays aside under a visible name.
     pub(crate) fn commit(mut self) -> Result<(), Error> {
+        if self.lock.is_some() {
+            remove(&self.folder.join(LOCK))?;
+        }
         sync_tree(&self.folder)?;
         let old = match fs::symlink_metadata(&self.target) {
             Ok(_) => Some(self.set_aside()?),
@@ -63,7 +138,7 @@ impl Staging {
             }
             return Err(Error::io(&self.target, error));
         }
-        self.committed = true;
+        self.keep = true;
         sync_folder(parent(&self.target))?;
         match old {
             Some((aside, true)) => remove(&aside),
@@ -91,11 +166,52 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        if !self.committed {
+        if !self.keep {
             // Nobody is left to report to.
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
+}
+
+fn check_target(target: &Path) -> Result<(), Error> {
+    if target.file_name().is_none() {
+        return Err(Error::misuse(target, "the path has no file name"));
+    }
+    restore_interrupted(target)
+}
+
+fn lock_file(folder: &Path) -> Result<File, Error> {
+    let path = folder.join(LOCK);
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|e| Error::io(path, e))
+}
+
+fn only_one(lock: &File, folder: &Path) -> Result<(), Error> {
+    match lock.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(Error::Busy {
+            path: folder.to_path_buf(),
+        }),
+        // Where the file system knows no locks, nobody is kept out.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    }
+}
+
+/// Removes the unfinished files of writers that broke off.
+fn sweep(folder: &Path) -> Result<(), Error> {
+    for entry in fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
+        let entry = entry.map_err(|e| Error::io(folder, e))?;
+        let path = entry.path();
+        if entry.file_type().map_err(|e| Error::io(&path, e))?.is_dir() {
+            sweep(&path)?;
+        } else if entry.file_name().to_string_lossy().ends_with(UNFINISHED) {
+            remove(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts back a target whose replacement was interrupted between its two renames.
@@ -120,6 +236,11 @@ fn sibling(path: &Path, prefix: &str, suffix: &str) -> PathBuf {
     name.push(path.file_name().unwrap_or_default());
     name.push(suffix);
     path.with_file_name(name)
+}
+
+/// Where an unfinished movie waits to be resumed.
+pub(crate) fn shared_name(target: &Path) -> PathBuf {
+    sibling(target, ".", ".partial")
 }
 
 /// Where the old data wait while the new are put in place.

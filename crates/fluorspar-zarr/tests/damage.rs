@@ -130,8 +130,11 @@ fn broken_metadata_are_typed_errors() {
         ("/chunk_grid/name", json!("rectilinear")),
         ("/codecs/0/name", json!("pcodec")),
         (&format!("{INNER}/codecs/1/name"), json!("sharding_indexed")),
-        (&format!("{INNER}/index_codecs"), json!([{"name": "gzip"}])),
-        ("/dimension_names", json!(["x", "y", "t"])),
+        (
+            &format!("{INNER}/index_codecs"),
+            json!([{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "gzip"}]),
+        ),
+        ("/dimension_names", json!(["x", "t", "t"])),
     ] {
         let error = with(pointer, value.clone());
         assert!(
@@ -372,6 +375,7 @@ proptest! {
         let options = OpenOptions {
             limits: Limits { frame_bytes: 1 << 20, chunk_bytes: 1 << 22, ..Limits::default() },
             missing_chunks: if fill { MissingChunks::Fill } else { MissingChunks::Refuse },
+            channel: None,
         };
         if let Ok(movie) = MovieReader::open_with(folder.path(), &options) {
             let _ = movie.read_array(0..1);

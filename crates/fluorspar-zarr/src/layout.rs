@@ -1,0 +1,406 @@
+//! How a movie is cut into shards and chunks, and how one shard is encoded.
+
+use std::ops::Range;
+use std::path::Path;
+
+use fluorspar_movie::{MovieShape, PixelType, Sample};
+use rayon::prelude::*;
+use serde_json::{Map, json};
+
+use crate::array::{ArrayFile, Plan, Unfinished};
+use crate::{ElementType, Error, Limits, PixelSize, WriteOptions};
+
+/// Decoded size that an inner chunk aims at: small enough that one frame is
+/// cheap to read, large enough for blosc.
+const CHUNK_BYTES: usize = 2 << 20;
+/// Frames in an inner chunk of whole frames at most.
+const CHUNK_FRAMES: usize = 16;
+/// Decoded size that a shard aims at.
+const SHARD_BYTES: usize = 32 << 20;
+/// Frames in a shard, at least and at most.
+const SHARD_FRAMES: (usize, usize) = (16, 64);
+
+/// A movie's cut, checked.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    pub(crate) shape: MovieShape,
+    pub(crate) pixel_type: PixelType,
+    pub(crate) options: WriteOptions,
+    /// Frames in a shard.
+    pub(crate) shard: usize,
+    /// Frames in an inner chunk.
+    chunk: usize,
+    /// Height and width of an inner chunk.
+    tile: [usize; 2],
+    element: ElementType,
+}
+
+/// The frames of one call, in the caller's type.
+#[derive(Clone, Copy)]
+pub(crate) enum Frames<'a> {
+    F32(&'a [f32]),
+    /// Native-endian bytes of the pixel type.
+    Native(&'a [u8]),
+}
+
+impl Layout {
+    pub(crate) fn new(
+        path: &Path,
+        shape: MovieShape,
+        pixel_type: PixelType,
+        options: &WriteOptions,
+    ) -> Result<Self, Error> {
+        let extents = [shape.frames, shape.planes, shape.height, shape.width];
+        if extents.contains(&0) {
+            return Err(Error::Empty {
+                path: path.into(),
+                shape: extents.to_vec(),
+            });
+        }
+        check_physical(path, options)?;
+        let element = ElementType::from_pixel_type(pixel_type)
+            .ok_or_else(|| Error::unsupported(path, format!("pixels of type {pixel_type}")))?;
+        let limit = Limits::default().frame_bytes;
+        crate::metadata::check_limit(path, "one frame", &extents[1..], element, limit)?;
+        let tile = options.tile.unwrap_or([shape.height, shape.width]);
+        if tile.contains(&0) || options.chunk_frames == Some(0) || options.shard_frames == Some(0) {
+            return Err(Error::misuse(
+                path,
+                "a chunk or shard of 0 frames or pixels",
+            ));
+        }
+        let tile = [tile[0].min(shape.height), tile[1].min(shape.width)];
+        let (chunk, shard) = grid(shape, element.bytes(), tile, options);
+        if !shard.is_multiple_of(chunk) {
+            let reason = format!("shards of {shard} frames do not hold whole chunks of {chunk}");
+            return Err(Error::misuse(path, reason));
+        }
+        Ok(Self {
+            shape,
+            pixel_type,
+            options: *options,
+            shard,
+            chunk,
+            tile,
+            element,
+        })
+    }
+
+    /// Calls `with` with the array's plan.
+    pub(crate) fn plan<R>(&self, with: impl FnOnce(Plan<'_>) -> R) -> R {
+        let MovieShape {
+            frames,
+            planes,
+            height,
+            width,
+        } = self.shape;
+        let [rows, columns] = self.tile;
+        let whole = [
+            height.next_multiple_of(rows),
+            width.next_multiple_of(columns),
+        ];
+        let pick = |all: [usize; 4]| -> Vec<usize> {
+            let kept = all.iter().enumerate();
+            kept.filter(|&(axis, _)| axis != 1 || planes > 1)
+                .map(|(_, &extent)| extent)
+                .collect()
+        };
+        let mut attributes = Map::new();
+        if let Some(rate) = self.options.frame_rate {
+            attributes.insert("frame_rate".into(), json!(rate));
+        }
+        if let Some(PixelSize { y, x, z }) = self.options.pixel_size {
+            let size = z.map_or_else(|| json!([y, x]), |z| json!([z, y, x]));
+            attributes.insert("pixel_size_um".into(), size);
+        }
+        with(Plan {
+            element: self.element,
+            shape: &pick([frames, planes, height, width]),
+            cell: &pick([self.chunk, planes, rows, columns]),
+            shard: Some(&pick([self.shard, planes, whole[0], whole[1]])),
+            codec: self.options.codec,
+            dimension_names: self.names(),
+            attributes,
+        })
+    }
+
+    /// Names of the array's axes.
+    pub(crate) fn names(&self) -> &'static [&'static str] {
+        if self.shape.planes > 1 {
+            &["t", "z", "y", "x"]
+        } else {
+            &["t", "y", "x"]
+        }
+    }
+
+    /// Shards of the movie.
+    pub(crate) fn shards(&self) -> usize {
+        self.shape.frames.div_ceil(self.shard)
+    }
+
+    /// The frames of a run of shards.
+    pub(crate) fn frames(&self, shards: Range<usize>) -> Range<usize> {
+        shards.start * self.shard..(shards.end * self.shard).min(self.shape.frames)
+    }
+
+    /// Position of a shard in the array's grid.
+    pub(crate) fn index(&self, shard: usize) -> Vec<usize> {
+        let mut index = vec![0; self.names().len()];
+        index[0] = shard;
+        index
+    }
+
+    /// Encodes one shard's frames and writes them, under a temporary name.
+    pub(crate) fn store(
+        &self,
+        array: &ArrayFile,
+        shard: usize,
+        frames: Frames<'_>,
+    ) -> Result<(Unfinished, Lost), Error> {
+        let convert = converter(self.pixel_type)
+            .ok_or_else(|| Error::unsupported(array.folder(), "pixels of this type"))?;
+        let down = self.shape.height.div_ceil(self.tile[0]);
+        let across = self.shape.width.div_ceil(self.tile[1]);
+        let encoded: Vec<Result<(Option<Vec<u8>>, Lost), Error>> = (0..self.shard / self.chunk
+            * down
+            * across)
+            .into_par_iter()
+            .map_init(Vec::new, |buffer, cell| {
+                let place = [cell / (down * across), cell / across % down, cell % across];
+                let first = place[0] * self.chunk;
+                let count = self.frames(shard..shard + 1).len();
+                if first >= count {
+                    return Ok((None, Lost::default()));
+                }
+                let present = first..(first + self.chunk).min(count);
+                let mut lost = Lost::default();
+                let native = match self.lent(frames, &present) {
+                    Some(bytes) => bytes,
+                    None => {
+                        lost = self.gather(frames, &present, [place[1], place[2]], convert, buffer);
+                        buffer.as_slice()
+                    }
+                };
+                let bytes = array.encode_cell(self.options.codec, native)?;
+                Ok((Some(bytes), lost))
+            })
+            .collect();
+        let mut cells = Vec::with_capacity(encoded.len());
+        let mut total = Lost::default();
+        for result in encoded {
+            let (cell, lost) = result?;
+            cells.push(cell);
+            total.add(lost);
+        }
+        let file = array.write_file(&self.index(shard), &cells)?;
+        Ok((file, total))
+    }
+
+    /// The chunk's bytes, where they lie in the caller's buffer as they are stored.
+    fn lent<'a>(&self, frames: Frames<'a>, present: &Range<usize>) -> Option<&'a [u8]> {
+        let Frames::Native(bytes) = frames else {
+            return None;
+        };
+        let whole = self.tile == [self.shape.height, self.shape.width];
+        let frame = self.shape.frame_len() * self.element.bytes();
+        (whole && present.len() == self.chunk)
+            .then(|| &bytes[present.start * frame..present.end * frame])
+    }
+
+    /// Collects one chunk's samples, converted, the rest of it zero.
+    fn gather(
+        &self,
+        frames: Frames<'_>,
+        present: &Range<usize>,
+        place: [usize; 2],
+        convert: Convert,
+        chunk: &mut Vec<u8>,
+    ) -> Lost {
+        let MovieShape {
+            planes,
+            height,
+            width,
+            ..
+        } = self.shape;
+        let [rows, columns] = self.tile;
+        let bytes = self.element.bytes();
+        chunk.clear();
+        chunk.resize(self.chunk * planes * rows * columns * bytes, 0);
+        let mut lost = Lost::default();
+        let mut put = |from: usize, to: usize, count: usize| {
+            let target = &mut chunk[to * bytes..(to + count) * bytes];
+            match frames {
+                Frames::Native(all) => {
+                    target.copy_from_slice(&all[from * bytes..(from + count) * bytes]);
+                }
+                Frames::F32(all) => lost.add(convert(&all[from..from + count], target)),
+            }
+        };
+        if self.tile == [height, width] {
+            let frame = self.shape.frame_len();
+            put(present.start * frame, 0, present.len() * frame);
+            return lost;
+        }
+        let [top, left] = [place[0] * rows, place[1] * columns];
+        let run = columns.min(width - left);
+        for (t, frame) in present.clone().enumerate() {
+            for plane in 0..planes {
+                for row in 0..rows.min(height - top) {
+                    let from = ((frame * planes + plane) * height + top + row) * width + left;
+                    let to = ((t * planes + plane) * rows + row) * columns;
+                    put(from, to, run);
+                }
+            }
+        }
+        lost
+    }
+}
+
+fn check_physical(path: &Path, options: &WriteOptions) -> Result<(), Error> {
+    let good = |value: f64| value.is_finite() && value > 0.0;
+    if let Some(rate) = options.frame_rate.filter(|&rate| !good(rate)) {
+        let reason = format!("the frame rate {rate} is not a positive number of Hz");
+        return Err(Error::misuse(path, reason));
+    }
+    if let Some(size) = options.pixel_size
+        && !(good(size.y) && good(size.x) && size.z.is_none_or(good))
+    {
+        let reason = format!("the pixel size {size:?} is not positive in µm");
+        return Err(Error::misuse(path, reason));
+    }
+    Ok(())
+}
+
+/// Frames per inner chunk and per shard.
+fn grid(
+    shape: MovieShape,
+    pixel_bytes: usize,
+    tile: [usize; 2],
+    options: &WriteOptions,
+) -> (usize, usize) {
+    let frame = shape.frame_len().saturating_mul(pixel_bytes).max(1);
+    let part = shape.planes * tile[0] * tile[1] * pixel_bytes;
+    let shard = (SHARD_BYTES / frame).clamp(SHARD_FRAMES.0, SHARD_FRAMES.1);
+    let shard = options.shard_frames.unwrap_or(shard.min(shape.frames));
+    let most = if part == frame { CHUNK_FRAMES } else { shard };
+    let chunk = options.chunk_frames.unwrap_or_else(|| {
+        (CHUNK_BYTES / part)
+            .clamp(1, most)
+            .min(shape.frames)
+            .min(shard)
+    });
+    match (options.shard_frames, options.chunk_frames) {
+        (Some(shard), Some(chunk)) => (chunk, shard),
+        // The largest chunk up to the usual one that cuts the shard evenly.
+        (Some(shard), None) => {
+            let chunk = (1..=chunk).rev().find(|chunk| shard.is_multiple_of(*chunk));
+            (chunk.unwrap_or(1), shard)
+        }
+        (None, _) => (chunk, shard.next_multiple_of(chunk)),
+    }
+}
+
+/// Samples that an integer type could not hold.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lost {
+    pub(crate) saturated: u64,
+    pub(crate) nan: u64,
+}
+
+impl Lost {
+    fn add(&mut self, other: Self) {
+        self.saturated += other.saturated;
+        self.nan += other.nan;
+    }
+}
+
+type Convert = fn(&[f32], &mut [u8]) -> Lost;
+
+fn converter(pixel_type: PixelType) -> Option<Convert> {
+    Some(match pixel_type {
+        PixelType::U8 => to_native::<u8>,
+        PixelType::I8 => to_native::<i8>,
+        PixelType::U16 => to_native::<u16>,
+        PixelType::I16 => to_native::<i16>,
+        PixelType::U32 => to_native::<u32>,
+        PixelType::I32 => to_native::<i32>,
+        PixelType::F32 => to_native::<f32>,
+        PixelType::F64 => to_native::<f64>,
+        _ => return None,
+    })
+}
+
+/// Converts to native-endian bytes.
+fn to_native<T: Sample>(values: &[f32], bytes: &mut [u8]) -> Lost {
+    let mut lost = Lost::default();
+    if let Some((low, high)) = ends(T::PIXEL_TYPE) {
+        for &value in values {
+            lost.saturated += u64::from(value < low || value >= high);
+            lost.nan += u64::from(value.is_nan());
+        }
+    }
+    for (target, &value) in bytes.chunks_exact_mut(size_of::<T>()).zip(values) {
+        target.copy_from_slice(bytemuck::bytes_of(&T::from_f32(value)));
+    }
+    lost
+}
+
+/// Below the first and from the second on, rounding leaves the type's range.
+///
+/// The largest value is odd, so the half above it rounds up and out; the
+/// smallest is even, so the half below it rounds back in.
+fn ends(pixel_type: PixelType) -> Option<(f32, f32)> {
+    Some(match pixel_type {
+        PixelType::U8 => (-0.5, 255.5),
+        PixelType::I8 => (-128.5, 127.5),
+        PixelType::U16 => (-0.5, 65_535.5),
+        PixelType::I16 => (-32_768.5, 32_767.5),
+        PixelType::U32 => (-0.5, 4_294_967_296.0),
+        PixelType::I32 => (-2_147_483_648.0, 2_147_483_648.0),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lost<T: Sample>(values: &[f32]) -> (u64, u64) {
+        let lost = to_native::<T>(values, &mut vec![0; values.len() * size_of::<T>()]);
+        (lost.saturated, lost.nan)
+    }
+
+    #[test]
+    fn saturation_is_counted_where_rounding_leaves_the_range() {
+        assert_eq!(lost::<u8>(&[-0.5, 255.4, 0.0]), (0, 0));
+        assert_eq!(lost::<u8>(&[-0.51, 255.5, f32::NAN]), (2, 1));
+        assert_eq!(lost::<i16>(&[-32_768.5, 32_767.4]), (0, 0));
+        assert_eq!(lost::<i16>(&[-32_768.6, 32_767.5]), (2, 0));
+        assert_eq!(lost::<i32>(&[i32::MIN as f32, i32::MAX as f32]), (1, 0));
+        assert_eq!(lost::<u32>(&[f32::INFINITY, f32::NEG_INFINITY]), (2, 0));
+        assert_eq!(lost::<f32>(&[f32::INFINITY, f32::NAN]), (0, 0));
+    }
+
+    #[test]
+    fn shards_are_whole_chunks_and_never_longer_than_needed() {
+        for frames in [1, 2, 3, 15, 17, 63, 64, 65, 1000] {
+            for side in [1, 48, 256, 512, 1024, 4096] {
+                let shape = MovieShape::new(frames, 1, side, side);
+                let (chunk, shard) = grid(shape, 2, [side, side], &WriteOptions::default());
+                assert!(chunk >= 1 && chunk <= frames.min(CHUNK_FRAMES));
+                assert_eq!(shard % chunk, 0);
+                assert!(shard < frames + chunk && shard < SHARD_FRAMES.1 + chunk);
+                let (chunk, shard) = grid(shape, 2, [side.min(64); 2], &WriteOptions::default());
+                assert!(chunk >= 1 && shard % chunk == 0 && shard < 2 * SHARD_FRAMES.1);
+                for asked in [1, 7, 30, 100] {
+                    let options = WriteOptions {
+                        shard_frames: Some(asked),
+                        ..WriteOptions::default()
+                    };
+                    let (chunk, shard) = grid(shape, 2, [side, side], &options);
+                    assert!(shard == asked && shard % chunk == 0);
+                }
+            }
+        }
+    }
+}
