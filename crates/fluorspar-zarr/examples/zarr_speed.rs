@@ -1,35 +1,58 @@
-//! Time to write and to read a movie of 16-bit samples, in seconds, for
-//! comparison with other programs on the same bytes.
+//! Writes and reads movies for comparison with other programs on the same bytes.
 //!
 //! ```text
-//! zarr_speed write FRAMES.raw SHAPE OUT.zarr CODEC SHARD CHUNK [TILE]
+//! zarr_speed write FRAMES.raw TYPE SHAPE OUT.zarr CODEC SHARD CHUNK [TILE]
 //! zarr_speed read MOVIE.zarr
 //! zarr_speed pixel MOVIE.zarr
+//! zarr_speed frame MOVIE.zarr
+//! zarr_speed cat MOVIE.zarr
+//! zarr_speed cat GROUP.zarr ARRAY
 //! ```
 //!
-//! SHAPE is `frames,height,width`; CODEC `none`, `blosc`, `zstd` or `gzip`;
-//! SHARD and CHUNK count frames, TILE pixels along an edge. `write` converts
-//! nothing and ends with the movie in place; `read` reads all into one buffer;
-//! `pixel` reads one pixel through all frames.
+//! TYPE is `uint16` or the like, SHAPE `frames,planes,height,width`; CODEC
+//! `none`, `blosc`, `zstd` or `gzip`, with `+ome` for a group around the array;
+//! SHARD and CHUNK count frames, TILE pixels along an edge. The first four
+//! print seconds: `write` converts nothing and ends with the movie in place,
+//! `read` reads all into one buffer, `pixel` one pixel through all frames,
+//! `frame` the frame in the middle. `cat` prints the samples' bytes.
 #![allow(clippy::print_stdout)]
 
 use std::error::Error;
+use std::io::Write;
 use std::time::Instant;
 
 use fluorspar_movie::{Movie, MovieShape, PixelType};
-use fluorspar_zarr::{BlockWriter, Codec, MovieReader, WriteOptions};
+use fluorspar_zarr::{
+    BlockWriter, Codec, Element, ElementType, GroupReader, MissingChunks, MovieReader, OpenOptions,
+    WriteOptions,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let seconds = match arguments.as_slice() {
-        ["write", raw, shape, out, codec, shard, chunk, tile @ ..] => {
+        [
+            "write",
+            raw,
+            kind,
+            shape,
+            out,
+            codec,
+            shard,
+            chunk,
+            tile @ ..,
+        ] => {
             let shape: Vec<usize> = shape.split(',').map(str::parse).collect::<Result<_, _>>()?;
-            let [frames, height, width] = shape[..] else {
-                return Err("SHAPE is frames,height,width".into());
+            let [frames, planes, height, width] = shape[..] else {
+                return Err("SHAPE is frames,planes,height,width".into());
+            };
+            let (codec, ome) = match codec.strip_suffix("+ome") {
+                Some(codec) => (codec, true),
+                None => (*codec, false),
             };
             let options = WriteOptions {
-                codec: match *codec {
+                ome,
+                codec: match codec {
                     "none" => Codec::None,
                     "blosc" => Codec::Blosc,
                     "zstd" => Codec::Zstd { level: 1 },
@@ -45,9 +68,9 @@ fn main() -> Result<(), Box<dyn Error>> {
                 ..WriteOptions::default()
             };
             let data = std::fs::read(raw)?;
-            let shape = MovieShape::new(frames, 1, height, width);
+            let shape = MovieShape::new(frames, planes, height, width);
             let start = Instant::now();
-            let writer = BlockWriter::create(out, shape, PixelType::I16, &options)?;
+            let writer = BlockWriter::create(out, shape, pixel_type(kind)?, &options)?;
             writer.write_native(0, &data)?;
             writer.finish()?;
             start.elapsed()
@@ -70,8 +93,71 @@ fn main() -> Result<(), Box<dyn Error>> {
             movie.read_window(0..shape.frames, y..y + 1, x..x + 1, &mut trace)?;
             start.elapsed()
         }
+        ["frame", path] => {
+            let start = Instant::now();
+            let movie = MovieReader::open(path)?;
+            let middle = movie.shape().frames / 2;
+            let mut frame = vec![0; movie.shape().frame_len() * movie.pixel_type().bytes()];
+            movie.read_native(middle..middle + 1, &mut frame)?;
+            start.elapsed()
+        }
+        ["cat", path] => {
+            let movie = MovieReader::open(path)?;
+            let shape = movie.shape();
+            let length = shape.frames * shape.frame_len() * movie.pixel_type().bytes();
+            let mut frames = vec![0; length];
+            movie.read_native(0..shape.frames, &mut frames)?;
+            return Ok(std::io::stdout().write_all(&frames)?);
+        }
+        ["cat", group, name] => {
+            let filled = OpenOptions {
+                missing_chunks: MissingChunks::Fill,
+                ..OpenOptions::default()
+            };
+            let bytes = array_bytes(&GroupReader::open_with(group, &filled)?, name)?;
+            return Ok(std::io::stdout().write_all(&bytes)?);
+        }
         _ => return Err("see the first lines of examples/zarr_speed.rs".into()),
     };
     println!("{}", seconds.as_secs_f64());
     Ok(())
+}
+
+fn pixel_type(name: &str) -> Result<PixelType, Box<dyn Error>> {
+    Ok(match name {
+        "uint8" => PixelType::U8,
+        "int8" => PixelType::I8,
+        "uint16" => PixelType::U16,
+        "int16" => PixelType::I16,
+        "uint32" => PixelType::U32,
+        "int32" => PixelType::I32,
+        "float32" => PixelType::F32,
+        "float64" => PixelType::F64,
+        other => return Err(format!("unknown type {other}").into()),
+    })
+}
+
+/// A whole array of whatever element type.
+fn array_bytes(group: &GroupReader, name: &str) -> Result<Vec<u8>, fluorspar_zarr::Error> {
+    fn all<T: Element>(group: &GroupReader, name: &str) -> Result<Vec<u8>, fluorspar_zarr::Error> {
+        let array = group.array::<T>(name)?;
+        Ok(array
+            .iter()
+            .flat_map(|v| bytemuck::bytes_of(v).to_vec())
+            .collect())
+    }
+    match all::<u8>(group, name) {
+        Err(fluorspar_zarr::Error::ElementType { found, .. }) => match found {
+            ElementType::I8 => all::<i8>(group, name),
+            ElementType::U16 => all::<u16>(group, name),
+            ElementType::I16 => all::<i16>(group, name),
+            ElementType::U32 => all::<u32>(group, name),
+            ElementType::I32 => all::<i32>(group, name),
+            ElementType::U64 => all::<u64>(group, name),
+            ElementType::I64 => all::<i64>(group, name),
+            ElementType::F32 => all::<f32>(group, name),
+            _ => all::<f64>(group, name),
+        },
+        other => other,
+    }
 }

@@ -56,9 +56,7 @@ pub(crate) fn open(mut source: Source, options: &OpenOptions) -> Result<Node, Er
         let attributes = v2::attributes(&source, limits)?;
         return Ok(Node::Group(Group { source, attributes }));
     }
-    Err(Error::NotZarr {
-        path: source.path(),
-    })
+    Err(source.nothing_here())
 }
 
 /// Name and configuration of an extension point, in either spelling.

@@ -112,6 +112,15 @@ impl Source {
         self.path().join(name)
     }
 
+    /// Why no node could be read: the folder is not there, or holds none.
+    pub(crate) fn nothing_here(&self) -> Error {
+        let path = self.path();
+        match (&*self.store, fs::metadata(&path)) {
+            (Store::Folder(_), Err(error)) => Error::io(path, error),
+            _ => Error::NotZarr { path },
+        }
+    }
+
     /// Opens a file for reading; `None` if there is none.
     pub(crate) fn blob(&self, name: &str) -> Result<Option<Blob<'_>>, Error> {
         match &*self.store {
