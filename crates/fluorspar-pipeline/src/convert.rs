@@ -6,7 +6,7 @@ use fluorspar_tiff::{Compression, Dialect, Writer, WriterOptions};
 use fluorspar_zarr::{BlockWriter, Codec, MovieWriter, PixelSize, WriteOptions};
 use serde::Serialize;
 
-use crate::copy::{PixelDigest, copy_native};
+use crate::copy::{PixelDigest, each_block};
 use crate::error::Context;
 use crate::{Error, Observer, source};
 
@@ -229,20 +229,37 @@ impl Format {
     ) -> Result<PixelDigest, Error> {
         let (shape, pixel_type) = (movie.shape(), movie.pixel_type());
         let place = output.display();
-        let mut sink: Box<dyn MovieSink> = match self {
+        let mut digest = PixelDigest::new(movie);
+        let (mut sink, missing): (Box<dyn MovieSink>, _) = match self {
             Self::Tiff(options) => {
-                Box::new(Writer::create(output, shape, pixel_type, &options).at(&place)?)
+                let writer = Writer::create(output, shape, pixel_type, &options);
+                (Box::new(writer.at(&place)?), vec![0..shape.frames])
             }
             Self::Zarr(options) if resume => {
                 let writer = BlockWriter::resume_or_create(output, shape, pixel_type, &options);
-                Box::new(writer.at(&place)?)
+                let writer = writer.at(&place)?;
+                let missing = writer.missing();
+                (Box::new(writer), missing)
             }
             Self::Zarr(options) => {
                 let writer = MovieWriter::create_with(output, shape, pixel_type, &options);
-                Box::new(writer.at(&place)?)
+                (Box::new(writer.at(&place)?), vec![0..shape.frames])
             }
         };
-        let digest = copy_native(movie, &mut *sink, budget, observer).at(&place)?;
+        let length = shape.frame_len() * pixel_type.bytes();
+        each_block(movie, budget, sink.align(), observer, |first, bytes| {
+            digest.add(bytes);
+            let block = first..first + bytes.len() / length;
+            for part in &missing {
+                let (start, end) = (part.start.max(block.start), part.end.min(block.end));
+                if start < end {
+                    let bytes = &bytes[(start - first) * length..(end - first) * length];
+                    sink.write_native(start, bytes)?;
+                }
+            }
+            Ok(())
+        })
+        .at(&place)?;
         sink.finish().at(&place)?;
         Ok(digest)
     }

@@ -81,26 +81,9 @@ pub(crate) fn copy(
     Ok(())
 }
 
-/// As [`copy`] into a sink of the movie's pixel type; returns the digest of
-/// what was read.
-pub(crate) fn copy_native(
-    movie: &dyn Movie,
-    sink: &mut dyn MovieSink,
-    budget: Budget,
-    observer: &dyn Observer,
-) -> Result<PixelDigest, Error> {
-    let mut digest = PixelDigest::new(movie);
-    let align = sink.align();
-    each_block(movie, budget, align, observer, |first, bytes| {
-        digest.add(bytes);
-        sink.write_native(first, bytes)
-    })?;
-    Ok(digest)
-}
-
 /// Hands the native bytes of a movie, lent where they can be, to `take` with
 /// the number of their first frame.
-fn each_block(
+pub(crate) fn each_block(
     movie: &dyn Movie,
     budget: Budget,
     align: usize,

@@ -389,6 +389,18 @@ impl MovieSink for BlockWriter {
         BlockWriter::write(self, first_frame, frames).map_err(Into::into)
     }
 
+    fn native_type(&self) -> Option<PixelType> {
+        Some(self.layout.pixel_type)
+    }
+
+    fn write_native(
+        &mut self,
+        first_frame: usize,
+        frames: &[u8],
+    ) -> Result<(), fluorspar_movie::Error> {
+        BlockWriter::write_native(self, first_frame, frames).map_err(Into::into)
+    }
+
     fn finish(self: Box<Self>) -> Result<(), fluorspar_movie::Error> {
         BlockWriter::finish(*self).map_err(Into::into)
     }

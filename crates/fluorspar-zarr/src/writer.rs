@@ -88,6 +88,18 @@ impl MovieSink for MovieWriter {
         self.0.write(first_frame, frames).map_err(Into::into)
     }
 
+    fn native_type(&self) -> Option<PixelType> {
+        self.0.native_type()
+    }
+
+    fn write_native(
+        &mut self,
+        first_frame: usize,
+        frames: &[u8],
+    ) -> Result<(), fluorspar_movie::Error> {
+        MovieWriter::write_native(self, first_frame, frames).map_err(Into::into)
+    }
+
     fn finish(self: Box<Self>) -> Result<(), fluorspar_movie::Error> {
         MovieWriter::finish(*self).map_err(Into::into)
     }
