@@ -67,17 +67,18 @@ impl Template {
                 // Tag and type; a description may become longer.
                 _ => (start, start + 4),
             });
+            // Of tags that stand twice, the first is the one that counts.
             match entry.tag {
-                tag::STRIP_OFFSETS => strip = field,
-                tag::STRIP_COUNTS => count = field,
+                tag::STRIP_OFFSETS => strip = strip.or(Some(field)),
+                tag::STRIP_COUNTS => count = count.or(Some(field)),
                 _ => {}
             }
         }
         Some(Self {
             raw: raw.to_vec(),
             fixed: merged(&fixed),
-            strip: strip?,
-            count: count?,
+            strip: strip.flatten()?,
+            count: count.flatten()?,
             plain: page.block.is_some(),
         })
     }

@@ -119,6 +119,23 @@ fn a_page_that_is_not_where_it_was_predicted_is_found_by_the_walk() {
     assert_eq!(pixel(2778), 7777.0);
 }
 
+/// Found by fuzzing: the template took the last of doubled tags, the reader the first.
+#[test]
+fn of_doubled_tags_the_first_counts() {
+    let mut builder = TiffBuilder::new();
+    for page in 0..20 {
+        builder.page(3, 5, page, |tags| {
+            let elsewhere = tags.iter().find(|tag| tag.0 == 273).unwrap().2 - 4;
+            tags.extend([(273, 4, elsewhere), (279, 4, 2)]);
+        });
+    }
+    let bytes = builder.bytes;
+    let predicted = Movie::from_bytes(bytes.clone(), &OpenOptions::default()).unwrap();
+    let walked = Movie::from_bytes(bytes, &walking()).unwrap();
+    assert_eq!(predicted.page_layout(), "equal distances");
+    assert_eq!(values(&predicted), values(&walked));
+}
+
 #[test]
 fn thumbnails_among_the_pages_are_no_frames() {
     let mut builder = TiffBuilder::new();
