@@ -218,6 +218,25 @@ impl Header {
             .collect())
     }
 
+    /// The first value of an entry that holds fractions.
+    pub(crate) fn rational(
+        &self,
+        source: &Source,
+        page: usize,
+        entry: Entry,
+    ) -> Result<f64, Error> {
+        let raw = Self::raw(source, page, Entry { count: 1, ..entry }, 8)?;
+        if entry.kind != 5 || entry.count == 0 {
+            return Err(format(
+                source,
+                page,
+                entry.offset,
+                format!("tag {} is no fraction", entry.tag),
+            ));
+        }
+        Ok(self.number(&raw, 4) as f64 / self.number(&raw[4..], 4) as f64)
+    }
+
     /// The text of an entry, up to its first NUL; bytes that are not UTF-8 are replaced.
     pub(crate) fn text(source: &Source, page: usize, entry: Entry) -> Result<String, Error> {
         let raw = Self::raw(source, page, entry, 1)?;

@@ -142,9 +142,9 @@ impl DirectoryWriter {
             } else {
                 at + self.len(texts) as u64 - 8
             };
-            self.tag(&mut out, X_RESOLUTION, RATIONAL, 1, value);
-            self.tag(&mut out, Y_RESOLUTION, RATIONAL, 1, value);
-            self.tag(&mut out, RESOLUTION_UNIT, SHORT, 1, 3);
+            self.tag(&mut out, tag::X_RESOLUTION, RATIONAL, 1, value);
+            self.tag(&mut out, tag::Y_RESOLUTION, RATIONAL, 1, value);
+            self.tag(&mut out, tag::RESOLUTION_UNIT, SHORT, 1, 3);
         }
         text(&mut out, tag::SOFTWARE, places.texts[1]);
         self.tag(&mut out, tag::SAMPLE_FORMAT, SHORT, 1, kind);
@@ -179,7 +179,3 @@ fn number(out: &mut Vec<u8>, value: u64, size: usize) {
         _ => out.extend(value.to_ne_bytes()),
     }
 }
-
-const X_RESOLUTION: u16 = 282;
-const Y_RESOLUTION: u16 = 283;
-const RESOLUTION_UNIT: u16 = 296;

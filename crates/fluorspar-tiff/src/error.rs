@@ -54,6 +54,9 @@ pub enum Error {
         /// Its length now.
         now: u64,
     },
+    /// What a file says of its regions does not fit together.
+    #[error("{0}")]
+    Contradiction(String),
     /// The call itself is wrong.
     #[error("{0}")]
     Misuse(String),
@@ -63,7 +66,7 @@ impl From<Error> for fluorspar_movie::Error {
     fn from(error: Error) -> Self {
         match error {
             Error::Io { path, source } => Self::io(path, source),
-            Error::Misuse(message) => Self::misuse(message),
+            Error::Misuse(message) | Error::Contradiction(message) => Self::misuse(message),
             Error::Format { ref path, .. }
             | Error::Unsupported { ref path, .. }
             | Error::Limit { ref path, .. }

@@ -2,20 +2,20 @@
 
 use std::sync::OnceLock;
 
-use crate::directory::{Entry, Header, format};
-use crate::metadata::Metadata;
-use crate::page::{Layout, Page, TextEntries};
+use crate::directory::{Header, format};
+use crate::metadata::{Texts, announced_images};
+use crate::page::{Layout, Page};
 use crate::regular::Regular;
 use crate::source::{Access, Source};
 use crate::template::Template;
-use crate::{Error, OpenOptions, Search, sidecar};
+use crate::{Error, OpenOptions, Search, sidecar, texts};
 
 /// The pages of one file.
 #[derive(Debug)]
 pub(crate) struct PageIndex {
     pub(crate) header: Header,
     pub(crate) layout: Layout,
-    pub(crate) metadata: Metadata,
+    pub(crate) texts: Texts,
     pub(crate) codec: &'static str,
     pages: Pages,
     options: OpenOptions,
@@ -77,9 +77,9 @@ impl PageIndex {
         let raw = header.directory_bytes(source, 0, header.first)?;
         let (entries, next) = header.entries(&raw, header.first);
         let page = Page::parse(source, &header, 0, header.first, &entries, options)?;
-        let metadata = metadata(source, &page.texts)?;
+        let texts = texts::read(source, &header, &page.texts)?;
         let pages = if next == 0 {
-            single(source, &page, &header, &metadata)?
+            single(source, &page, &header, announced_images(&texts.description))?
         } else {
             several(source, &header, &page, next, options)?
         };
@@ -88,7 +88,7 @@ impl PageIndex {
         Ok(Self {
             header,
             layout: page.layout,
-            metadata,
+            texts,
             codec: page.codec.name(),
             pages,
             options: *options,
@@ -187,28 +187,17 @@ impl PageIndex {
     }
 }
 
-/// What the texts of the first page say.
-fn metadata(source: &Source, texts: &TextEntries) -> Result<Metadata, Error> {
-    let text = |entry: Option<Entry>| {
-        entry
-            .map(|entry| Header::text(source, 0, entry))
-            .transpose()
-    };
-    let description = text(texts.description)?.unwrap_or_default();
-    Ok(Metadata::parse(&description, text(texts.software)?))
-}
-
 /// A file of one directory: one image, or a stack that ImageJ describes by it.
 fn single(
     source: &Source,
     page: &Page,
     header: &Header,
-    metadata: &Metadata,
+    announced: Option<usize>,
 ) -> Result<Pages, Error> {
     let Some(first) = page.block else {
         return Ok(Pages::List(vec![Place::Encoded(header.first).into()]));
     };
-    let count = metadata.images.unwrap_or(1).max(1);
+    let count = announced.unwrap_or(1).max(1);
     let step = page.layout.frame_bytes() as u64;
     let end = (count as u64)
         .checked_mul(step)
@@ -379,14 +368,14 @@ fn after_whole_pages(error: Error, whole: usize) -> Error {
 
 /// Notices a chain that runs in a loop, in constant memory (Brent 1980, BIT 20:176).
 #[derive(Debug)]
-struct Chain {
+pub(crate) struct Chain {
     mark: u64,
     steps: u64,
     power: u64,
 }
 
 impl Chain {
-    fn new(first: u64) -> Self {
+    pub(crate) fn new(first: u64) -> Self {
         Self {
             mark: first,
             steps: 0,
@@ -395,7 +384,7 @@ impl Chain {
     }
 
     /// Whether `offset`, the next link, has been seen at the mark.
-    fn meets_itself(&mut self, offset: u64) -> bool {
+    pub(crate) fn meets_itself(&mut self, offset: u64) -> bool {
         if offset == self.mark {
             return true;
         }

@@ -1,16 +1,16 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use fluorspar_movie::{MovieShape, PixelType, check_read};
+use fluorspar_movie::{ImageOrder, MovieShape, PixelType, Volumes, check_read};
 use rayon::prelude::*;
 
 use crate::decode::{decode_page, swap};
 use crate::index::{PageIndex, Place};
-use crate::metadata::Metadata;
+use crate::metadata::{Interleaving, Metadata, OmePixels};
 use crate::page::{Layout, Page};
 use crate::source::Source;
 use crate::widen::widen;
-use crate::{Error, OpenOptions};
+use crate::{Error, OpenOptions, texts};
 
 /// One or several TIFF files as one movie, axes `(frame, y, x)`.
 #[derive(Debug)]
@@ -18,6 +18,7 @@ pub struct Movie {
     files: Vec<OneFile>,
     shape: MovieShape,
     layout: Layout,
+    metadata: Metadata,
 }
 
 #[derive(Debug)]
@@ -118,7 +119,9 @@ impl Movie {
             });
             frames = after.ok_or_else(|| Error::Misuse("too many frames to count".into()))?;
         }
+        let metadata = Metadata::parse(&files[0].index.texts, frames);
         Ok(Self {
+            metadata,
             files,
             shape: MovieShape::new(frames, 1, layout.height, layout.width),
             layout,
@@ -127,7 +130,62 @@ impl Movie {
 
     /// What the first file says beside its pixels.
     pub fn metadata(&self) -> &Metadata {
-        &self.files[0].index.metadata
+        &self.metadata
+    }
+
+    /// When each frame was recorded, in seconds since the start, where every
+    /// page (ScanImage, Micro-Manager) or the description (OME) says so.
+    /// Reads the directories of all pages.
+    ///
+    /// # Errors
+    /// As [`Movie::open`].
+    pub fn times_s(&self) -> Result<Option<Vec<f64>>, Error> {
+        if let Some(ome) = &self.metadata.ome {
+            return Ok(ome_times(
+                ome,
+                self.metadata.interleaving.as_ref(),
+                self.shape.frames,
+            ));
+        }
+        let mut out = Vec::new();
+        for file in &self.files {
+            let Some(times) = texts::times(&file.source, &file.index.header)? else {
+                return Ok(None);
+            };
+            let samples = self.layout.samples;
+            out.extend(
+                times
+                    .into_iter()
+                    .flat_map(|time| std::iter::repeat_n(time, samples)),
+            );
+        }
+        Ok((out.len() == self.shape.frames).then_some(out))
+    }
+
+    /// The volumes of one channel, counted from 0: what the metadata says of
+    /// how planes and channels follow each other, applied. A movie without
+    /// either has one plane and one channel.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] for a channel that is not there.
+    pub fn volumes(self, channel: usize) -> Result<Volumes<Self>, Error> {
+        let (frames, planes, order) = match &self.metadata.interleaving {
+            Some(found) => (found.frames, found.planes, found.order(channel)),
+            None => {
+                let order = ImageOrder {
+                    first: 0,
+                    frame_step: 1,
+                    plane_step: 0,
+                };
+                (self.shape.frames, 1, (channel == 0).then_some(order))
+            }
+        };
+        let misuse = || {
+            let name = self.files[0].source.path().display();
+            Error::Misuse(format!("{name}: there is no channel {channel}"))
+        };
+        let order = order.ok_or_else(misuse)?;
+        Volumes::new(self, frames, planes, order).map_err(|e| Error::Misuse(e.to_string()))
     }
 
     /// The compression of the first file's pages.
@@ -228,6 +286,19 @@ impl Movie {
     }
 }
 
+/// The times of a description by image.
+fn ome_times(ome: &OmePixels, order: Option<&Interleaving>, frames: usize) -> Option<Vec<f64>> {
+    let mut out = vec![f64::NAN; frames];
+    for &([frame, plane, channel], time) in &ome.times_s {
+        let image = match order {
+            Some(order) => order.image(frame, plane, channel)?,
+            None => frame,
+        };
+        *out.get_mut(image)? = time;
+    }
+    out.iter().all(|time| time.is_finite()).then_some(out)
+}
+
 impl OneFile {
     /// Frames up to the end of this file.
     fn end(&self) -> usize {
@@ -280,7 +351,7 @@ impl fluorspar_movie::Movie for Movie {
     }
 
     fn frame_rate(&self) -> Option<f64> {
-        self.metadata().frame_rate
+        self.metadata.frame_rate
     }
 
     fn read(&self, frames: Range<usize>, into: &mut [f32]) -> Result<(), fluorspar_movie::Error> {

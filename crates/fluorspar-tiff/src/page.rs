@@ -76,13 +76,16 @@ pub(crate) enum Predictor {
     FloatingPoint,
 }
 
-/// Where a page's texts lie.
+/// Where lies what a page says beside its pixels.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TextEntries {
     pub(crate) description: Option<Entry>,
     pub(crate) software: Option<Entry>,
     pub(crate) artist: Option<Entry>,
     pub(crate) micromanager: Option<Entry>,
+    pub(crate) x_resolution: Option<Entry>,
+    pub(crate) y_resolution: Option<Entry>,
+    pub(crate) resolution_unit: Option<Entry>,
 }
 
 pub(crate) mod tag {
@@ -98,7 +101,10 @@ pub(crate) mod tag {
     pub(crate) const SAMPLES: u16 = 277;
     pub(crate) const ROWS_PER_STRIP: u16 = 278;
     pub(crate) const STRIP_COUNTS: u16 = 279;
+    pub(crate) const X_RESOLUTION: u16 = 282;
+    pub(crate) const Y_RESOLUTION: u16 = 283;
     pub(crate) const PLANAR: u16 = 284;
+    pub(crate) const RESOLUTION_UNIT: u16 = 296;
     pub(crate) const SOFTWARE: u16 = 305;
     pub(crate) const ARTIST: u16 = 315;
     pub(crate) const PREDICTOR: u16 = 317;
@@ -225,6 +231,9 @@ impl Page {
                 software: tags.entry(tag::SOFTWARE),
                 artist: tags.entry(tag::ARTIST),
                 micromanager: tags.entry(tag::MICROMANAGER),
+                x_resolution: tags.entry(tag::X_RESOLUTION),
+                y_resolution: tags.entry(tag::Y_RESOLUTION),
+                resolution_unit: tags.entry(tag::RESOLUTION_UNIT),
             },
         })
     }

@@ -82,7 +82,8 @@ fn encode(case: Case, rows: &[u8], row: usize) -> Vec<u8> {
                         u64::from_le_bytes(wide)
                     };
                     let difference = number(line, k).wrapping_sub(number(line, k - 1));
-                    line[k * size..(k + 1) * size].copy_from_slice(&difference.to_le_bytes()[..size]);
+                    line[k * size..(k + 1) * size]
+                        .copy_from_slice(&difference.to_le_bytes()[..size]);
                 }
             }
         }
@@ -177,7 +178,11 @@ fn build(case: Case, image: &[u8]) -> TiffBuilder {
         (262, 3, 1),
     ];
     if !tiled {
-        tags.extend([(273, 4, offsets), (278, 3, case.chunk.0 as u64), (279, 4, counts)]);
+        tags.extend([
+            (273, 4, offsets),
+            (278, 3, case.chunk.0 as u64),
+            (279, 4, counts),
+        ]);
     }
     tags.push((317, 3, case.predictor));
     if tiled {
@@ -209,11 +214,19 @@ fn is_read(case: Case) -> bool {
     let Ok(movie) = build(case, &image).open() else {
         return false;
     };
-    assert_eq!(movie.shape(), MovieShape::new(1, 1, HEIGHT, WIDTH), "{case:?}");
+    assert_eq!(
+        movie.shape(),
+        MovieShape::new(1, 1, HEIGHT, WIDTH),
+        "{case:?}"
+    );
     let mut out = vec![0; image.len()];
-    movie.read_native(0..1, &mut out).unwrap_or_else(|e| panic!("{case:?}: {e}"));
+    movie
+        .read_native(0..1, &mut out)
+        .unwrap_or_else(|e| panic!("{case:?}: {e}"));
     if cfg!(target_endian = "big") {
-        image.chunks_exact_mut(case.bits as usize / 8).for_each(<[u8]>::reverse);
+        image
+            .chunks_exact_mut(case.bits as usize / 8)
+            .for_each(<[u8]>::reverse);
     }
     assert!(out == image, "{case:?} is read wrong");
     true
@@ -221,7 +234,9 @@ fn is_read(case: Case) -> bool {
 
 fn table() -> String {
     let mut out = String::from("| compression |");
-    TYPES.iter().for_each(|t| write!(out, " {} |", t.0).unwrap());
+    TYPES
+        .iter()
+        .for_each(|t| write!(out, " {} |", t.0).unwrap());
     out += "\n|---|";
     out += &"---|".repeat(TYPES.len());
     for (name, codec) in CODECS {
@@ -234,7 +249,9 @@ fn table() -> String {
                     continue;
                 }
                 for chunk in [(HEIGHT, 0), (4, 0), (8, 16), (8, 48)] {
-                    for (big_endian, big) in [(false, false), (true, false), (false, true), (true, true)] {
+                    for (big_endian, big) in
+                        [(false, false), (true, false), (false, true), (true, true)]
+                    {
                         read.push(is_read(Case {
                             bits,
                             format,
@@ -247,7 +264,10 @@ fn table() -> String {
                     }
                 }
             }
-            assert!(read.iter().all(|&r| r == read[0]), "{name}, {bits} bits of format {format}");
+            assert!(
+                read.iter().all(|&r| r == read[0]),
+                "{name}, {bits} bits of format {format}"
+            );
             out += if read[0] { " read |" } else { " refused |" };
         }
     }
@@ -266,5 +286,9 @@ fn the_table_says_what_is_read() {
     if std::env::var_os("FLUORSPAR_UPDATE").is_some() {
         std::fs::write(&path, &fresh).unwrap();
     }
-    assert_eq!(&rest[..end], table, "run with FLUORSPAR_UPDATE=1 and look at the change");
+    assert_eq!(
+        &rest[..end],
+        table,
+        "run with FLUORSPAR_UPDATE=1 and look at the change"
+    );
 }
