@@ -85,6 +85,9 @@ pub(crate) struct Convert {
     /// Only frames FIRST..END (END excluded)
     #[arg(long, value_name = "FIRST..END", value_parser = range)]
     pub(crate) frames: Option<[usize; 2]>,
+    /// Only this channel (from 0), its planes put together into volumes
+    #[arg(long, value_name = "N")]
+    pub(crate) channel: Option<usize>,
     /// Frame rate in Hz to write, instead of what the files say
     #[arg(long, value_name = "HZ", value_parser = positive)]
     pub(crate) frame_rate: Option<f64>,

@@ -124,21 +124,28 @@ fn info(files: &[PathBuf], json: bool) -> Result<(), Error> {
             movie.frames, movie.height, movie.width
         );
         println!("  pixels      {}", movie.pixel_type);
-        match movie.frame_rate {
-            Some(rate) => println!("  frame rate  {rate} Hz"),
-            None => println!("  frame rate  not stated; set experiment.frame_rate"),
-        }
-        if let Some(codec) = &movie.codec {
-            println!("  codec       {codec}");
-        }
-        if let Some(dialect) = &movie.dialect {
-            println!("  dialect     {dialect}");
-        }
-        println!(
-            "  zero-copy   {}",
-            if movie.zero_copy { "yes" } else { "no" }
+        let line = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                println!("  {name:<11} {value}");
+            }
+        };
+        line(
+            "frame rate",
+            movie.frame_rate.map(|rate| format!("{rate} Hz")),
         );
-        println!("  size        {:.1} MB", movie.bytes as f64 / 1e6);
+        line(
+            "pixel size",
+            movie.pixel_size_um.map(|size| format!("{size:.4} µm")),
+        );
+        line("codec", movie.codec.clone());
+        line("dialect", movie.dialect.clone());
+        line("pages", movie.pages.clone());
+        let copy = if movie.zero_copy { "yes" } else { "no" };
+        line("zero-copy", Some(copy.into()));
+        line("size", Some(format!("{:.1} MB", movie.bytes as f64 / 1e6)));
+        for advice in &movie.advice {
+            println!("  note        {advice}");
+        }
     }
     Ok(())
 }
@@ -157,6 +164,7 @@ fn convert(
         frames: command.frames,
         frame_rate: command.frame_rate,
         pixel_size_um: command.pixel_size,
+        channel: command.channel,
         compression: command.compression.clone(),
         dialect: command.dialect.clone(),
         resume: command.resume,

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use fluorspar_movie::{Movie as _, MovieExt, MovieShape, MovieSink, PixelType};
-use fluorspar_tiff::{Writer, WriterOptions};
+use fluorspar_tiff::{Dialect, Writer, WriterOptions};
 
 fn fluorspar(arguments: &[&str], folder: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_fluorspar"))
@@ -376,6 +376,147 @@ fn a_killed_run_is_finished_by_the_next_with_the_same_bytes() {
     let (whole, resumed) = (files(&folder.join("whole")), files(&folder.join("out")));
     assert_eq!(names(&whole), names(&resumed));
     assert!(whole == resumed, "a killed run leaves its mark");
+}
+
+fn json(output: &Output) -> serde_json::Value {
+    assert!(output.status.success(), "{}", said(output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Through every format and back: the same digest, and the same words about it.
+#[test]
+fn a_movie_is_the_same_in_every_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    small(folder);
+    let digest = |from: &str, to: &str, more: &[&str]| {
+        let mut arguments = vec!["convert", "-q", "--json", from, to];
+        arguments.extend(more);
+        let converted = json(&fluorspar(&arguments, folder));
+        assert_eq!(converted["verified"], true);
+        converted["blake3"].as_str().unwrap().to_owned()
+    };
+    let first = digest(
+        "raw/session-01/movie.tif",
+        "a.zarr",
+        &["--pixel-size", "1.5"],
+    );
+    let chain = [
+        (
+            "a.zarr",
+            "b.tif",
+            ["--compression", "deflate", "--dialect", "ome"],
+        ),
+        (
+            "b.tif",
+            "c.zarr",
+            ["--compression", "zstd", "--dialect", "ome"],
+        ),
+        (
+            "c.zarr",
+            "d.tif",
+            ["--compression", "lzw", "--dialect", "imagej"],
+        ),
+        (
+            "d.tif",
+            "e.tif",
+            ["--compression", "none", "--dialect", "scanimage"],
+        ),
+    ];
+    for (from, to, more) in chain {
+        assert_eq!(digest(from, to, &more), first, "{to}");
+    }
+    let info = json(&fluorspar(
+        &["info", "--json", "a.zarr", "b.tif", "e.tif"],
+        folder,
+    ));
+    assert_eq!(info[0]["pixel_size_um"], 1.5);
+    assert_eq!(
+        (&info[1]["codec"], &info[1]["dialect"]),
+        (&"deflate".into(), &"Ome".into())
+    );
+    assert_eq!(info[2]["pages"], "equal distances");
+    assert_eq!(info[2]["frame_rate"], 10.0);
+    for arguments in [
+        ["convert", "a.zarr", "x.tif", "--compression", "blosc"],
+        ["convert", "a.zarr", "x.zarr", "--dialect", "scanimage"],
+    ] {
+        refused(
+            folder,
+            &arguments,
+            2,
+            &["does not go with this output", "use "],
+        );
+    }
+    let resume = ["convert", "a.zarr", "x.tif", "--resume"];
+    refused(folder, &resume, 2, &["only a Zarr output"]);
+    // A damaged output is no output.
+    assert!(!folder.join("x.tif").exists() && !folder.join("x.zarr").exists());
+}
+
+#[test]
+fn channels_and_planes_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    // Three planes; frame t, plane z has the value 10 t + z.
+    let shape = MovieShape::new(4, 3, 8, 8);
+    let pixels: Vec<f32> = (0..12)
+        .flat_map(|image| [(10 * (image / 3) + image % 3) as f32; 64])
+        .collect();
+    for (name, dialect) in [
+        ("i.tif", Dialect::ImageJ),
+        ("o.tif", Dialect::Ome),
+        ("s.tif", Dialect::ScanImage),
+    ] {
+        let options = WriterOptions {
+            frame_rate: Some(5.0),
+            dialect,
+            ..WriterOptions::default()
+        };
+        let mut writer =
+            Writer::create(&folder.join(name), shape, PixelType::I16, &options).unwrap();
+        writer.write(0, &pixels).unwrap();
+        Box::new(writer).finish().unwrap();
+        let info = json(&fluorspar(&["info", "--json", name], folder));
+        assert_eq!(
+            (&info[0]["frames"], &info[0]["frame_rate"]),
+            (&12.into(), &5.0.into()),
+            "{name}"
+        );
+        assert_eq!(info[0]["interleaved"]["planes"], 3, "{name}");
+        let out = format!("{name}.zarr");
+        json(&fluorspar(
+            &["convert", "-q", "--json", "--channel", "0", name, &out],
+            folder,
+        ));
+        let info = json(&fluorspar(&["info", "--json", &out], folder));
+        assert_eq!(
+            (&info[0]["frames"], &info[0]["planes"]),
+            (&4.into(), &3.into()),
+            "{name}"
+        );
+        refused(
+            folder,
+            &["convert", "--channel", "1", name, "x.zarr"],
+            3,
+            &["channel 1"],
+        );
+    }
+    // Volumes go back into any dialect.
+    json(&fluorspar(
+        &[
+            "convert",
+            "-q",
+            "--json",
+            "s.tif.zarr",
+            "back.tif",
+            "--dialect",
+            "ome",
+        ],
+        folder,
+    ));
+    let info = json(&fluorspar(&["info", "--json", "back.tif"], folder));
+    assert_eq!(info[0]["interleaved"]["planes"], 3);
 }
 
 /// A limit on the size of files stands for a full disk: writes fail in the middle.

@@ -15,6 +15,9 @@ use crate::{Error, Observer, source};
 pub struct ConvertOptions {
     /// `[first, end)` of the frames; all if not said.
     pub frames: Option<[usize; 2]>,
+    /// Only this channel, counted from 0, its planes put together into
+    /// volumes; all images one after the other if not said.
+    pub channel: Option<usize>,
     /// Frame rate in Hz to write instead of what the files say.
     pub frame_rate: Option<f64>,
     /// Side of a pixel in µm to write.
@@ -38,8 +41,8 @@ pub struct Converted {
     pub out: PathBuf,
     /// Its frames.
     pub frames: usize,
-    /// BLAKE3 digest of shape, pixel type and pixels, the same for the same
-    /// movie in any format.
+    /// BLAKE3 digest of the images' number and size, their pixel type and
+    /// pixels, the same for the same movie in any format.
     pub blake3: String,
     /// Whether the output was read back and has this digest.
     pub verified: bool,
@@ -66,7 +69,7 @@ pub fn convert(
     for input in inputs {
         files.extend(source::find_files(&input.to_string_lossy(), Path::new(""))?);
     }
-    let mut movie = source::open_movie(&files)?;
+    let mut movie = source::open_channel(&files, options.channel)?;
     if let Some([first, end]) = options.frames {
         let length = movie.shape().frames;
         if first >= end || end > length {

@@ -4,8 +4,9 @@ use fluorspar_movie::{Budget, Error, Movie, MovieSink, frame_blocks};
 
 use crate::Observer;
 
-/// BLAKE3 digest of shape, pixel type and all pixels (little-endian, axes
-/// `(frame, plane, y, x)`) of a movie, wherever and however it is stored.
+/// BLAKE3 digest of the number and size of a movie's images, its pixel type
+/// and all pixels (little-endian, axes `(frame, plane, y, x)`), wherever and
+/// however it is stored; planes in a row count as the volumes they make.
 #[derive(Clone, Debug)]
 pub(crate) struct PixelDigest {
     hasher: blake3::Hasher,
@@ -17,7 +18,9 @@ impl PixelDigest {
     pub(crate) fn new(movie: &dyn Movie) -> Self {
         let (shape, pixel_type) = (movie.shape(), movie.pixel_type());
         let mut hasher = blake3::Hasher::new();
-        hasher.update(format!("{shape} {pixel_type}").as_bytes());
+        let images = shape.frames * shape.planes;
+        let (height, width) = (shape.height, shape.width);
+        hasher.update(format!("{images} × {height} × {width} {pixel_type}").as_bytes());
         Self {
             hasher,
             size: pixel_type.bytes(),

@@ -25,14 +25,37 @@ pub struct MovieInfo {
     pub pixel_type: String,
     /// Frames per second (Hz), if the file says.
     pub frame_rate: Option<f64>,
+    /// Side of a pixel in µm, if the file says.
+    pub pixel_size_um: Option<f64>,
     /// Compression of a TIFF's pages.
     pub codec: Option<String>,
     /// Dialect of a TIFF: who wrote it.
     pub dialect: Option<String>,
+    /// How the pages of a TIFF were found: in one block, at equal distances
+    /// or page by page.
+    pub pages: Option<String>,
+    /// Channels and planes whose images follow each other as frames here.
+    pub interleaved: Option<Interleaved>,
     /// Whether frames are lent from the file without a copy.
     pub zero_copy: bool,
     /// Size of the pixels when uncompressed, in bytes.
     pub bytes: u64,
+    /// What a user should know before analysing it.
+    pub advice: Vec<String>,
+}
+
+/// Channels and planes that a file holds image after image.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Interleaved {
+    /// Frames (volumes) of each channel.
+    pub frames: usize,
+    /// Planes per volume.
+    pub planes: usize,
+    /// Channels.
+    pub channels: usize,
+    /// Whether the planes are light beads, in the order of their channels,
+    /// not of their depth.
+    pub light_beads: bool,
 }
 
 /// Describes one movie: a TIFF file, a folder of them, or a Zarr folder.
@@ -40,33 +63,99 @@ pub struct MovieInfo {
 /// # Errors
 /// [`Error::Stage`] or [`Error::BadData`] naming the file and what is wrong with it.
 pub fn info(path: &Path) -> Result<MovieInfo, Error> {
-    let describe = |movie: &dyn Movie, format: &str| {
-        let shape = movie.shape();
-        MovieInfo {
-            path: path.to_path_buf(),
-            format: format.into(),
-            frames: shape.frames,
-            planes: shape.planes,
-            height: shape.height,
-            width: shape.width,
-            pixel_type: movie.pixel_type().to_string(),
-            frame_rate: movie.frame_rate(),
-            codec: None,
-            dialect: None,
-            zero_copy: false,
-            bytes: (shape.frames * shape.frame_len() * movie.pixel_type().bytes()) as u64,
-        }
-    };
     let files = source::find_files(&path.to_string_lossy(), Path::new(""))?;
-    if source::is_zarr(&files[0]) {
-        return Ok(describe(&*source::open_movie(&files)?, "Zarr"));
+    let mut out = if source::is_zarr(&files[0]) {
+        zarr(path, &files[0])?
+    } else {
+        tiff(path, &files)?
+    };
+    out.advice = advice(&out);
+    Ok(out)
+}
+
+fn describe(path: &Path, movie: &dyn Movie, format: &str) -> MovieInfo {
+    let shape = movie.shape();
+    MovieInfo {
+        path: path.to_path_buf(),
+        format: format.into(),
+        frames: shape.frames,
+        planes: shape.planes,
+        height: shape.height,
+        width: shape.width,
+        pixel_type: movie.pixel_type().to_string(),
+        frame_rate: movie.frame_rate(),
+        pixel_size_um: None,
+        codec: None,
+        dialect: None,
+        pages: None,
+        interleaved: None,
+        zero_copy: false,
+        bytes: (shape.frames * shape.frame_len() * movie.pixel_type().bytes()) as u64,
+        advice: Vec::new(),
     }
-    let movie = fluorspar_tiff::Movie::open_many(&files).at("cannot open the movie")?;
-    let metadata = movie.metadata();
+}
+
+fn zarr(path: &Path, file: &Path) -> Result<MovieInfo, Error> {
+    let movie = fluorspar_zarr::MovieReader::open(file).at("cannot open the movie")?;
+    let size = movie.pixel_size();
     Ok(MovieInfo {
+        pixel_size_um: size.filter(|size| size.y == size.x).map(|size| size.x),
+        ..describe(path, &movie, "Zarr")
+    })
+}
+
+fn tiff(path: &Path, files: &[PathBuf]) -> Result<MovieInfo, Error> {
+    let movie = fluorspar_tiff::Movie::open_many(files).at("cannot open the movie")?;
+    let metadata = movie.metadata();
+    let beads = metadata
+        .scanimage
+        .as_ref()
+        .is_some_and(|settings| settings.stack == fluorspar_tiff::Stack::LightBeads);
+    Ok(MovieInfo {
+        pixel_size_um: metadata.pixel_size_um,
         codec: Some(movie.codec().to_owned()),
         dialect: Some(format!("{:?}", metadata.dialect)),
+        pages: Some(movie.page_layout().to_owned()),
+        interleaved: metadata.interleaving.map(|found| Interleaved {
+            frames: found.frames,
+            planes: found.planes,
+            channels: found.channels,
+            light_beads: beads,
+        }),
         zero_copy: movie.is_zero_copy(),
-        ..describe(&movie, "TIFF")
+        ..describe(path, &movie, "TIFF")
     })
+}
+
+fn advice(movie: &MovieInfo) -> Vec<String> {
+    let mut out = Vec::new();
+    if movie.frame_rate.is_none() {
+        out.push("the file does not state its frame rate; set experiment.frame_rate".into());
+    }
+    if let Some(found) = &movie.interleaved {
+        out.push(format!(
+            "{} channels and {} planes follow each other as frames; `fluorspar convert --channel \
+             0` writes the {} frames of one channel",
+            found.channels, found.planes, found.frames
+        ));
+        let used = found.frames * found.planes * found.channels;
+        if found.light_beads {
+            out.push(
+                "the planes are light beads in the order of their channels, not of their depth"
+                    .into(),
+            );
+        } else if used < movie.frames {
+            out.push(format!(
+                "{} images are flyback or belong to a volume that is not whole",
+                movie.frames - used
+            ));
+        }
+    }
+    if movie.codec.as_deref().is_some_and(|codec| codec != "none") {
+        out.push("the pages are compressed: they are decoded in parallel, but not lent".into());
+    }
+    if movie.planes > 1 {
+        out.push("`fluorspar run` takes movies of one plane".into());
+    }
+    out
 }

@@ -69,7 +69,7 @@ pub use config::{ExperimentConfig, parse_epochs, read_epochs};
 pub use convert::{ConvertOptions, Converted, convert};
 pub use demo::{DemoSummary, demo, demo_plan};
 pub use error::Error;
-pub use info::{MovieInfo, info};
+pub use info::{Interleaved, MovieInfo, info};
 pub use observer::Observer;
 pub use run::{Existing, RunOptions, RunSummary, run};
 pub use simulation::{parse_plan, simulate, write_experiment};

@@ -65,6 +65,15 @@ pub fn find_files(pattern: &str, folder: &Path) -> Result<Vec<PathBuf>, Error> {
 /// [`Error::BadData`] or [`Error::Stage`] naming the file that cannot be read
 /// or does not fit the others.
 pub fn open_movie(paths: &[PathBuf]) -> Result<Box<dyn Movie>, Error> {
+    open_channel(paths, None)
+}
+
+/// As [`open_movie`]; of movies with channels or planes one after the other,
+/// the volumes of one channel, counted from 0.
+pub(crate) fn open_channel(
+    paths: &[PathBuf],
+    channel: Option<usize>,
+) -> Result<Box<dyn Movie>, Error> {
     let Some(first) = paths.first() else {
         return Err(Error::Usage("no movie given".into()));
     };
@@ -78,11 +87,20 @@ pub fn open_movie(paths: &[PathBuf]) -> Result<Box<dyn Movie>, Error> {
                 "a Zarr movie is one folder; it cannot be joined with other files",
             ));
         }
-        let movie = fluorspar_zarr::MovieReader::open(first).at("cannot open the movie")?;
-        return Ok(Box::new(movie));
+        let options = fluorspar_zarr::OpenOptions {
+            channel,
+            ..fluorspar_zarr::OpenOptions::default()
+        };
+        let movie = fluorspar_zarr::MovieReader::open_with(first, &options);
+        return Ok(Box::new(movie.at("cannot open the movie")?));
     }
     let movie = fluorspar_tiff::Movie::open_many(paths).at("cannot open the movie")?;
-    Ok(Box::new(movie))
+    match channel {
+        None => Ok(Box::new(movie)),
+        Some(channel) => Ok(Box::new(
+            movie.volumes(channel).at("cannot open the movie")?,
+        )),
+    }
 }
 
 /// Opens one session's movie, cut to `frames`, and checks that it can be analysed.

@@ -58,6 +58,7 @@ mod directory;
 mod directory_writer;
 mod error;
 mod index;
+mod light_beads;
 mod metadata;
 mod movie;
 mod mroi;
@@ -74,6 +75,7 @@ mod writer;
 
 pub use compress::Compression;
 pub use error::Error;
+pub use light_beads::{PlaneOrder, PlaneTable, plane_order};
 pub use metadata::{Dialect, Interleaving, Metadata, OmeFile, OmePixels, ScanImage, Stack};
 pub use movie::Movie;
 pub use mroi::{MroiLayout, Strip};

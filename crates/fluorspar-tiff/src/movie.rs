@@ -1,7 +1,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use fluorspar_movie::{ImageOrder, MovieShape, PixelType, Volumes, check_read};
+use fluorspar_movie::{MovieShape, PixelType, Volumes, check_read};
 use rayon::prelude::*;
 
 use crate::decode::{decode_page, swap};
@@ -169,23 +169,22 @@ impl Movie {
     /// # Errors
     /// [`Error::Misuse`] for a channel that is not there.
     pub fn volumes(self, channel: usize) -> Result<Volumes<Self>, Error> {
-        let (frames, planes, order) = match &self.metadata.interleaving {
-            Some(found) => (found.frames, found.planes, found.order(channel)),
-            None => {
-                let order = ImageOrder {
-                    first: 0,
-                    frame_step: 1,
-                    plane_step: 0,
-                };
-                (self.shape.frames, 1, (channel == 0).then_some(order))
-            }
+        let plain = Interleaving {
+            frames: self.shape.frames,
+            planes: 1,
+            channels: 1,
+            frame_step: 1,
+            plane_step: 0,
+            channel_step: 0,
         };
+        let found = self.metadata.interleaving.unwrap_or(plain);
         let misuse = || {
             let name = self.files[0].source.path().display();
             Error::Misuse(format!("{name}: there is no channel {channel}"))
         };
-        let order = order.ok_or_else(misuse)?;
-        Volumes::new(self, frames, planes, order).map_err(|e| Error::Misuse(e.to_string()))
+        let order = found.order(channel).ok_or_else(misuse)?;
+        Volumes::new(self, found.frames, found.planes, order)
+            .map_err(|e| Error::Misuse(e.to_string()))
     }
 
     /// The compression of the first file's pages.

@@ -10,6 +10,8 @@ use crate::{Error, ScanImage};
 
 /// Most scanfields of a page.
 const MOST_FIELDS: usize = 10_000;
+/// Most pixels of the image of a field.
+const MOST_PIXELS: usize = 1 << 30;
 /// Strips whose edges are this close, in pixels, are one field.
 const TOUCHING: f64 = 1.5;
 
@@ -135,13 +137,21 @@ impl MroiLayout {
                 let field = &fields[member];
                 let place = [0, 1]
                     .map(|axis| ((field.edge(axis) - corner[axis]) / pitch[axis]).round() as usize);
-                size = [0, 1].map(|axis| size[axis].max(place[axis] + field.pixels[axis]));
+                size = [0, 1]
+                    .map(|axis| size[axis].max(place[axis].saturating_add(field.pixels[axis])));
                 out.strips.push(Strip {
                     rows: rows[member].clone(),
                     columns: field.pixels[1],
                     field: number,
                     place,
                 });
+            }
+            let area = size[0].checked_mul(size[1]);
+            if area.is_none_or(|area| area > MOST_PIXELS) {
+                return Err(Error::Contradiction(format!(
+                    "a field of {} × {} pixels is more than any page can fill",
+                    size[0], size[1]
+                )));
             }
             out.fields.push(size);
             let scale = settings.objective_resolution;

@@ -161,9 +161,13 @@ fn build(case: Case, image: &[u8]) -> TiffBuilder {
         builder.bytes.extend(chunk);
     }
     let offsets = builder.bytes.len() as u64;
-    places.iter().for_each(|place| builder.put(place.0, 4));
+    for place in &places {
+        builder.put(place.0, 4);
+    }
     let counts = builder.bytes.len() as u64;
-    places.iter().for_each(|place| builder.put(place.1, 4));
+    for place in &places {
+        builder.put(place.1, 4);
+    }
     let (offsets, counts) = if places.len() == 1 {
         places[0]
     } else {
@@ -234,9 +238,9 @@ fn is_read(case: Case) -> bool {
 
 fn table() -> String {
     let mut out = String::from("| compression |");
-    TYPES
-        .iter()
-        .for_each(|t| write!(out, " {} |", t.0).unwrap());
+    for (name, ..) in TYPES {
+        write!(out, " {name} |").unwrap();
+    }
     out += "\n|---|";
     out += &"---|".repeat(TYPES.len());
     for (name, codec) in CODECS {
