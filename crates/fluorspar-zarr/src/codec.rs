@@ -6,13 +6,14 @@
 
 use std::borrow::Cow;
 use std::io::{Read, Write};
+use std::ops::Range;
 
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use zarrs::array::codec::bytes_to_bytes::blosc::{
-    BloscCompressor, BloscShuffleMode, blosc_compress_bytes, blosc_decompress_bytes, blosc_validate,
+    BloscCompressor, BloscShuffleMode, blosc_compress_bytes,
 };
 
-use crate::Codec;
+use crate::{Codec, blosc};
 
 /// One codec between bytes and bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,26 +37,53 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    /// Decodes `encoded` into `out`, which has the chunk's exact size.
+    /// Decodes the bytes `part` of a chunk of `shape` into `out`, which is as long.
     pub(crate) fn decode(
         &self,
         encoded: &[u8],
         shape: &[usize],
         element: usize,
+        part: Range<usize>,
         out: &mut [u8],
     ) -> Result<(), String> {
-        match &self.order {
-            None => unpack(&self.steps, encoded, out)?,
-            Some(order) => {
-                let mut stored = vec![0; out.len()];
-                unpack(&self.steps, encoded, &mut stored)?;
-                restore_axes(&stored, shape, order, element, out);
+        let length = shape.iter().product::<usize>() * element;
+        if part.len() == length && self.order.is_none() {
+            unpack(&self.steps, encoded, out)?;
+        } else if !self.decode_part(encoded, length, element, part.start, out)? {
+            let mut stored = vec![0; length];
+            unpack(&self.steps, encoded, &mut stored)?;
+            if let Some(order) = &self.order {
+                let mut plain = vec![0; length];
+                restore_axes(&stored, shape, order, element, &mut plain);
+                stored = plain;
             }
+            out.copy_from_slice(&stored[part]);
         }
         if self.swap {
             swap_bytes(out, element);
         }
         Ok(())
+    }
+
+    /// Decodes no more than `out` needs, where the codecs allow it; else false.
+    fn decode_part(
+        &self,
+        encoded: &[u8],
+        length: usize,
+        element: usize,
+        start: usize,
+        out: &mut [u8],
+    ) -> Result<bool, String> {
+        let blosc = match (self.steps.as_slice(), &self.order) {
+            ([Step::Blosc], None) => encoded,
+            ([Step::Blosc, Step::Crc32c], None) => &encoded[..checked(encoded)?],
+            _ => return Ok(false),
+        };
+        let stored = blosc::length(blosc)?;
+        if stored != length {
+            return Err(format!("{stored} bytes instead of {length}"));
+        }
+        blosc::decode_part(blosc, start, element, out)
     }
 }
 
@@ -115,14 +143,7 @@ fn decompress(step: Step, data: &[u8], out: &mut [u8]) -> Result<(), String> {
         }
     };
     match step {
-        Step::Blosc => {
-            let length = blosc_length(data)?;
-            exact(length, out.len())?;
-            let decoded = blosc_decompress_bytes(data, length, 1).map_err(|e| e.to_string())?;
-            exact(decoded.len(), out.len())?;
-            out.copy_from_slice(&decoded);
-            Ok(())
-        }
+        Step::Blosc => blosc::decode(data, out),
         Step::Zstd => {
             let wanted = out.len();
             let length = zstd::bulk::decompress_to_buffer(data, out).map_err(|e| e.to_string())?;
@@ -132,15 +153,6 @@ fn decompress(step: Step, data: &[u8], out: &mut [u8]) -> Result<(), String> {
         Step::Zlib => fill(ZlibDecoder::new(data), out),
         Step::Crc32c => exact(data.len(), out.len()),
     }
-}
-
-/// The decoded length a blosc header states, if the header is sound.
-fn blosc_length(data: &[u8]) -> Result<usize, String> {
-    (data.len() >= 16)
-        .then(|| blosc_validate(data))
-        .flatten()
-        .filter(|&length| length > 0)
-        .ok_or_else(|| "not a valid blosc buffer".into())
 }
 
 fn fill(mut stream: impl Read, out: &mut [u8]) -> Result<(), String> {
@@ -157,11 +169,12 @@ fn decompress_some(step: Step, data: &[u8], limit: usize) -> Result<Vec<u8>, Str
     let too_long = || format!("more than {limit} bytes");
     let stream: Box<dyn Read + '_> = match step {
         Step::Blosc => {
-            let length = blosc_length(data)?;
+            let length = blosc::length(data)?;
             if length > limit {
                 return Err(too_long());
             }
-            return blosc_decompress_bytes(data, length, 1).map_err(|e| e.to_string());
+            let mut out = vec![0; length];
+            return blosc::decode(data, &mut out).map(|()| out);
         }
         Step::Zstd => Box::new(zstd::Decoder::with_buffer(data).map_err(|e| e.to_string())?),
         Step::Gzip => Box::new(MultiGzDecoder::new(data)),

@@ -55,11 +55,12 @@
 //! Format: the [Zarr core specification](https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html)
 //! and [OME-Zarr](https://ngff.openmicroscopy.org/) (Moore et al. 2021, Nature Methods 18, 1496).
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod array;
 mod axes;
 mod block;
+mod blosc;
 mod codec;
 mod element;
 mod error;

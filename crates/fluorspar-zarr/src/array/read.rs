@@ -74,7 +74,7 @@ impl ArrayFile {
                     .map(|rest| {
                         let cell = cell_index(slab.index, rest);
                         let mut data = vec![0; self.cell_bytes()];
-                        self.decode_cell(&cell, &mut Vec::new(), &mut data)
+                        self.decode_cell(&cell, 0..data.len(), &mut Vec::new(), &mut data)
                             .map(|()| (cell, data))
                     })
                     .collect();
@@ -113,8 +113,8 @@ impl ArrayFile {
         slabs
     }
 
-    /// Decodes a cell and puts its part of the region into the slab; a cell
-    /// that lies in the slab as it is, is decoded in place.
+    /// Decodes a cell and puts its part of the region into the slab. Whole rows
+    /// of a cell that lie together in the slab are decoded in place.
     fn decode_into_slab<U: Pod>(
         &self,
         cell: &[usize],
@@ -125,23 +125,31 @@ impl ArrayFile {
         scratch: &mut Scratch,
     ) -> Result<(), Error> {
         let part = Overlap::of(cell, self.cell(), first, &region[1..]);
-        if place.plain
-            && let Some(start) = part.whole(self.cell())
-        {
-            let length = self.cell().iter().product::<usize>() * place.unit;
-            let target = &mut slab[start * place.unit..][..length];
-            return self.decode_cell(cell, &mut scratch.encoded, bytemuck::cast_slice_mut(target));
+        let bytes = self.element().bytes();
+        if let Some((from, to, count)) = part.run() {
+            let target = &mut slab[to * place.unit..(to + count) * place.unit];
+            let stored = from * bytes..(from + count) * bytes;
+            if place.plain {
+                let target = bytemuck::cast_slice_mut(target);
+                return self.decode_cell(cell, stored, &mut scratch.encoded, target);
+            }
+            scratch.decoded.resize(stored.len(), 0);
+            self.decode_cell(cell, stored, &mut scratch.encoded, &mut scratch.decoded)?;
+            (place.put)(&scratch.decoded, target);
+            return Ok(());
         }
-        scratch.decoded.resize(self.cell_bytes(), 0);
-        self.decode_cell(cell, &mut scratch.encoded, &mut scratch.decoded)?;
-        part.copy(&scratch.decoded, self.element().bytes(), slab, place);
+        let all = 0..self.cell_bytes();
+        scratch.decoded.resize(all.len(), 0);
+        self.decode_cell(cell, all, &mut scratch.encoded, &mut scratch.decoded)?;
+        part.copy(&scratch.decoded, bytes, slab, place);
         Ok(())
     }
 
-    /// Decodes one cell into native-endian bytes, row-major.
+    /// Decodes the bytes `part` of one cell, native-endian, row-major.
     fn decode_cell(
         &self,
         cell: &[usize],
+        part: Range<usize>,
         encoded: &mut Vec<u8>,
         out: &mut [u8],
     ) -> Result<(), Error> {
@@ -155,7 +163,7 @@ impl ArrayFile {
             return self
                 .parts
                 .decoder
-                .decode(encoded, self.cell(), self.element().bytes(), out)
+                .decode(encoded, self.cell(), self.element().bytes(), part, out)
                 .map_err(|e| Error::corrupt(self.parts.source.file(&key), cell, e));
         }
         match self.parts.options.missing_chunks {
@@ -260,12 +268,15 @@ impl Overlap {
         part
     }
 
-    /// Where in the slab the cell lies, if it lies there whole and in one piece.
-    fn whole(&self, cell: &[usize]) -> Option<usize> {
-        let fits = (0..cell.len()).all(|axis| {
-            self.count[axis] == cell[axis] && (axis == 0 || cell[axis] == self.slab[axis])
-        });
-        fits.then(|| self.to[0] * self.slab[1..].iter().product::<usize>())
+    /// First element in the cell and in the slab, and number of elements, if
+    /// the common part lies in one piece in both.
+    fn run(&self) -> Option<(usize, usize, usize)> {
+        let rows = 1..self.cell.len();
+        let whole = rows
+            .clone()
+            .all(|axis| self.count[axis] == self.cell[axis] && self.cell[axis] == self.slab[axis]);
+        let row: usize = self.cell[rows].iter().product();
+        whole.then(|| (self.from[0] * row, self.to[0] * row, self.count[0] * row))
     }
 
     /// Copies the common part from the decoded cell to the slab.

@@ -77,6 +77,7 @@ impl ArrayFile {
                 &encoded,
                 &[2 * cells],
                 8,
+                0..16 * cells,
                 bytemuck::cast_slice_mut(&mut entries),
             )
             .map_err(|e| damaged(format!("the shard index: {e}")))?;
