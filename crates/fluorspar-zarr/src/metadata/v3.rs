@@ -169,7 +169,19 @@ fn decoder(
     for codec in codecs {
         let (name, settings) = extension(Some(codec))
             .ok_or_else(|| bad("each codec must be an object with a name".into()))?;
-        let known = ["transpose", "bytes", "blosc", "zstd", "gzip", "crc32c"];
+        let known = [
+            "transpose",
+            "bytes",
+            "blosc",
+            "zstd",
+            "gzip",
+            "zlib",
+            "crc32c",
+        ];
+        let name = name
+            .strip_prefix("numcodecs.")
+            .filter(|&n| n == "zlib")
+            .unwrap_or(name);
         let Some(which) = known.iter().position(|&known| known == name) else {
             return Err(Error::unsupported(file, format!("the codec {name:?}")));
         };
@@ -204,6 +216,7 @@ fn decoder(
             "blosc" => decoder.steps.push(Step::Blosc),
             "zstd" => decoder.steps.push(Step::Zstd),
             "gzip" => decoder.steps.push(Step::Gzip),
+            "zlib" => decoder.steps.push(Step::Zlib),
             _ => decoder.steps.push(Step::Crc32c),
         }
     }

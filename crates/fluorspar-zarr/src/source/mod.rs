@@ -36,6 +36,8 @@ pub(crate) struct Source {
 impl Source {
     /// The folder, zip archive, or folder inside a zip archive, at `path`.
     pub(crate) fn open(path: &Path, limits: &Limits) -> Result<Self, Error> {
+        // Without a slash at the end, which no file may have.
+        let path: &Path = &path.components().collect::<PathBuf>();
         let (store, folder) = match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => (Store::Folder(path.into()), String::new()),
             Ok(_) => {
