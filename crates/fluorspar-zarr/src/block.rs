@@ -9,11 +9,14 @@ use fluorspar_movie::{MovieShape, MovieSink, PixelType};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use crate::array::{ArrayFile, Plan, Unfinished, write_json};
+use crate::array::{ArrayFile, Unfinished, write_json};
+use crate::convert::Lost;
 use crate::group::group_metadata;
-use crate::layout::{Frames, Layout, Lost};
+use crate::layout::{Frames, Layout};
+use crate::metadata::array_v3;
 use crate::source::Source;
 use crate::staging::Staging;
+use crate::unfinished::same;
 use crate::{Error, OpenOptions, WriteOptions, ome};
 
 /// Shards that may wait to be flushed, each an open file.
@@ -142,7 +145,7 @@ impl BlockWriter {
         if let Some(group) = group_of(&layout) {
             same(staging.folder(), &group)?.ok_or_else(nothing)?;
         }
-        let array = layout.plan(|plan: Plan<'_>| plan.open(&folder, planned))?;
+        let array = array_v3(Source::folder(&folder), planned, &OpenOptions::default())?;
         let states: Result<Vec<State>, Error> = (0..layout.shards())
             .into_par_iter()
             .map(|shard| {
@@ -424,41 +427,5 @@ fn group_of(layout: &Layout) -> Option<Value> {
         let array = layout.plan(|plan| plan.metadata());
         let attributes = ome::attributes(layout.names(), &layout.options);
         group_metadata(&attributes, json!({"0": array}))
-    })
-}
-
-/// Whether a folder's `zarr.json` says what is planned; `None` if there is none.
-fn same(folder: &Path, planned: &Value) -> Result<Option<()>, Error> {
-    let limits = OpenOptions::default().limits;
-    let Some(stored) = Source::folder(folder).json("zarr.json", &limits)? else {
-        return Ok(None);
-    };
-    // Through text, as what is on disk went, so that numbers round alike.
-    let asked: Value = serde_json::from_str(&planned.to_string())
-        .map_err(|e| Error::metadata(folder, e.to_string()))?;
-    match difference(&stored, &asked, String::new()) {
-        None => Ok(Some(())),
-        Some((field, stored, asked)) => Err(Error::Different {
-            path: folder.into(),
-            field,
-            stored,
-            asked,
-        }),
-    }
-}
-
-/// The first place where two documents differ.
-fn difference(stored: &Value, asked: &Value, at: String) -> Option<(String, String, String)> {
-    let (Value::Object(a), Value::Object(b)) = (stored, asked) else {
-        return (stored != asked).then(|| (at, stored.to_string(), asked.to_string()));
-    };
-    a.keys().chain(b.keys()).find_map(|key| {
-        let [a, b] = [a, b].map(|map| map.get(key).unwrap_or(&Value::Null));
-        let at = if at.is_empty() {
-            key.clone()
-        } else {
-            format!("{at}.{key}")
-        };
-        difference(a, b, at)
     })
 }

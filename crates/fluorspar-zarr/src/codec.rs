@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn what_is_longer_or_shorter_than_the_chunk_is_refused() {
-        let data: Vec<u8> = (0..4096u32).map(|i| (i * i >> 5) as u8).collect();
+        let data: Vec<u8> = (0..4096u32).map(|i| ((i * i) >> 5) as u8).collect();
         for codec in CODECS {
             let encoded = codec.encode(&data, 2).expect("encoded");
             for length in [0, 1, 4094, 4095, 4097, 9000] {

@@ -3,11 +3,12 @@
 use std::ops::Range;
 use std::path::Path;
 
-use fluorspar_movie::{MovieShape, PixelType, Sample};
+use fluorspar_movie::{MovieShape, PixelType};
 use rayon::prelude::*;
 use serde_json::{Map, json};
 
 use crate::array::{ArrayFile, Plan, Unfinished};
+use crate::convert::{Convert, Lost, converter};
 use crate::{ElementType, Error, Limits, PixelSize, WriteOptions};
 
 /// Decoded size that an inner chunk aims at: small enough that one frame is
@@ -157,32 +158,12 @@ impl Layout {
         shard: usize,
         frames: Frames<'_>,
     ) -> Result<(Unfinished, Lost), Error> {
-        let convert = converter(self.pixel_type)
-            .ok_or_else(|| Error::unsupported(array.folder(), "pixels of this type"))?;
-        let down = self.shape.height.div_ceil(self.tile[0]);
-        let across = self.shape.width.div_ceil(self.tile[1]);
-        let encoded: Vec<Result<(Option<Vec<u8>>, Lost), Error>> = (0..self.shard / self.chunk
-            * down
-            * across)
+        let [down, across] = self.tiles();
+        let encoded: Vec<Result<Encoded, Error>> = (0..self.shard / self.chunk * down * across)
             .into_par_iter()
             .map_init(Vec::new, |buffer, cell| {
                 let place = [cell / (down * across), cell / across % down, cell % across];
-                let first = place[0] * self.chunk;
-                let count = self.frames(shard..shard + 1).len();
-                if first >= count {
-                    return Ok((None, Lost::default()));
-                }
-                let present = first..(first + self.chunk).min(count);
-                let mut lost = Lost::default();
-                let native = match self.lent(frames, &present) {
-                    Some(bytes) => bytes,
-                    None => {
-                        lost = self.gather(frames, &present, [place[1], place[2]], convert, buffer);
-                        buffer.as_slice()
-                    }
-                };
-                let bytes = array.encode_cell(self.options.codec, native)?;
-                Ok((Some(bytes), lost))
+                self.encode(array, shard, place, frames, buffer)
             })
             .collect();
         let mut cells = Vec::with_capacity(encoded.len());
@@ -194,6 +175,40 @@ impl Layout {
         }
         let file = array.write_file(&self.index(shard), &cells)?;
         Ok((file, total))
+    }
+
+    /// Inner chunks down and across a frame.
+    fn tiles(&self) -> [usize; 2] {
+        [
+            self.shape.height.div_ceil(self.tile[0]),
+            self.shape.width.div_ceil(self.tile[1]),
+        ]
+    }
+
+    /// Encodes the inner chunk at `place`, its position in the shard's grid along t, y and x.
+    fn encode(
+        &self,
+        array: &ArrayFile,
+        shard: usize,
+        place: [usize; 3],
+        frames: Frames<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Encoded, Error> {
+        let first = place[0] * self.chunk;
+        let count = self.frames(shard..shard + 1).len();
+        if first >= count {
+            return Ok((None, Lost::default()));
+        }
+        let present = first..(first + self.chunk).min(count);
+        if let Some(native) = self.lent(frames, &present) {
+            let bytes = array.encode_cell(self.options.codec, native)?;
+            return Ok((Some(bytes), Lost::default()));
+        }
+        let convert = converter(self.pixel_type)
+            .ok_or_else(|| Error::unsupported(array.folder(), "pixels of this type"))?;
+        let lost = self.gather(frames, &present, [place[1], place[2]], convert, buffer);
+        let bytes = array.encode_cell(self.options.codec, buffer)?;
+        Ok((Some(bytes), lost))
     }
 
     /// The chunk's bytes, where they lie in the caller's buffer as they are stored.
@@ -300,86 +315,12 @@ fn grid(
     }
 }
 
-/// Samples that an integer type could not hold.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Lost {
-    pub(crate) saturated: u64,
-    pub(crate) nan: u64,
-}
-
-impl Lost {
-    fn add(&mut self, other: Self) {
-        self.saturated += other.saturated;
-        self.nan += other.nan;
-    }
-}
-
-type Convert = fn(&[f32], &mut [u8]) -> Lost;
-
-fn converter(pixel_type: PixelType) -> Option<Convert> {
-    Some(match pixel_type {
-        PixelType::U8 => to_native::<u8>,
-        PixelType::I8 => to_native::<i8>,
-        PixelType::U16 => to_native::<u16>,
-        PixelType::I16 => to_native::<i16>,
-        PixelType::U32 => to_native::<u32>,
-        PixelType::I32 => to_native::<i32>,
-        PixelType::F32 => to_native::<f32>,
-        PixelType::F64 => to_native::<f64>,
-        _ => return None,
-    })
-}
-
-/// Converts to native-endian bytes.
-fn to_native<T: Sample>(values: &[f32], bytes: &mut [u8]) -> Lost {
-    let mut lost = Lost::default();
-    if let Some((low, high)) = ends(T::PIXEL_TYPE) {
-        for &value in values {
-            lost.saturated += u64::from(value < low || value >= high);
-            lost.nan += u64::from(value.is_nan());
-        }
-    }
-    for (target, &value) in bytes.chunks_exact_mut(size_of::<T>()).zip(values) {
-        target.copy_from_slice(bytemuck::bytes_of(&T::from_f32(value)));
-    }
-    lost
-}
-
-/// Below the first and from the second on, rounding leaves the type's range.
-///
-/// The largest value is odd, so the half above it rounds up and out; the
-/// smallest is even, so the half below it rounds back in.
-fn ends(pixel_type: PixelType) -> Option<(f32, f32)> {
-    Some(match pixel_type {
-        PixelType::U8 => (-0.5, 255.5),
-        PixelType::I8 => (-128.5, 127.5),
-        PixelType::U16 => (-0.5, 65_535.5),
-        PixelType::I16 => (-32_768.5, 32_767.5),
-        PixelType::U32 => (-0.5, 4_294_967_296.0),
-        PixelType::I32 => (-2_147_483_648.0, 2_147_483_648.0),
-        _ => return None,
-    })
-}
+/// A stored inner chunk, `None` behind the end of the movie, and what it lost.
+type Encoded = (Option<Vec<u8>>, Lost);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn lost<T: Sample>(values: &[f32]) -> (u64, u64) {
-        let lost = to_native::<T>(values, &mut vec![0; values.len() * size_of::<T>()]);
-        (lost.saturated, lost.nan)
-    }
-
-    #[test]
-    fn saturation_is_counted_where_rounding_leaves_the_range() {
-        assert_eq!(lost::<u8>(&[-0.5, 255.4, 0.0]), (0, 0));
-        assert_eq!(lost::<u8>(&[-0.51, 255.5, f32::NAN]), (2, 1));
-        assert_eq!(lost::<i16>(&[-32_768.5, 32_767.4]), (0, 0));
-        assert_eq!(lost::<i16>(&[-32_768.6, 32_767.5]), (2, 0));
-        assert_eq!(lost::<i32>(&[i32::MIN as f32, i32::MAX as f32]), (1, 0));
-        assert_eq!(lost::<u32>(&[f32::INFINITY, f32::NEG_INFINITY]), (2, 0));
-        assert_eq!(lost::<f32>(&[f32::INFINITY, f32::NAN]), (0, 0));
-    }
 
     #[test]
     fn shards_are_whole_chunks_and_never_longer_than_needed() {

@@ -48,7 +48,7 @@ const CODECS: [(&str, &str); 10] = [
 /// Small numbers, valid in every type (also as bool).
 fn sample_bytes(size: usize) -> Vec<u8> {
     (0..120 * size)
-        .map(|i| u8::from(i % size == 0 && i / size % 3 == 0))
+        .map(|i| u8::from(i % size == 0 && (i / size).is_multiple_of(3)))
         .collect()
 }
 

@@ -84,14 +84,13 @@ impl Plan<'_> {
     pub(crate) fn create(self, folder: &Path) -> Result<ArrayFile, Error> {
         let metadata = self.metadata();
         // Refused before anything is written, if our own reader would refuse it.
-        let array = self.open(folder, metadata.clone())?;
+        let array = array_v3(
+            Source::folder(folder),
+            metadata.clone(),
+            &OpenOptions::default(),
+        )?;
         write_json(&folder.join("zarr.json"), &metadata)?;
         Ok(array)
-    }
-
-    /// The array in `folder` with these `metadata`, which are there already.
-    pub(crate) fn open(&self, folder: &Path, metadata: Value) -> Result<ArrayFile, Error> {
-        array_v3(Source::folder(folder), metadata, &OpenOptions::default())
     }
 }
 
