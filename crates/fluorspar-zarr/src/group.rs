@@ -105,8 +105,10 @@ impl GroupWriter {
             dimension_names,
             attributes: Map::new(),
         };
-        self.arrays.insert(name.to_owned(), plan.metadata());
-        store(&plan.create(&folder)?, &view)
+        let metadata = plan.metadata();
+        store(&plan.create(&folder)?, &view)?;
+        self.arrays.insert(name.to_owned(), metadata);
+        Ok(())
     }
 
     /// Sets an attribute of the group; a second value for a key replaces the first.

@@ -103,6 +103,12 @@ pub struct WriteOptions {
     pub shard_frames: Option<usize>,
     /// Height and width of an inner chunk in pixels, for readers that follow a
     /// few pixels through time; `None` keeps frames whole.
+    ///
+    /// Measured on 512 frames of 512 × 512 16-bit pixels in shards of 64
+    /// frames, against whole frames, 4 a chunk: tiles of 64 × 64 give one pixel
+    /// through all frames 46 times faster, one frame 7 times slower and the
+    /// whole movie 1.3 times slower, at the same size on disk. Algorithms here
+    /// read frames, hence the default.
     pub tile: Option<[usize; 2]>,
     /// Frames per second, in Hz.
     pub frame_rate: Option<f64>,
