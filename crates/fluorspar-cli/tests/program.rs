@@ -294,7 +294,7 @@ fn movies_that_do_not_fit_together_are_refused() {
         MovieShape::new(9, 1, 48, 64),
         PixelType::I16,
         Some(10.0),
-        &[1.0; 9 * 48 * 64],
+        &vec![1.0; 9 * 48 * 64],
     );
 
     // Within a session.

@@ -233,10 +233,11 @@ impl Format {
         let (shape, pixel_type) = (movie.shape(), movie.pixel_type());
         let place = output.display();
         let mut digest = PixelDigest::new(movie);
-        let (mut sink, missing): (Box<dyn MovieSink>, _) = match self {
+        let everything = std::iter::once(0..shape.frames).collect();
+        let (mut sink, missing): (Box<dyn MovieSink>, Vec<_>) = match self {
             Self::Tiff(options) => {
                 let writer = Writer::create(output, shape, pixel_type, &options);
-                (Box::new(writer.at(&place)?), vec![0..shape.frames])
+                (Box::new(writer.at(&place)?), everything)
             }
             Self::Zarr(options) if resume => {
                 let writer = BlockWriter::resume_or_create(output, shape, pixel_type, &options);
@@ -246,7 +247,7 @@ impl Format {
             }
             Self::Zarr(options) => {
                 let writer = MovieWriter::create_with(output, shape, pixel_type, &options);
-                (Box::new(writer.at(&place)?), vec![0..shape.frames])
+                (Box::new(writer.at(&place)?), everything)
             }
         };
         let length = shape.frame_len() * pixel_type.bytes();

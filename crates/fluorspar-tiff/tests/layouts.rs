@@ -91,7 +91,7 @@ proptest! {
 /// A directory in the middle that no sample touches, moved elsewhere with its pixels.
 #[test]
 fn a_page_that_is_not_where_it_was_predicted_is_found_by_the_walk() {
-    let gaps = [2; 5000];
+    let gaps = vec![2; 5000];
     let mut builder = stack(false, false, &gaps);
     let stride = {
         let first = u32::from_le_bytes(builder.bytes[4..8].try_into().unwrap()) as usize;

@@ -1,6 +1,6 @@
 //! Real arrays of other programs, from the folder named by FLUORSPAR_TEST_DATA;
 //! skipped where there is none. Pixels are compared with zarr-python by
-//! `benches/peers/zarr.py agree`; here with each other and with what is known of them.
+//! `benches/peers/zarr_stores.py agree`; here with each other and with what is known of them.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 """fluorspar-zarr beside zarr-python and tensorstore.
 
-    zarr.py speed ZARR_SPEED [--movie MOVIE.tif|.npy] [--frames 512] [--repeats 5]
-    zarr.py agree ZARR_SPEED [--data FOLDER] [--every N]
+    zarr_stores.py speed ZARR_SPEED [--movie MOVIE.tif|.npy] [--frames 512] [--repeats 5]
+    zarr_stores.py agree ZARR_SPEED [--data FOLDER] [--every N]
 
 ZARR_SPEED is the built example `zarr_speed` of the crate (target/release/examples).
 `speed` writes and reads the same movie with the same codec, chunks and shards, in
@@ -11,26 +11,22 @@ arrays below FOLDER; exits with an error if any differ.
 
 Needs: pip install 'zarr>=3' tensorstore numpy (and tifffile for a TIFF movie).
 """
+import argparse
+import itertools
+import shutil
+import statistics
+import subprocess
 import sys
+import tempfile
+import time
+import warnings
+from importlib.metadata import version
 from pathlib import Path
 
-# This file bears the name of a package it imports.
-sys.path = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).resolve().parent]
-
-import argparse  # noqa: E402
-import itertools  # noqa: E402
-import shutil  # noqa: E402
-import statistics  # noqa: E402
-import subprocess  # noqa: E402
-import tempfile  # noqa: E402
-import time  # noqa: E402
-import warnings  # noqa: E402
-from importlib.metadata import version  # noqa: E402
-
-import numpy as np  # noqa: E402
-import tensorstore as ts  # noqa: E402
-import zarr  # noqa: E402
-from zarr import codecs as zc  # noqa: E402
+import numpy as np
+import tensorstore as ts
+import zarr
+from zarr import codecs as zc
 
 warnings.filterwarnings("ignore")
 LITTLE = {"name": "bytes", "configuration": {"endian": "little"}}
