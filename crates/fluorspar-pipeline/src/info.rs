@@ -105,7 +105,7 @@ fn zarr(path: &Path, file: &Path) -> Result<MovieInfo, Error> {
 }
 
 fn tiff(path: &Path, files: &[PathBuf]) -> Result<MovieInfo, Error> {
-    let movie = fluorspar_tiff::Movie::open_many(files).at("cannot open the movie")?;
+    let movie = source::open_tiff(files)?;
     let metadata = movie.metadata();
     let beads = metadata
         .scanimage

@@ -94,13 +94,22 @@ pub(crate) fn open_channel(
         let movie = fluorspar_zarr::MovieReader::open_with(first, &options);
         return Ok(Box::new(movie.at("cannot open the movie")?));
     }
-    let movie = fluorspar_tiff::Movie::open_many(paths).at("cannot open the movie")?;
+    let movie = open_tiff(paths)?;
     match channel {
         None => Ok(Box::new(movie)),
         Some(channel) => Ok(Box::new(
             movie.volumes(channel).at("cannot open the movie")?,
         )),
     }
+}
+
+/// TIFF files in the order given; a single file with the rest of its OME set.
+pub(crate) fn open_tiff(paths: &[PathBuf]) -> Result<fluorspar_tiff::Movie, Error> {
+    match paths {
+        [one] => fluorspar_tiff::Movie::open_set(one, &fluorspar_tiff::OpenOptions::default()),
+        several => fluorspar_tiff::Movie::open_many(several),
+    }
+    .at("cannot open the movie")
 }
 
 /// Opens one session's movie, cut to `frames`, and checks that it can be analysed.

@@ -80,6 +80,46 @@ impl Movie {
         Self::join(opened.into_iter().collect::<Result<_, _>>()?)
     }
 
+    /// Opens one file, or the whole set if it is one of several files that its
+    /// OME description names.
+    ///
+    /// # Errors
+    /// As [`Movie::open_with`] for each file of the set; [`Error::Unsupported`]
+    /// if a file of that name has another identity (UUID) than the set's.
+    pub fn open_set(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
+        let movie = Self::open_with(&[path.to_path_buf()], options)?;
+        let Some(ome) = movie
+            .metadata
+            .ome
+            .as_ref()
+            .filter(|ome| ome.files.len() > 1)
+        else {
+            return Ok(movie);
+        };
+        let paths: Vec<PathBuf> = ome
+            .files
+            .iter()
+            // Parts lie beside each other: a name with folders in it is cut to its end.
+            .map(|file| path.with_file_name(Path::new(&file.name).file_name().unwrap_or_default()))
+            .collect();
+        for (part, file) in paths.iter().zip(&ome.files) {
+            let found = Self::open_with(std::slice::from_ref(part), options)?;
+            let own = found.metadata.ome.and_then(|ome| ome.uuid);
+            if let Some(own) = own.filter(|own| !file.uuid.is_empty() && *own != file.uuid) {
+                return Err(Error::Unsupported {
+                    path: part.clone(),
+                    page: 0,
+                    what: format!(
+                        "is {own}, but {} has {} under this name",
+                        path.display(),
+                        file.uuid
+                    ),
+                });
+            }
+        }
+        Self::open_with(&paths, options)
+    }
+
     /// Reads a movie from the bytes of one file.
     ///
     /// # Errors

@@ -255,3 +255,134 @@ fn files_that_broke_other_decoders_break_nothing() {
     }
     assert!(opened > 10, "{opened}");
 }
+
+/// One block of 8 × 8 pixels with nothing but a mean: by the definition of the
+/// transform, all pixels are 128 + 40 · 8 / 8.
+#[test]
+fn a_grey_jpeg_is_read() {
+    let mut jpeg = vec![0xFF, 0xD8];
+    let mut segment = |marker: u8, body: &[u8]| {
+        jpeg.extend([0xFF, marker]);
+        jpeg.extend((body.len() as u16 + 2).to_be_bytes());
+        jpeg.extend(body);
+    };
+    // Every coefficient in units of 8.
+    segment(0xDB, &[&[0][..], &[8; 64]].concat());
+    segment(0xC0, &[8, 0, 8, 0, 8, 1, 1, 0x11, 0]);
+    // One code of one bit in each table: a mean of 6 bits, and the end of the block.
+    let lengths = [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    segment(0xC4, &[&[0x00][..], &lengths, &[6]].concat());
+    segment(0xC4, &[&[0x10][..], &lengths, &[0]].concat());
+    segment(0xDA, &[1, 1, 0, 0, 63, 0]);
+    jpeg.extend([0b0_101000_0, 0xFF, 0xD9]);
+    let mut builder = TiffBuilder::new();
+    let at = builder.bytes.len() as u64;
+    builder.bytes.extend(&jpeg);
+    builder.directory(&[
+        (256, 4, 8),
+        (257, 4, 8),
+        (258, 3, 8),
+        (259, 3, 7),
+        (262, 3, 1),
+        (273, 4, at),
+        (277, 3, 1),
+        (278, 4, 8),
+        (279, 4, jpeg.len() as u64),
+    ]);
+    let movie = builder.open().unwrap();
+    assert_eq!(
+        (movie.codec(), movie.shape()),
+        ("JPEG", MovieShape::new(1, 1, 8, 8))
+    );
+    assert!(movie.read_array(0..1).unwrap().iter().all(|&v| v == 168.0));
+}
+
+#[test]
+fn pages_know_when_they_were_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("movie.tif");
+    let shape = MovieShape::new(5, 1, 4, 4);
+    for (dialect, expected) in [
+        (Dialect::ScanImage, Some(vec![0.0, 0.25, 0.5, 0.75, 1.0])),
+        (Dialect::ImageJ, None),
+    ] {
+        let options = WriterOptions {
+            frame_rate: Some(4.0),
+            dialect,
+            ..WriterOptions::default()
+        };
+        let mut writer = Writer::create(&path, shape, PixelType::U8, &options).unwrap();
+        writer.write(0, &[1.0; 80]).unwrap();
+        Box::new(writer).finish().unwrap();
+        assert_eq!(Movie::open(&path).unwrap().times_s().unwrap(), expected);
+    }
+}
+
+/// Two files of an OME set, each with the description of the whole.
+#[test]
+fn a_set_of_ome_files_is_one_movie() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["b.ome.tif", "a.ome.tif"];
+    let xml = |uuid: usize| {
+        let data = |k: usize| {
+            format!(
+                "<TiffData FirstT=\"{}\" IFD=\"0\" PlaneCount=\"2\"><UUID FileName=\"{}\">urn:uuid:{k}</UUID></TiffData>",
+                2 * k,
+                names[k]
+            )
+        };
+        format!(
+            "<OME UUID=\"urn:uuid:{uuid}\"><Image><Pixels DimensionOrder=\"XYCZT\" SizeX=\"4\" SizeY=\"3\" \
+             SizeZ=\"1\" SizeC=\"1\" SizeT=\"4\">{}{}</Pixels></Image></OME>\0",
+            data(1),
+            data(0)
+        )
+    };
+    let write = |name: &str, uuid: usize, first: u16| {
+        let mut builder = TiffBuilder::new();
+        let text = builder.bytes.len() as u64;
+        let xml = xml(uuid);
+        builder.bytes.extend(xml.as_bytes());
+        let place = builder.page(3, 4, first, |tags| tags.insert(5, (270, 2, text)));
+        builder.page(3, 4, first + 1, |_| {});
+        // The description is as long as it is.
+        let count = place + 2 + 5 * 12 + 4;
+        builder.bytes[count..count + 4].copy_from_slice(&(xml.len() as u32).to_le_bytes());
+        builder.bytes[count + 4..count + 8].copy_from_slice(&(text as u32).to_le_bytes());
+        std::fs::write(folder.path().join(name), builder.bytes).unwrap();
+    };
+    write(names[0], 0, 10);
+    write(names[1], 1, 12);
+    let options = OpenOptions::default();
+    for name in names {
+        let movie = Movie::open_set(&folder.path().join(name), &options).unwrap();
+        assert_eq!(movie.shape(), MovieShape::new(4, 1, 3, 4));
+        let values: Vec<f32> = (0..4)
+            .map(|t| movie.read_array(t..t + 1).unwrap()[[0, 2, 3]])
+            .collect();
+        assert_eq!(values, [10.0, 11.0, 12.0, 13.0]);
+    }
+    // Another file under the name of a part, then none.
+    write(names[1], 7, 12);
+    let error = Movie::open_set(&folder.path().join(names[0]), &options)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("a.ome.tif") && error.contains("urn:uuid:7"),
+        "{error}"
+    );
+    std::fs::remove_file(folder.path().join(names[1])).unwrap();
+    let error = Movie::open_set(&folder.path().join(names[0]), &options)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("a.ome.tif"), "{error}");
+    // A file that is no set opens as itself.
+    written(&folder.path().join("c.tif"), 3, 1.0);
+    assert_eq!(
+        Movie::open_set(&folder.path().join("c.tif"), &options)
+            .unwrap()
+            .shape()
+            .frames,
+        3
+    );
+}

@@ -18,6 +18,14 @@ pub(crate) fn announced_images(text: &str) -> Option<usize> {
     count.ok().filter(|&n| n > 0)
 }
 
+/// The values that ImageJ shows as black and white.
+fn range(keys: &BTreeMap<&str, &str>) -> Option<[f64; 2]> {
+    let end = |name: &str| keys.get(name)?.parse().ok().filter(|v: &f64| v.is_finite());
+    end("min")
+        .zip(end("max"))
+        .map(|(black, white)| [black, white])
+}
+
 pub(super) fn metadata(text: &str, images: usize) -> Metadata {
     let keys = keys(text);
     let count = |name: &str| {
@@ -49,6 +57,7 @@ pub(super) fn metadata(text: &str, images: usize) -> Metadata {
         channels,
         planes,
         images: announced,
+        display_range: range(&keys),
         interleaving: volumes
             .then(|| {
                 let order = [Axis::Channel, Axis::Plane, Axis::Frame];

@@ -48,6 +48,8 @@ pub struct Metadata {
     pub planes: Option<usize>,
     /// Number of images that an ImageJ description announces.
     pub images: Option<usize>,
+    /// Pixel values that ImageJ shows as black and as white.
+    pub display_range: Option<[f64; 2]>,
     /// How the images of channels and planes follow each other, if they do.
     pub interleaving: Option<Interleaving>,
     /// The program that wrote the file, or its settings.
@@ -148,7 +150,12 @@ mod tests {
         assert_eq!(metadata.dialect, Dialect::ScanImage);
         assert_eq!(metadata.frame_rate, Some(30.0426));
         assert_eq!(metadata.channels, Some(2));
-        let ij = parse("ImageJ=1.53t\nimages=200\nfinterval=0.05\n", None, 200);
+        let ij = parse(
+            "ImageJ=1.53t\nimages=200\nfinterval=0.05\nmin=-3.5\nmax=900\n",
+            None,
+            200,
+        );
+        assert_eq!(ij.display_range, Some([-3.5, 900.0]));
         assert_eq!(ij.frame_rate, Some(20.0));
         assert_eq!(ij.images, Some(200));
         let ome = parse(

@@ -25,8 +25,11 @@ pub struct OmePixels {
     pub plane_distance_um: Option<f64>,
     /// Seconds from the first image, by `(frame, plane, channel)`, where the file says.
     pub times_s: Vec<([usize; 3], f64)>,
-    /// The files of the set, where the image is stored in several.
+    /// The files of the set, where the image is stored in several, in the
+    /// order of their images.
     pub files: Vec<OmeFile>,
+    /// Identity of the file itself.
+    pub uuid: Option<String>,
 }
 
 /// A file of a set, and which of the image's planes it begins with.
@@ -60,7 +63,9 @@ pub(super) fn metadata(text: &str, images: usize) -> Metadata {
     let Some(node) = element("Pixels") else {
         return out;
     };
-    let pixels = parse(&node);
+    let mut pixels = parse(&node);
+    let root = document.root_element();
+    pixels.uuid = root.attribute("UUID").map(|id| id.trim().to_owned());
     out.frame_rate = scaled(&node, "TimeIncrement", seconds)
         .filter(|s| *s > 0.0)
         .map(|s| 1.0 / s)
@@ -119,8 +124,26 @@ fn parse(node: &Node<'_, '_>) -> OmePixels {
             .map(|(y, x)| [y, x]),
         plane_distance_um: um("PhysicalSizeZ"),
         times_s,
-        files,
+        files: in_order(files, node.attribute("DimensionOrder")),
+        uuid: None,
     }
+}
+
+/// Files by the image they begin with, the slowest axis first.
+fn in_order(mut files: Vec<OmeFile>, dimensions: Option<&str>) -> Vec<OmeFile> {
+    let axes = dimensions
+        .and_then(order)
+        .unwrap_or([Axis::Plane, Axis::Channel, Axis::Frame]);
+    files.sort_by_key(|file| {
+        let [frame, plane, channel] = file.first;
+        let position = |axis: Axis| match axis {
+            Axis::Frame => frame,
+            Axis::Plane => plane,
+            Axis::Channel => channel,
+        };
+        [position(axes[2]), position(axes[1]), position(axes[0])]
+    });
+    files
 }
 
 fn number(node: &Node<'_, '_>, name: &str) -> Option<usize> {
