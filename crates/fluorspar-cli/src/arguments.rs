@@ -88,6 +88,9 @@ pub(crate) struct Convert {
     /// Only this channel (from 0), its planes put together into volumes
     #[arg(long, value_name = "N")]
     pub(crate) channel: Option<usize>,
+    /// Keep the whole frames of TIFF files that break off, instead of refusing them
+    #[arg(long)]
+    pub(crate) salvage: bool,
     /// Frame rate in Hz to write, instead of what the files say
     #[arg(long, value_name = "HZ", value_parser = positive)]
     pub(crate) frame_rate: Option<f64>,

@@ -165,6 +165,7 @@ fn convert(
         frame_rate: command.frame_rate,
         pixel_size_um: command.pixel_size,
         channel: command.channel,
+        salvage: command.salvage,
         compression: command.compression.clone(),
         dialect: command.dialect.clone(),
         resume: command.resume,

@@ -117,7 +117,29 @@ fn bad_input_is_named_and_nothing_is_left() {
     let second = "session-02";
 
     fs::write(&movie, &bytes[..bytes.len() / 2]).unwrap();
-    refused(folder, &run, 3, &["movie.tif", "truncated"]);
+    refused(
+        folder,
+        &run,
+        3,
+        &["movie.tif", "truncated", "can be salvaged"],
+    );
+    let salvage = [
+        "convert",
+        "-q",
+        "--salvage",
+        "raw/session-02/movie.tif",
+        "half.zarr",
+    ];
+    assert!(fluorspar(&salvage, folder).status.success());
+    let info = json(&fluorspar(
+        &["info", "--json", "half.zarr", "raw/session-01/movie.tif"],
+        folder,
+    ));
+    let (half, whole) = (&info[0]["frames"], &info[1]["frames"]);
+    assert!(
+        half.as_u64() > Some(0) && half.as_u64() < whole.as_u64(),
+        "{half} of {whole}"
+    );
     fs::write(&movie, b"").unwrap();
     refused(folder, &run, 3, &["movie.tif", "too few"]);
     fs::write(&movie, b"this is not a movie, it is text").unwrap();

@@ -23,6 +23,18 @@ pub enum PixelType {
 }
 
 impl PixelType {
+    /// Every type, integers before floats.
+    pub const ALL: [Self; 8] = [
+        Self::U8,
+        Self::I8,
+        Self::U16,
+        Self::I16,
+        Self::U32,
+        Self::I32,
+        Self::F32,
+        Self::F64,
+    ];
+
     /// Bytes per pixel.
     pub const fn bytes(self) -> usize {
         match self {

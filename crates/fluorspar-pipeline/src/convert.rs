@@ -18,6 +18,8 @@ pub struct ConvertOptions {
     /// Only this channel, counted from 0, its planes put together into
     /// volumes; all images one after the other if not said.
     pub channel: Option<usize>,
+    /// Keep the whole pages of TIFF files that break off, instead of refusing them.
+    pub salvage: bool,
     /// Frame rate in Hz to write instead of what the files say.
     pub frame_rate: Option<f64>,
     /// Side of a pixel in µm to write.
@@ -69,7 +71,11 @@ pub fn convert(
     for input in inputs {
         files.extend(source::find_files(&input.to_string_lossy(), Path::new(""))?);
     }
-    let mut movie = source::open_channel(&files, options.channel)?;
+    let part = source::Part {
+        channel: options.channel,
+        salvage: options.salvage,
+    };
+    let mut movie = source::open_part(&files, part)?;
     if let Some([first, end]) = options.frames {
         let length = movie.shape().frames;
         if first >= end || end > length {

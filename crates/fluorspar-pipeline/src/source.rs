@@ -65,15 +65,21 @@ pub fn find_files(pattern: &str, folder: &Path) -> Result<Vec<PathBuf>, Error> {
 /// [`Error::BadData`] or [`Error::Stage`] naming the file that cannot be read
 /// or does not fit the others.
 pub fn open_movie(paths: &[PathBuf]) -> Result<Box<dyn Movie>, Error> {
-    open_channel(paths, None)
+    open_part(paths, Part::default())
 }
 
-/// As [`open_movie`]; of movies with channels or planes one after the other,
-/// the volumes of one channel, counted from 0.
-pub(crate) fn open_channel(
-    paths: &[PathBuf],
-    channel: Option<usize>,
-) -> Result<Box<dyn Movie>, Error> {
+/// What to take of files.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Part {
+    /// Of movies with channels or planes one after the other, the volumes of
+    /// this channel, counted from 0.
+    pub(crate) channel: Option<usize>,
+    /// The whole pages of TIFF files that break off.
+    pub(crate) salvage: bool,
+}
+
+/// As [`open_movie`], in part.
+pub(crate) fn open_part(paths: &[PathBuf], part: Part) -> Result<Box<dyn Movie>, Error> {
     let Some(first) = paths.first() else {
         return Err(Error::Usage("no movie given".into()));
     };
@@ -88,14 +94,14 @@ pub(crate) fn open_channel(
             ));
         }
         let options = fluorspar_zarr::OpenOptions {
-            channel,
+            channel: part.channel,
             ..fluorspar_zarr::OpenOptions::default()
         };
         let movie = fluorspar_zarr::MovieReader::open_with(first, &options);
         return Ok(Box::new(movie.at("cannot open the movie")?));
     }
-    let movie = open_tiff(paths)?;
-    match channel {
+    let movie = open_tiff(paths, part.salvage)?;
+    match part.channel {
         None => Ok(Box::new(movie)),
         Some(channel) => Ok(Box::new(
             movie.volumes(channel).at("cannot open the movie")?,
@@ -104,10 +110,14 @@ pub(crate) fn open_channel(
 }
 
 /// TIFF files in the order given; a single file with the rest of its OME set.
-pub(crate) fn open_tiff(paths: &[PathBuf]) -> Result<fluorspar_tiff::Movie, Error> {
+pub(crate) fn open_tiff(paths: &[PathBuf], salvage: bool) -> Result<fluorspar_tiff::Movie, Error> {
+    let options = fluorspar_tiff::OpenOptions {
+        salvage,
+        ..fluorspar_tiff::OpenOptions::default()
+    };
     match paths {
-        [one] => fluorspar_tiff::Movie::open_set(one, &fluorspar_tiff::OpenOptions::default()),
-        several => fluorspar_tiff::Movie::open_many(several),
+        [one] => fluorspar_tiff::Movie::open_set(one, &options),
+        several => fluorspar_tiff::Movie::open_with(several, &options),
     }
     .at("cannot open the movie")
 }

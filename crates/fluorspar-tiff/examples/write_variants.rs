@@ -12,17 +12,6 @@ use std::path::Path;
 use fluorspar_movie::{MovieShape, MovieSink, PixelType};
 use fluorspar_tiff::{Compression, Dialect, Writer, WriterOptions};
 
-const TYPES: [PixelType; 8] = [
-    PixelType::U8,
-    PixelType::I8,
-    PixelType::U16,
-    PixelType::I16,
-    PixelType::U32,
-    PixelType::I32,
-    PixelType::F32,
-    PixelType::F64,
-];
-
 fn value(shape: MovieShape, index: usize) -> f32 {
     let (x, rest) = (index % shape.width, index / shape.width);
     let (y, rest) = (rest % shape.height, rest / shape.height);
@@ -55,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Compression::Lzw,
         Compression::Zstd,
     ];
-    for pixel_type in TYPES {
+    for pixel_type in PixelType::ALL {
         for dialect in dialects {
             for compression in compressions {
                 for (big, planes) in [(false, 1), (true, 1), (false, 3), (true, 3)] {

@@ -79,9 +79,15 @@ impl PageIndex {
         let page = Page::parse(source, &header, 0, header.first, &entries, options)?;
         let texts = texts::read(source, &header, &page.texts)?;
         let pages = if next == 0 {
-            single(source, &page, &header, announced_images(&texts.description))?
+            single(
+                source,
+                &page,
+                &header,
+                announced_images(&texts.description),
+                options,
+            )?
         } else {
-            several(source, &header, &page, next, options)?
+            several(source, &header, &page, next, &texts, options)?
         };
         source.release();
         source.expect(Access::Scan);
@@ -193,6 +199,7 @@ fn single(
     page: &Page,
     header: &Header,
     announced: Option<usize>,
+    options: &OpenOptions,
 ) -> Result<Pages, Error> {
     let Some(first) = page.block else {
         return Ok(Pages::List(vec![Place::Encoded(header.first).into()]));
@@ -203,13 +210,19 @@ fn single(
         .checked_mul(step)
         .and_then(|n| n.checked_add(first));
     if end.is_none_or(|end| end > source.length()) {
+        let whole = source.length().saturating_sub(first) / step;
+        if options.salvage && whole > 0 {
+            let count = whole as usize;
+            return Ok(Pages::Stack { first, count });
+        }
         return Err(format(
             source,
             0,
             first,
             std::format!(
                 "ImageJ announces {count} images of {step} bytes, which reach past the end of the \
-                 file ({} bytes); the file is truncated",
+                 file ({} bytes); the file is truncated, {whole} images are whole and can be \
+                 salvaged",
                 source.length()
             ),
         ));
@@ -223,6 +236,7 @@ fn several(
     header: &Header,
     page: &Page,
     next: u64,
+    texts: &Texts,
     options: &OpenOptions,
 ) -> Result<Pages, Error> {
     if options.search == Search::Predict
@@ -236,6 +250,11 @@ fn several(
         return Ok(Pages::List(list));
     }
     let list = walk(source, header, &page.layout, options)?;
+    // A stack that breaks off before the directories after its pixels.
+    let announced = announced_images(&texts.description);
+    if options.salvage && list.len() == 1 && announced.is_some_and(|images| images > 1) {
+        return single(source, page, header, announced, options);
+    }
     if options.sidecar {
         sidecar::store(source, header.first, &list);
     }
@@ -286,7 +305,10 @@ fn walk(
             offset,
             &mut template,
         );
-        let (place, next) = step.map_err(|error| after_whole_pages(error, number))?;
+        let (place, next) = match step {
+            Err(Error::Format { .. }) if options.salvage && number > 0 => break,
+            step => step.map_err(|error| after_whole_pages(error, number))?,
+        };
         list.extend(place.map(PlaceCode::from));
         if next == 0 {
             break;
@@ -360,7 +382,7 @@ fn after_whole_pages(error: Error, whole: usize) -> Error {
             path,
             page,
             offset,
-            rule: std::format!("{rule}; the {whole} pages before it are whole"),
+            rule: std::format!("{rule}; the {whole} pages before it are whole and can be salvaged"),
         },
         other => other,
     }

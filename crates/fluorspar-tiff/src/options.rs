@@ -37,6 +37,8 @@ pub struct OpenOptions {
     /// have been read or lent, the mapping is emptied (and filled again where
     /// it is still in use).
     pub resident: usize,
+    /// Read the whole pages of a file that breaks off, instead of refusing it.
+    pub salvage: bool,
     /// Keep the places of irregular pages in a hidden file beside the TIFF
     /// (`.NAME.index`), for the next time. A folder that cannot be written to
     /// is no error.
@@ -51,6 +53,7 @@ impl Default for OpenOptions {
             backend: Backend::Mapped,
             search: Search::Predict,
             resident: 256 << 20,
+            salvage: false,
             sidecar: false,
         }
     }

@@ -206,6 +206,51 @@ fn an_unfinished_file_leaves_the_old_one() {
     assert!(Box::new(writer).finish().is_err(), "frames are missing");
 }
 
+/// Every way to lay pages out, cut off anywhere: refused by default, and what
+/// is whole is kept when asked for.
+#[test]
+fn what_is_whole_of_a_broken_file_can_be_salvaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("movie.tif");
+    let shape = MovieShape::new(20, 1, 16, 16);
+    let pixels: Vec<f32> = (0..20 * 256).map(|k| (k / 256) as f32).collect();
+    for dialect in [Dialect::Plain, Dialect::ScanImage, Dialect::ImageJ] {
+        let options = WriterOptions {
+            dialect,
+            ..WriterOptions::default()
+        };
+        let mut writer = Writer::create(&path, shape, PixelType::I16, &options).unwrap();
+        writer.write(0, &pixels).unwrap();
+        Box::new(writer).finish().unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let salvage = OpenOptions {
+            salvage: true,
+            ..OpenOptions::default()
+        };
+        for cut in [bytes.len() / 3, bytes.len() / 2, bytes.len() - 7] {
+            let broken = bytes[..cut].to_vec();
+            let error = Movie::from_bytes(broken.clone(), &OpenOptions::default()).unwrap_err();
+            // ImageJ's stacks have their directories at the end.
+            if dialect != Dialect::ImageJ {
+                assert!(error.to_string().contains("can be salvaged"), "{error}");
+            }
+            let movie = Movie::from_bytes(broken, &salvage).unwrap();
+            let frames = movie.shape().frames;
+            // A page takes less than 1 KiB with all that belongs to it.
+            assert!(
+                (cut / 1024 - 1..20).contains(&frames),
+                "{dialect:?}: {frames}"
+            );
+            for frame in 0..frames {
+                assert_eq!(
+                    movie.read_array(frame..frame + 1).unwrap()[[0, 9, 9]],
+                    frame as f32
+                );
+            }
+        }
+    }
+}
+
 fn data() -> Option<PathBuf> {
     let path = std::env::var_os("FLUORSPAR_TEST_DATA").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),

@@ -6,16 +6,6 @@ use fluorspar_movie::{Movie as _, MovieShape, MovieSink, PixelType};
 use fluorspar_tiff::{Compression, Dialect, Error, Movie, Writer, WriterOptions};
 use proptest::prelude::*;
 
-const TYPES: [PixelType; 8] = [
-    PixelType::U8,
-    PixelType::I8,
-    PixelType::U16,
-    PixelType::I16,
-    PixelType::U32,
-    PixelType::I32,
-    PixelType::F32,
-    PixelType::F64,
-];
 const DIALECTS: [Dialect; 4] = [
     Dialect::Plain,
     Dialect::ImageJ,
@@ -68,7 +58,7 @@ proptest! {
             compression: COMPRESSIONS[compression],
             bigtiff: Some(big || dialect == Dialect::ScanImage),
         };
-        let pixel_type = TYPES[kind];
+        let pixel_type = PixelType::ALL[kind];
         let shape = MovieShape::new(frames, 1, height, width);
         let frame = height * width * pixel_type.bytes();
         let bytes = some_bytes((frames + more) * frame, seed | 1);

@@ -12,17 +12,6 @@ use proptest::prelude::*;
 use zarrs::array::Array;
 use zarrs::filesystem::FilesystemStore;
 
-const TYPES: [PixelType; 8] = [
-    PixelType::U8,
-    PixelType::I8,
-    PixelType::U16,
-    PixelType::I16,
-    PixelType::U32,
-    PixelType::I32,
-    PixelType::F32,
-    PixelType::F64,
-];
-
 /// Values that every type holds, with no pattern along any axis.
 fn pixels(shape: MovieShape, seed: u32) -> Vec<f32> {
     let mut state = seed;
@@ -100,7 +89,7 @@ proptest! {
         planes in 1usize..4,
         height in 1usize..12,
         width in 1usize..12,
-        pixel in prop::sample::select(&TYPES[..]),
+        pixel in prop::sample::select(&PixelType::ALL[..]),
         order in prop::collection::vec(any::<usize>(), 1..6),
         seed in any::<u32>(),
         cut in (0.0f64..1.0, 0.0f64..1.0),
