@@ -74,7 +74,8 @@ def files():
     raw = demo / "raw" / "session-01" / "movie.tif"
     with tifffile.TiffFile(raw) as tif:
         frames, page = len(tif.pages), tif.pages[0]
-        assert "SI.hRoiManager.scanFrameRate = 10" in page.description
+        assert tif.is_scanimage and "frameTimestamps_sec" in page.description
+        assert "SI.hRoiManager.scanFrameRate = 10" in page.software
         first, last = page.asarray(), tif.pages[frames - 1].asarray()
     assert first.dtype == np.int16
     with tempfile.TemporaryDirectory() as folder:
