@@ -319,7 +319,7 @@ fn a_grey_jpeg_is_read() {
     segment(0xC4, &[&[0x00][..], &lengths, &[6]].concat());
     segment(0xC4, &[&[0x10][..], &lengths, &[0]].concat());
     segment(0xDA, &[1, 1, 0, 0, 63, 0]);
-    jpeg.extend([0b0_101000_0, 0xFF, 0xD9]);
+    jpeg.extend([0b0101_0000, 0xFF, 0xD9]);
     let mut builder = TiffBuilder::new();
     let at = builder.bytes.len() as u64;
     builder.bytes.extend(&jpeg);
