@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use ndarray::Array3;
 
-use crate::{Error, Movie, MovieShape, PixelType, Sample, check_read};
+use crate::{Error, Movie, MovieShape, PixelType, Sample, check_read, from_native};
 
 /// A single-plane movie held in memory, axes `(frame, y, x)`.
 #[derive(Clone, Debug)]
@@ -58,9 +58,8 @@ impl<T: Sample> Movie for ArrayMovie<T> {
 
     fn read(&self, frames: Range<usize>, into: &mut [f32]) -> Result<(), Error> {
         check_read(self.shape(), &frames, into.len())?;
-        for (out, &value) in into.iter_mut().zip(self.samples(&frames)) {
-            *out = value.to_f32();
-        }
+        let samples = bytemuck::cast_slice(self.samples(&frames));
+        from_native(T::PIXEL_TYPE, samples, into);
         Ok(())
     }
 

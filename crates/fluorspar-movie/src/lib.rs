@@ -17,6 +17,7 @@
 //! | planes and channels that follow each other as images | [`Volumes`] |
 //! | bytes that already lie as `T` | [`MovieExt::view`], no copy |
 //! | a buffer of your own | [`Movie::read`], converted to `f32` |
+//! | `f32` as stored samples, and back | [`to_native`], [`from_native`] |
 //! | sparse cell outlines | [`Footprints`] |
 //!
 //! ```
@@ -41,20 +42,25 @@
 
 mod adapter;
 mod budget;
+mod convert;
 mod error;
 mod footprint;
 mod movie;
 mod progress;
 mod sample;
 mod sink;
+mod vectorised;
 mod volumes;
 
 pub use adapter::{ArrayMovie, Concatenated, FrameRange};
 pub use budget::{Budget, frame_blocks};
+pub use convert::{Lost, from_native, to_native};
 pub use error::Error;
 pub use footprint::{Footprint, Footprints, iou};
 pub use movie::{Movie, MovieExt, MovieShape, check_read};
 pub use progress::{Progress, silent};
+#[doc(hidden)]
+pub use pulp;
 pub use sample::{PixelType, Sample};
 pub use sink::{MemorySink, MovieSink};
 pub use volumes::{ImageOrder, Volumes};

@@ -83,11 +83,11 @@ macro_rules! integer {
         impl sealed::Sealed for $t {}
         impl Sample for $t {
             const PIXEL_TYPE: PixelType = PixelType::$tag;
-            #[inline]
+            #[inline(always)]
             fn to_f32(self) -> f32 {
                 self as f32
             }
-            #[inline]
+            #[inline(always)]
             fn from_f32(value: f32) -> Self {
                 // A float-to-integer `as` saturates and sends NaN to 0.
                 value.round_ties_even() as $t
@@ -100,9 +100,11 @@ integer!(u8 => U8, i8 => I8, u16 => U16, i16 => I16, u32 => U32, i32 => I32);
 impl sealed::Sealed for f32 {}
 impl Sample for f32 {
     const PIXEL_TYPE: PixelType = PixelType::F32;
+    #[inline(always)]
     fn to_f32(self) -> f32 {
         self
     }
+    #[inline(always)]
     fn from_f32(value: f32) -> Self {
         value
     }
@@ -111,9 +113,11 @@ impl Sample for f32 {
 impl sealed::Sealed for f64 {}
 impl Sample for f64 {
     const PIXEL_TYPE: PixelType = PixelType::F64;
+    #[inline(always)]
     fn to_f32(self) -> f32 {
         self as f32
     }
+    #[inline(always)]
     fn from_f32(value: f32) -> Self {
         f64::from(value)
     }

@@ -1,9 +1,11 @@
+use fluorspar_movie::vectorised;
 use ndarray::{Array2, ArrayView2};
 use realfft::num_complex::Complex32;
 
-use crate::fourier::{Fourier, FourierScratch, Spectrum};
+use crate::fourier::{Fourier, FourierScratch, Spectrum, around_origin, scale, whiten};
+use crate::piecewise::{Piecewise, PiecewiseScratch};
 use crate::refine::{REACH, Refiner};
-use crate::{Error, Parameters, Reference};
+use crate::{Error, Grid, Mode, Parameters, Reference};
 
 /// How far a frame is from the reference.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -19,10 +21,35 @@ pub struct Shift {
 
 /// Smallest side of an image that can be registered, in pixels.
 const SMALLEST: usize = 16;
-/// Keeps empty frequencies from being divided by nothing.
-const FLOOR: f32 = 1e-5;
+/// Keeps empty frequencies from being divided by nothing, beside the root
+/// mean square of all.
+const FLOOR: f64 = 1e-5;
 
-/// Estimates shifts against one reference.
+/// Estimates shifts against one reference, frame by frame: for whole movies
+/// through [`register`](crate::register), or online.
+///
+/// One forward transform and an inverse of the rows within the largest shift
+/// per frame; nothing is allocated. Neither the brightness nor the offset of a
+/// frame matters.
+///
+/// ```
+/// use fluorspar_register::{Parameters, Reference, Registrar};
+/// use ndarray::Array2;
+///
+/// // A texture without order: every pixel of the scene has its own brightness.
+/// let scene = |y: i64, x: i64| ((y * 7919 + x * 104_729).pow(2) % 1009) as f32;
+/// let reference = Array2::from_shape_fn((64, 64), |(y, x)| scene(y as i64, x as i64));
+/// let frame = Array2::from_shape_fn((64, 64), |(y, x)| {
+///     5.0 + 3.0 * scene(y as i64 - 2, x as i64 + 1)
+/// });
+///
+/// let parameters = Parameters::default();
+/// let registrar = Registrar::new(&Reference::from_image(reference), &parameters)?;
+/// let mut scratch = registrar.scratch();
+/// let shift = registrar.estimate(frame.view(), &mut scratch);
+/// assert!((shift.dy - 2.0).abs() < 0.1 && (shift.dx + 1.0).abs() < 0.1, "{shift:?}");
+/// # Ok::<(), fluorspar_register::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Registrar {
     height: usize,
@@ -32,23 +59,26 @@ pub struct Registrar {
     window: (usize, usize),
     parameters: Parameters,
     image: Array2<f32>,
-    taper: Vec<f32>,
-    /// What is added where the taper takes away: `⟨reference⟩ · (1 − taper)`.
-    fill: Vec<f32>,
+    window_function: Taper,
     filter: Spectrum,
     fourier: Fourier,
     refiner: Refiner,
     /// Peak of the smoothed correlation of an image with itself.
     perfect: f32,
+    /// Quality of the frames that the reference was made of, if it was made of frames.
+    usual_quality: Option<f32>,
+    piecewise: Option<Piecewise>,
 }
 
 /// Work space of one thread for [`Registrar::estimate`].
 #[derive(Clone, Debug)]
 pub struct Scratch {
-    image: Vec<f32>,
     spectrum: Spectrum,
+    column: Vec<Complex32>,
+    window: Spectrum,
     map: Vec<f32>,
     fourier: FourierScratch,
+    piecewise: Option<PiecewiseScratch>,
 }
 
 impl Registrar {
@@ -56,12 +86,26 @@ impl Registrar {
     ///
     /// # Errors
     /// [`Error::Parameter`] for parameters out of range, [`Error::Image`] for
-    /// images with a side below 16 pixels.
+    /// images with a side below 16 pixels, and for [`Mode::Piecewise`] if the
+    /// reference is a bare image: see [`Reference::learn`].
     pub fn new(reference: &Reference, parameters: &Parameters) -> Result<Self, Error> {
-        let (height, width) = reference.image().dim();
+        let mut registrar = Self::rigid(reference.image(), parameters)?;
+        registrar.usual_quality = reference.usual_quality();
+        if parameters.mode == Mode::Piecewise {
+            registrar.piecewise = Some(reference.piecewise(&registrar, parameters)?);
+        }
+        Ok(registrar)
+    }
+
+    /// Against an image alone, whatever the mode.
+    pub(crate) fn rigid(
+        image: ArrayView2<'_, f32>,
+        parameters: &Parameters,
+    ) -> Result<Self, Error> {
+        let (height, width) = image.dim();
         check_size(height, width)?;
         let most = parameters.max_shift(height, width);
-        Self::with_max_shift(reference.image(), (most, most), parameters)
+        Self::with_max_shift(image, (most, most), parameters)
     }
 
     fn with_max_shift(
@@ -83,34 +127,35 @@ impl Registrar {
             (max_shift.0 + REACH).min((height - 1) / 2),
             (max_shift.1 + REACH).min((width - 1) / 2),
         );
-        let mean = image.iter().map(|&v| f64::from(v)).sum::<f64>() / image.len() as f64;
-        let (ty, tx) = (
-            taper(height, parameters.taper_sigma),
-            taper(width, parameters.taper_sigma),
-        );
-        let taper: Vec<f32> = ty
-            .iter()
-            .flat_map(|&a| tx.iter().map(move |&b| a * b))
-            .collect();
-        let fill: Vec<f32> = taper.iter().map(|&m| (1.0 - m) * mean as f32).collect();
+        let image = image.as_standard_layout().into_owned();
         let fourier = Fourier::new(height, width);
         let mut filter = fourier.spectrum();
-        let mut work: Vec<f32> = image.iter().copied().collect();
-        fourier.forward(&mut work, &mut filter, &mut fourier.scratch());
-        let perfect = whiten_and_smooth(&mut filter, height, width, parameters.smooth_sigma);
+        // The reference is not tapered for phase correlation: a tapered frame
+        // against it costs nothing of the overlap.
+        let mean = mean_of_finite(image.as_slice().unwrap_or_default());
+        let power: f64 = image.iter().map(|&v| f64::from(v - mean).powi(2)).sum();
+        let row = |y: usize, line: &mut [f32]| {
+            for (slot, &value) in line.iter_mut().zip(image.row(y)) {
+                *slot = value - mean;
+            }
+        };
+        fourier.forward(row, &mut filter, &mut fourier.scratch());
+        let floor = (FLOOR * power.sqrt()) as f32;
+        let perfect = whiten_and_smooth(&mut filter, height, width, parameters.smooth_sigma, floor);
         Ok(Self {
             height,
             width,
             max_shift,
             window,
             parameters: parameters.clone(),
-            image: image.as_standard_layout().into_owned(),
-            taper,
-            fill,
+            image,
+            window_function: Taper::new(height, width, parameters.taper_sigma),
             filter,
             fourier,
             refiner: Refiner::new(),
             perfect,
+            usual_quality: None,
+            piecewise: None,
         })
     }
 
@@ -119,61 +164,157 @@ impl Registrar {
         self.image.view()
     }
 
-    pub(crate) fn parameters(&self) -> &Parameters {
-        &self.parameters
+    /// Where the nodes of displacement fields lie; `None` for a rigid registrar.
+    pub fn grid(&self) -> Option<&Grid> {
+        self.piecewise.as_ref().map(Piecewise::grid)
     }
 
-    pub(crate) fn max_shift(&self) -> (usize, usize) {
-        self.max_shift
+    pub(crate) fn fourier(&self) -> &Fourier {
+        &self.fourier
+    }
+
+    pub(crate) fn set_piecewise(&mut self, piecewise: Piecewise) {
+        self.piecewise = Some(piecewise);
+    }
+
+    /// Whether a shift can be believed: the frame has structure, is not far
+    /// less like the reference than the frames that this was made of, and is
+    /// not at the limit of the search.
+    pub fn trusts(&self, shift: &Shift) -> bool {
+        let (my, mx) = self.max_shift;
+        let usual = self.usual_quality.unwrap_or(0.0);
+        shift.quality > 0.0
+            && shift.quality >= self.parameters.trusted_quality as f32 * usual
+            && shift.dy.abs() < my as f32 - 0.01
+            && shift.dx.abs() < mx as f32 - 0.01
     }
 
     /// Work space for one thread.
     pub fn scratch(&self) -> Scratch {
         Scratch {
-            image: vec![0.0; self.height * self.width],
             spectrum: self.fourier.spectrum(),
+            column: vec![Complex32::default(); self.height],
+            window: self.fourier.columns(2 * self.window.0 + 1),
             map: vec![0.0; (2 * self.window.0 + 1) * (2 * self.window.1 + 1)],
             fourier: self.fourier.scratch(),
+            piecewise: self.piecewise.as_ref().map(Piecewise::scratch),
         }
     }
 
-    /// The shift of `frame` `(y, x)` against the reference.
+    /// The shift of `frame` `(y, x)` as a whole against the reference.
     ///
-    /// Pixels that are not finite count as the reference's. A frame without
-    /// structure, or of another size, has shift and quality 0.
+    /// Pixels that are not finite are left out. A frame without structure, or
+    /// of another size, has shift and quality 0.
     pub fn estimate(&self, frame: ArrayView2<'_, f32>, scratch: &mut Scratch) -> Shift {
         if frame.dim() != (self.height, self.width) || is_constant(frame) {
             return Shift::default();
         }
-        let frame = frame.as_standard_layout();
-        let (Some(pixels), Some(reference)) = (frame.as_slice(), self.image.as_slice()) else {
-            return Shift::default();
-        };
-        for (k, slot) in scratch.image.iter_mut().enumerate() {
-            let value = if pixels[k].is_finite() {
-                pixels[k]
-            } else {
-                reference[k]
-            };
-            *slot = value * self.taper[k] + self.fill[k];
-        }
-        self.fourier.forward(
-            &mut scratch.image,
-            &mut scratch.spectrum,
-            &mut scratch.fourier,
-        );
-        for (row, filter) in scratch.spectrum.rows_mut().zip(self.filter.rows()) {
-            for (value, &weight) in row.iter_mut().zip(filter) {
-                *value = *value * weight * (1.0 / (FLOOR + modulus(*value)));
+        let energy = self.transform_rows(frame, scratch);
+        self.correlate(energy, None, scratch)
+    }
+
+    /// The shift of a frame whose rows are transformed. Each column is
+    /// transformed, filtered and transformed back while it is at hand; with
+    /// `weights`, the spectrum becomes the frame filtered by them, its columns
+    /// back already.
+    fn correlate(&self, energy: f64, weights: Option<&[f32]>, scratch: &mut Scratch) -> Shift {
+        let Scratch {
+            spectrum,
+            column: product,
+            window,
+            map,
+            fourier: buffers,
+            ..
+        } = scratch;
+        let floor = (FLOOR * energy.sqrt()) as f32;
+        let mut weights = weights.map(|weights| self.fourier.weight_columns(weights));
+        let columns = spectrum.columns_mut().zip(window.columns_mut());
+        for ((column, around), filter) in columns.zip(self.filter.columns()) {
+            self.fourier.forward_column(column, buffers);
+            whiten(column, filter, floor, product);
+            self.fourier.inverse_column(product, buffers);
+            around_origin(product, self.window.0, around);
+            if let Some(weights) = weights.as_mut().and_then(Iterator::next) {
+                scale(column, weights);
+                self.fourier.inverse_column(column, buffers);
             }
         }
-        self.fourier.inverse_window(
+        let reach = self.window.1;
+        let across = 2 * reach + 1;
+        self.fourier.inverse_rows(window, buffers, |y, line| {
+            let target = &mut map[y * across..(y + 1) * across];
+            target[..reach].copy_from_slice(&line[self.width - reach..]);
+            target[reach..].copy_from_slice(&line[..=reach]);
+        });
+        self.peak(map)
+    }
+
+    /// The shift of `frame` as [`Registrar::estimate`] gives it, and into
+    /// `nodes` `(component, node y, node x)` the displacement of its parts
+    /// beyond that at the nodes of [`Registrar::grid`], pixels.
+    ///
+    /// `nodes` becomes zero for a rigid registrar, for frames without
+    /// structure and where its length is not twice the number of nodes.
+    pub fn estimate_field(
+        &self,
+        frame: ArrayView2<'_, f32>,
+        scratch: &mut Scratch,
+        nodes: &mut [f32],
+    ) -> Shift {
+        nodes.fill(0.0);
+        let Some(piecewise) = &self.piecewise else {
+            return self.estimate(frame, scratch);
+        };
+        if frame.dim() != (self.height, self.width) || is_constant(frame) {
+            return Shift::default();
+        }
+        let energy = self.transform_rows(frame, scratch);
+        let shift = self.correlate(energy, Some(piecewise.weights()), scratch);
+        if let Some(buffers) = &mut scratch.piecewise
+            && shift.quality > 0.0
+            && nodes.len() == 2 * piecewise.grid().len()
+        {
+            let (height, width) = (self.height, self.width);
+            let mut alignment = piecewise.alignment((shift.dy, shift.dx), buffers);
+            self.fourier
+                .inverse_rows(&scratch.spectrum, &mut scratch.fourier, |y, line| {
+                    alignment.put(y, line, (height, width));
+                });
+            piecewise.estimate((shift.dy, shift.dx), buffers, nodes);
+        }
+        shift
+    }
+
+    /// Transforms the rows of the frame, its mean taken off and tapered, into
+    /// the spectrum of `scratch`; returns the frame's energy then.
+    fn transform_rows(&self, frame: ArrayView2<'_, f32>, scratch: &mut Scratch) -> f64 {
+        let frame = frame.as_standard_layout();
+        let pixels = frame.as_slice().unwrap_or_default();
+        let mean = mean_of_finite(pixels);
+        let Taper { y: down, x: across } = &self.window_function;
+        let mut energy = 0.0;
+        self.fourier.forward_rows(
+            |y, line| {
+                let from = &pixels[y * self.width..(y + 1) * self.width];
+                energy += f64::from(centre_and_taper(from, mean, down[y], across, line));
+            },
             &mut scratch.spectrum,
-            self.window,
-            &mut scratch.map,
             &mut scratch.fourier,
         );
-        self.peak(&scratch.map)
+        energy
+    }
+
+    /// The spectrum of a frame, its mean taken off and tapered.
+    pub(crate) fn spectrum_of(
+        &self,
+        frame: ArrayView2<'_, f32>,
+        scratch: &mut Scratch,
+    ) -> Spectrum {
+        self.transform_rows(frame, scratch);
+        for column in scratch.spectrum.columns_mut() {
+            self.fourier.forward_column(column, &mut scratch.fourier);
+        }
+        scratch.spectrum.clone()
     }
 
     fn peak(&self, map: &[f32]) -> Shift {
@@ -249,6 +390,63 @@ pub(crate) fn check_size(height: usize, width: usize) -> Result<(), Error> {
     Ok(())
 }
 
+/// Takes the mean of an image off and tapers its border.
+#[derive(Clone, Debug)]
+struct Taper {
+    y: Vec<f32>,
+    x: Vec<f32>,
+}
+
+impl Taper {
+    fn new(height: usize, width: usize, sigma: f32) -> Self {
+        Self {
+            y: taper(height, sigma),
+            x: taper(width, sigma),
+        }
+    }
+}
+
+vectorised! {
+    /// Returns the energy of the result, `Σ out²`.
+    fn centre_and_taper<'a>(
+        pixels: &'a [f32],
+        mean: f32,
+        down: f32,
+        across: &'a [f32],
+        out: &'a mut [f32],
+    ) -> f32 {
+        for ((slot, &value), &taper) in out.iter_mut().zip(pixels).zip(across) {
+            let centred = if value.is_finite() { value - mean } else { 0.0 };
+            *slot = centred * (down * taper);
+        }
+        sum(out, |v| v * v)
+    }
+
+    /// The mean of the finite pixels; 0 if there are none.
+    fn mean_of_finite<'a>(pixels: &'a [f32]) -> f32 {
+        let (mut total, mut count) = (0.0, 0.0);
+        for part in pixels.chunks(1024) {
+            total += f64::from(sum(part, |v| if v.is_finite() { v } else { 0.0 }));
+            count += f64::from(sum(part, |v| if v.is_finite() { 1.0 } else { 0.0 }));
+        }
+        if count > 0.0 { (total / count) as f32 } else { 0.0 }
+    }
+}
+
+/// Sum in lanes, the same on every processor.
+#[inline(always)]
+fn sum(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
+    let mut lanes = [0.0; 8];
+    let parts = values.chunks_exact(8);
+    let rest: f32 = parts.remainder().iter().map(|&v| term(v)).sum();
+    for part in parts {
+        for (lane, &v) in lanes.iter_mut().zip(part) {
+            *lane += term(v);
+        }
+    }
+    lanes.iter().sum::<f32>() + rest
+}
+
 /// Without the care for overflow that `hypot` takes: spectra of images are far from it.
 fn modulus(value: Complex32) -> f32 {
     (value.re * value.re + value.im * value.im).sqrt()
@@ -278,19 +476,26 @@ fn taper(side: usize, sigma: f32) -> Vec<f32> {
 /// Turns a spectrum into the matched filter: conjugate, unit modulus, times
 /// the transfer function of a Gaussian. Returns the peak that the filter
 /// gives on its own image.
-fn whiten_and_smooth(spectrum: &mut Spectrum, height: usize, width: usize, sigma: f32) -> f32 {
+fn whiten_and_smooth(
+    spectrum: &mut Spectrum,
+    height: usize,
+    width: usize,
+    sigma: f32,
+    floor: f32,
+) -> f32 {
     let gauss = |k: usize, n: usize| {
         let frequency = k.min(n - k) as f64 / n as f64;
         (-2.0 * (std::f64::consts::PI * frequency * f64::from(sigma)).powi(2)).exp()
     };
     let mut total = 0.0;
-    for (kx, row) in spectrum.rows_mut().enumerate() {
+    for (kx, row) in spectrum.columns_mut().enumerate() {
         let gx = gauss(kx, width);
         // Frequencies between the first and the last column stand for two.
         let both = kx > 0 && 2 * kx != width;
         for (ky, value) in row.iter_mut().enumerate() {
             let weight = gx * gauss(ky, height);
-            *value = value.conj() * (weight as f32 / (FLOOR + modulus(*value)));
+            *value =
+                value.conj() * (weight as f32 / (floor + modulus(*value)).max(f32::MIN_POSITIVE));
             total += weight * if both { 2.0 } else { 1.0 };
         }
     }

@@ -5,17 +5,18 @@
 use std::fmt;
 use std::sync::Arc;
 
+use fluorspar_movie::vectorised;
 use realfft::num_complex::Complex32;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use rustfft::{Fft, FftPlanner};
 
-/// Complex values of padding after each row.
+/// Complex values of padding after each column.
 const PADDING: usize = 8;
 /// Side of the square that is transposed at a time.
 const TILE: usize = 16;
 
-/// The spectrum of a real image: `width / 2 + 1` rows (kx) of `height`
-/// values (ky), each row padded.
+/// The spectrum of a real image: `width / 2 + 1` columns (kx) of `height`
+/// values (ky), one after the other, each padded.
 #[derive(Clone, Debug)]
 pub(crate) struct Spectrum {
     values: Vec<Complex32>,
@@ -24,18 +25,28 @@ pub(crate) struct Spectrum {
 }
 
 impl Spectrum {
-    /// The rows, without their padding.
-    pub(crate) fn rows_mut(&mut self) -> impl Iterator<Item = &mut [Complex32]> {
+    /// The columns, without their padding.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &[Complex32]> {
+        let height = self.height;
+        self.values
+            .chunks_exact(self.stride)
+            .map(move |column| &column[..height])
+    }
+
+    pub(crate) fn columns_mut(&mut self) -> impl Iterator<Item = &mut [Complex32]> {
         let height = self.height;
         self.values
             .chunks_exact_mut(self.stride)
-            .map(move |row| &mut row[..height])
+            .map(move |column| &mut column[..height])
     }
 
-    pub(crate) fn rows(&self) -> impl Iterator<Item = &[Complex32]> {
-        self.values
-            .chunks_exact(self.stride)
-            .map(|row| &row[..self.height])
+    /// All values with the padding, which is zero, for work value by value.
+    pub(crate) fn padded(&self) -> &[Complex32] {
+        &self.values
+    }
+
+    pub(crate) fn padded_mut(&mut self) -> &mut [Complex32] {
+        &mut self.values
     }
 }
 
@@ -86,12 +97,25 @@ impl Fourier {
     }
 
     pub(crate) fn spectrum(&self) -> Spectrum {
-        let stride = self.height + PADDING;
+        self.columns(self.height)
+    }
+
+    /// As many columns as a spectrum has, of `height` values.
+    pub(crate) fn columns(&self, height: usize) -> Spectrum {
+        let stride = height + PADDING;
         Spectrum {
             values: vec![Complex32::default(); self.half() * stride],
-            height: self.height,
+            height,
             stride,
         }
+    }
+
+    /// The weights of one column after the other, without the padding.
+    pub(crate) fn weight_columns<'a>(&self, weights: &'a [f32]) -> impl Iterator<Item = &'a [f32]> {
+        let height = self.height;
+        weights
+            .chunks_exact(height + PADDING)
+            .map(move |column| &column[..height])
     }
 
     pub(crate) fn scratch(&self) -> FourierScratch {
@@ -102,84 +126,185 @@ impl Fourier {
             .max(self.forward_y.get_inplace_scratch_len())
             .max(self.inverse_y.get_inplace_scratch_len());
         FourierScratch {
-            rows: vec![Complex32::default(); self.height * (self.half() + PADDING)],
+            rows: vec![Complex32::default(); TILE * (self.half() + PADDING)],
             real: vec![0.0; self.width],
             fft: vec![Complex32::default(); longest],
         }
     }
 
-    /// The spectrum of `image` (row-major, destroyed).
+    /// The weight of every frequency in the layout of [`Spectrum::padded`],
+    /// from `(kx, ky)` in cycles per pixel; padding has none.
+    pub(crate) fn weights(&self, weight: impl Fn(f64, f64) -> f64) -> Vec<f32> {
+        let frequency = |k: usize, n: usize| {
+            let signed = if 2 * k > n {
+                k as f64 - n as f64
+            } else {
+                k as f64
+            };
+            signed / n as f64
+        };
+        let stride = self.height + PADDING;
+        let mut out = vec![0.0; self.half() * stride];
+        for (kx, row) in out.chunks_exact_mut(stride).enumerate() {
+            for (ky, slot) in row[..self.height].iter_mut().enumerate() {
+                *slot = weight(frequency(kx, self.width), frequency(ky, self.height)) as f32;
+            }
+        }
+        out
+    }
+
+    /// Sum over all frequencies, those that a [`Spectrum`] leaves out as well.
+    pub(crate) fn sum(&self, value: impl Fn(usize) -> f64) -> f64 {
+        let stride = self.height + PADDING;
+        let mut total = 0.0;
+        for kx in 0..self.half() {
+            // Frequencies between the first and the last column stand for two.
+            let both = kx > 0 && 2 * kx != self.width;
+            let row: f64 = (0..self.height).map(|ky| value(kx * stride + ky)).sum();
+            total += if both { 2.0 * row } else { row };
+        }
+        total
+    }
+
+    /// The spectrum of an image of which `line(y, out)` gives the rows.
     pub(crate) fn forward(
         &self,
-        image: &mut [f32],
+        line: impl FnMut(usize, &mut [f32]),
+        out: &mut Spectrum,
+        scratch: &mut FourierScratch,
+    ) {
+        self.forward_rows(line, out, scratch);
+        for column in out.columns_mut() {
+            self.forward_column(column, scratch);
+        }
+    }
+
+    /// The first half of [`Fourier::forward`]: transforms the rows.
+    pub(crate) fn forward_rows(
+        &self,
+        mut line: impl FnMut(usize, &mut [f32]),
         out: &mut Spectrum,
         scratch: &mut FourierScratch,
     ) {
         let half = self.half();
         let row_stride = half + PADDING;
-        for (line, row) in image
-            .chunks_exact_mut(self.width)
-            .zip(scratch.rows.chunks_exact_mut(row_stride))
-        {
-            // Lengths come from the same plan, so this cannot fail.
-            let _ = self.forward_x.process_with_scratch(
-                line,
-                &mut row[..half],
-                &mut scratch.fft[..self.forward_x.get_scratch_len()],
-            );
-        }
-        for x0 in (0..half).step_by(TILE) {
-            for y0 in (0..self.height).step_by(TILE) {
-                for x in x0..(x0 + TILE).min(half) {
-                    for y in y0..(y0 + TILE).min(self.height) {
-                        out.values[x * out.stride + y] = scratch.rows[y * row_stride + x];
-                    }
+        let stride = out.stride;
+        let length = self.forward_x.get_scratch_len();
+        for start in (0..self.height).step_by(TILE) {
+            let end = (start + TILE).min(self.height);
+            for y in start..end {
+                line(y, &mut scratch.real);
+                let row = &mut scratch.rows[(y - start) * row_stride..][..half];
+                // Lengths come from the same plan, so this cannot fail.
+                let _ = self.forward_x.process_with_scratch(
+                    &mut scratch.real,
+                    row,
+                    &mut scratch.fft[..length],
+                );
+            }
+            for x in 0..half {
+                let column = &mut out.values[x * stride + start..x * stride + end];
+                for (k, slot) in column.iter_mut().enumerate() {
+                    *slot = scratch.rows[k * row_stride + x];
                 }
             }
         }
+    }
+
+    /// Transforms one column of a spectrum.
+    pub(crate) fn forward_column(&self, column: &mut [Complex32], scratch: &mut FourierScratch) {
         let length = self.forward_y.get_inplace_scratch_len();
-        for row in out.rows_mut() {
-            self.forward_y
-                .process_with_scratch(row, &mut scratch.fft[..length]);
+        self.forward_y
+            .process_with_scratch(column, &mut scratch.fft[..length]);
+    }
+
+    /// Transforms one column back, not normalised.
+    pub(crate) fn inverse_column(&self, column: &mut [Complex32], scratch: &mut FourierScratch) {
+        let length = self.inverse_y.get_inplace_scratch_len();
+        self.inverse_y
+            .process_with_scratch(column, &mut scratch.fft[..length]);
+    }
+
+    /// The inverse transform (normalised), row by row to `take`. Destroys `spectrum`.
+    pub(crate) fn inverse(
+        &self,
+        spectrum: &mut Spectrum,
+        scratch: &mut FourierScratch,
+        take: impl FnMut(usize, &[f32]),
+    ) {
+        for column in spectrum.columns_mut() {
+            self.inverse_column(column, scratch);
+        }
+        self.inverse_rows(spectrum, scratch, take);
+    }
+
+    /// The second half of [`Fourier::inverse`], of columns that are back
+    /// already; `columns` may have any number of rows.
+    pub(crate) fn inverse_rows(
+        &self,
+        columns: &Spectrum,
+        scratch: &mut FourierScratch,
+        mut take: impl FnMut(usize, &[f32]),
+    ) {
+        let half = self.half();
+        let row_stride = half + PADDING;
+        let scale = 1.0 / (self.height * self.width) as f32;
+        let length = self.inverse_x.get_scratch_len();
+        for start in (0..columns.height).step_by(TILE) {
+            let end = (start + TILE).min(columns.height);
+            for x in 0..half {
+                let column = &columns.values[x * columns.stride..];
+                for (k, value) in column[start..end].iter().enumerate() {
+                    scratch.rows[k * row_stride + x] = value * scale;
+                }
+            }
+            for y in start..end {
+                let line = &mut scratch.rows[(y - start) * row_stride..][..half];
+                // The first and, for even widths, the last value are real but for rounding.
+                line[0].im = 0.0;
+                if self.width.is_multiple_of(2) {
+                    line[half - 1].im = 0.0;
+                }
+                let _ = self.inverse_x.process_with_scratch(
+                    line,
+                    &mut scratch.real,
+                    &mut scratch.fft[..length],
+                );
+                take(y, &scratch.real);
+            }
+        }
+    }
+}
+
+/// The rows of `column` within `reach` of the origin, wrapped, the origin in
+/// the middle.
+pub(crate) fn around_origin(column: &[Complex32], reach: usize, out: &mut [Complex32]) {
+    let (before, after) = out.split_at_mut(reach);
+    before.copy_from_slice(&column[column.len() - reach..]);
+    after.copy_from_slice(&column[..=reach]);
+}
+
+vectorised! {
+    /// `out = values of unit modulus · filter`, where `floor` keeps empty
+    /// frequencies from being divided by nothing.
+    pub(crate) fn whiten<'a>(
+        values: &'a [Complex32],
+        filter: &'a [Complex32],
+        floor: f32,
+        out: &'a mut [Complex32],
+    ) {
+        for (slot, (v, w)) in out.iter_mut().zip(values.iter().zip(filter)) {
+            let scale = 1.0 / (floor + (v.re * v.re + v.im * v.im).sqrt());
+            slot.re = (v.re * w.re - v.im * w.im) * scale;
+            slot.im = (v.re * w.im + v.im * w.re) * scale;
         }
     }
 
-    /// The part of the inverse transform (normalised) within `reach_y` rows
-    /// and `reach_x` columns of the origin, row-major, the origin in the
-    /// middle. Rows further away are never computed. Destroys `spectrum`.
-    pub(crate) fn inverse_window(
-        &self,
-        spectrum: &mut Spectrum,
-        (reach_y, reach_x): (usize, usize),
-        out: &mut [f32],
-        scratch: &mut FourierScratch,
-    ) {
-        let length = self.inverse_y.get_inplace_scratch_len();
-        for row in spectrum.rows_mut() {
-            self.inverse_y
-                .process_with_scratch(row, &mut scratch.fft[..length]);
-        }
-        let half = self.half();
-        let scale = 1.0 / (self.height * self.width) as f32;
-        let columns = 2 * reach_x + 1;
-        for (index, line) in out.chunks_exact_mut(columns).enumerate() {
-            let y = (index + self.height - reach_y) % self.height;
-            for x in 0..half {
-                scratch.rows[x] = spectrum.values[x * spectrum.stride + y];
-            }
-            // The first and, for even widths, the last value are real but for rounding.
-            scratch.rows[0].im = 0.0;
-            if self.width.is_multiple_of(2) {
-                scratch.rows[half - 1].im = 0.0;
-            }
-            let _ = self.inverse_x.process_with_scratch(
-                &mut scratch.rows[..half],
-                &mut scratch.real,
-                &mut scratch.fft[..self.inverse_x.get_scratch_len()],
-            );
-            for (column, slot) in line.iter_mut().enumerate() {
-                *slot = scratch.real[(column + self.width - reach_x) % self.width] * scale;
-            }
+    /// Multiplies a spectrum by real `weights` in its own layout.
+    pub(crate) fn scale<'a>(values: &'a mut [Complex32], weights: &'a [f32]) {
+        for (value, &weight) in values.iter_mut().zip(weights) {
+            value.re *= weight;
+            value.im *= weight;
         }
     }
 }
@@ -188,26 +313,57 @@ impl Fourier {
 mod tests {
     use super::*;
 
+    fn transformed(image: &[f32], height: usize, width: usize) -> (Fourier, Spectrum) {
+        let fourier = Fourier::new(height, width);
+        let mut spectrum = fourier.spectrum();
+        fourier.forward(
+            |y, line| line.copy_from_slice(&image[y * width..(y + 1) * width]),
+            &mut spectrum,
+            &mut fourier.scratch(),
+        );
+        (fourier, spectrum)
+    }
+
     #[test]
-    fn the_window_of_the_inverse_is_the_image_again() {
+    fn the_inverse_is_the_image_again_whole_or_around_the_origin() {
         for (height, width) in [(16, 24), (15, 17)] {
             let image: Vec<f32> = (0..height * width)
                 .map(|i| ((i * 37) % 101) as f32)
                 .collect();
-            let fourier = Fourier::new(height, width);
-            let mut spectrum = fourier.spectrum();
+            let (fourier, mut spectrum) = transformed(&image, height, width);
             let mut scratch = fourier.scratch();
-            fourier.forward(&mut image.clone(), &mut spectrum, &mut scratch);
-            let mut out = vec![0.0; 5 * 7];
-            fourier.inverse_window(&mut spectrum, (2, 3), &mut out, &mut scratch);
-            for dy in -2_isize..=2 {
-                for dx in -3_isize..=3 {
-                    let y = dy.rem_euclid(height as isize) as usize;
-                    let x = dx.rem_euclid(width as isize) as usize;
-                    let found = out[((dy + 2) * 7 + dx + 3) as usize];
-                    assert!((found - image[y * width + x]).abs() < 1e-3);
+            let mut window = fourier.columns(5);
+            fourier.inverse(&mut spectrum, &mut scratch, |y, line| {
+                for (a, b) in line.iter().zip(&image[y * width..]) {
+                    assert!((a - b).abs() < 1e-3);
                 }
+            });
+            for (column, out) in spectrum.columns_mut().zip(window.columns_mut()) {
+                around_origin(column, 2, out);
             }
+            let mut rows = 0;
+            fourier.inverse_rows(&window, &mut scratch, |k, line| {
+                let y = (k + height - 2) % height;
+                for (a, b) in line.iter().zip(&image[y * width..]) {
+                    assert!((a - b).abs() < 1e-3);
+                }
+                rows += 1;
+            });
+            assert_eq!(rows, 5);
+        }
+    }
+
+    #[test]
+    fn energy_is_the_same_on_both_sides() {
+        // Parseval's theorem, for even and odd sides.
+        for (height, width) in [(16, 24), (15, 17)] {
+            let image: Vec<f32> = (0..height * width)
+                .map(|i| ((i * 37) % 101) as f32)
+                .collect();
+            let (fourier, spectrum) = transformed(&image, height, width);
+            let there = fourier.sum(|k| f64::from(spectrum.padded()[k].norm_sqr()));
+            let here: f64 = image.iter().map(|&v| f64::from(v).powi(2)).sum();
+            assert!((there / here / image.len() as f64 - 1.0).abs() < 1e-5);
         }
     }
 }

@@ -42,16 +42,24 @@
 
 mod correlate;
 mod error;
+mod field;
 mod fourier;
+mod grid;
+mod images;
+mod model;
 mod parameters;
+mod piecewise;
 mod reference;
 mod refine;
 mod stage;
+mod stiffness;
 mod warp;
 
 pub use correlate::{Registrar, Scratch, Shift, phase_correlation};
 pub use error::Error;
-pub use parameters::Parameters;
+pub use grid::Grid;
+pub use images::Images;
+pub use parameters::{Mode, Parameters};
 pub use reference::Reference;
-pub use stage::{Motion, register};
+pub use stage::{Field, Motion, reapply, register};
 pub use warp::apply;

@@ -1,8 +1,20 @@
 use crate::Error;
+use crate::piecewise::LARGEST;
+
+/// What moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Frames as a whole.
+    Rigid,
+    /// Parts of a frame beside the whole, smoothly.
+    Piecewise,
+}
 
 /// How to register; the defaults suit two-photon movies.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameters {
+    /// Frames as a whole, or their parts as well.
+    pub mode: Mode,
     /// Largest shift along each axis, as a fraction of the shorter side.
     pub max_shift_fraction: f64,
     /// Width of the taper at the image border in pixels.
@@ -13,18 +25,27 @@ pub struct Parameters {
     pub reference_frames: usize,
     /// Most rounds of rebuilding the reference.
     pub reference_iterations: usize,
-    /// A frame whose quality lies below this share of the running median is untrusted.
+    /// Side of the tiles of a displacement field in pixels.
+    pub tile: usize,
+    /// Largest displacement of a part beyond the whole's along each axis,
+    /// pixels, at most 7.
+    pub max_deviation: usize,
+    /// A frame whose quality lies below this share of that of the frames the
+    /// reference was made of is untrusted.
     pub trusted_quality: f64,
 }
 
 impl Default for Parameters {
     fn default() -> Self {
         Self {
+            mode: Mode::Rigid,
             max_shift_fraction: 0.1,
             taper_sigma: 3.45,
             smooth_sigma: 1.15,
             reference_frames: 400,
             reference_iterations: 8,
+            tile: 32,
+            max_deviation: 5,
             trusted_quality: 0.4,
         }
     }
@@ -66,6 +87,18 @@ impl Parameters {
             "reference_frames",
             0.0,
             "must be at least 1",
+        )?;
+        check(
+            self.tile >= 16,
+            "tile",
+            self.tile as f64,
+            "must be at least 16 pixels",
+        )?;
+        check(
+            (1..=LARGEST).contains(&self.max_deviation),
+            "max_deviation",
+            self.max_deviation as f64,
+            "must lie between 1 and 7 pixels",
         )?;
         check(
             (0.0..=1.0).contains(&self.trusted_quality),

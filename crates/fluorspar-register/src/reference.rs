@@ -1,34 +1,56 @@
-use fluorspar_movie::{Movie, MovieExt};
-use ndarray::{Array2, Array3, ArrayView2, Axis};
+use fluorspar_movie::{Movie, vectorised};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 
 use crate::correlate::{check_size, is_constant};
-use crate::{Error, Parameters, Registrar, Shift, apply};
+use crate::field::{Warp, WarpScratch};
+use crate::model::{self, Model};
+use crate::piecewise::Piecewise;
+use crate::{Error, Mode, Parameters, Registrar, Shift, apply};
 
 /// Most bytes of frames held while the reference is built.
-const MEMORY: usize = 256 << 20;
+const MEMORY: usize = 512 << 20;
 /// Fewest frames it is built from, where the movie has them.
 const FEWEST: usize = 20;
 /// Frames averaged into the first guess.
 const SEED: usize = 20;
-/// The reference stands when no shift changes by more than this, pixels.
-const CONVERGED: f32 = 0.02;
+/// The reference stands when nine of ten shifts change by no more than this,
+/// pixels, beside the change of all.
+const CONVERGED: f32 = 0.05;
+/// Rounds that take every fourth frame only.
+const EARLY: usize = 2;
+/// Pixels of the small images that frames are compared by.
+const COMPARED: usize = 4096;
+/// Partial sums of an average; more cost memory, fewer leave cores idle.
+const PARTS: usize = 8;
 
-/// The image that frames are registered to.
+/// The image that frames are registered to, and what was learnt with it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reference {
     image: Array2<f32>,
+    usual_quality: Option<f32>,
+    model: Option<Model>,
+}
+
+/// Frames and where they belong.
+struct Sample {
+    frames: Array3<f32>,
+    shifts: Vec<Shift>,
+    /// Displacements beyond the shifts, empty for rigid registration.
+    fields: Vec<Vec<f32>>,
 }
 
 impl Reference {
     /// Builds a reference from frames spread evenly over `movie`.
     ///
     /// The first guess is the mean of the frames most like one another. Then,
-    /// round by round, every chosen frame is registered to the current
-    /// reference, the better ones (a growing share, up to one half) are
-    /// averaged where they belong, to a fraction of a pixel and always from
+    /// round by round, the chosen frames (every fourth at first) are registered
+    /// to the current reference, the better half is averaged where it belongs, to a fraction of a pixel and always from
     /// the raw frame, and the mean shift of those is taken off, so that the
-    /// reference does not wander. At most 256 MiB of frames are held.
+    /// reference does not wander. For [`Mode::Piecewise`] the spectrum of the
+    /// noise and the stiffness of the field are learnt next, and the average
+    /// is made once more with every part of a frame where it belongs. At most
+    /// 512 MiB of frames are held.
     ///
     /// Pixels that are not finite are left out of the averages.
     ///
@@ -37,63 +59,247 @@ impl Reference {
     /// with a side below 16 pixels; [`Error::Movie`] if it cannot be read.
     pub fn build(movie: &dyn Movie, parameters: &Parameters) -> Result<Self, Error> {
         parameters.validate()?;
-        let shape = movie.shape();
-        if shape.frames == 0 {
-            return Err(Error::Image("the movie has no frames".into()));
-        }
-        if shape.planes != 1 {
-            return Err(Error::Image(format!(
-                "the movie has {} planes; register them one by one",
-                shape.planes
-            )));
-        }
-        check_size(shape.height, shape.width)?;
-        let fits = (MEMORY / (4 * shape.frame_len())).max(FEWEST);
-        let count = parameters.reference_frames.min(fits).min(shape.frames);
-        let mut frames = Array3::zeros((count, shape.height, shape.width));
-        for (k, mut slot) in frames.axis_iter_mut(Axis(0)).enumerate() {
-            let at = k * shape.frames / count;
-            slot.assign(&movie.read_array(at..at + 1)?.index_axis(Axis(0), 0));
-        }
-        fill_gaps(&mut frames);
-        let mut image = first_guess(&frames);
-        let mut before: Vec<Shift> = vec![Shift::default(); count];
+        let frames = spread_frames(movie, parameters.reference_frames)?;
+        let mut image = first_guess(frames.view());
+        let mut sample = Sample {
+            shifts: vec![Shift::default(); frames.len_of(Axis(0))],
+            fields: Vec::new(),
+            frames,
+        };
         for round in 0..parameters.reference_iterations {
             if is_constant(image.view()) {
                 break;
             }
-            let registrar = Registrar::new(&Self { image }, parameters)?;
-            let shifts: Vec<Shift> = (0..count)
-                .into_par_iter()
-                .map_init(
-                    || registrar.scratch(),
-                    |scratch, k| registrar.estimate(frames.index_axis(Axis(0), k), scratch),
-                )
-                .collect();
-            image = average_best(&frames, &shifts, round);
-            let change = shifts
-                .iter()
-                .zip(&before)
-                .map(|(a, b)| (a.dy - b.dy).abs().max((a.dx - b.dx).abs()))
-                .fold(0.0, f32::max);
-            before = shifts;
-            // The share of frames still grows in the first eight rounds.
-            if change < CONVERGED && round >= 3 {
+            let registrar = Registrar::rigid(image.view(), parameters)?;
+            // A few frames are enough to begin with.
+            let few = round < EARLY && sample.shifts.len() > 4 * SEED;
+            let change = sample.locate(&registrar, if few { 4 } else { 1 });
+            image = sample.average_best(None);
+            if change < CONVERGED && !few {
                 break;
             }
         }
-        Ok(Self { image })
+        let mut reference = Self {
+            image,
+            usual_quality: sample.usual_quality(),
+            model: None,
+        };
+        if parameters.mode == Mode::Piecewise && !is_constant(reference.image.view()) {
+            reference.model = Some(sample.learn(&reference, parameters)?);
+            let registrar = Registrar::new(&reference, parameters)?;
+            sample.locate(&registrar, 1);
+            if let Some(grid) = registrar.grid() {
+                reference.image = sample.average_best(Some(&Warp::new(grid)));
+                sample.locate(&Registrar::rigid(reference.image.view(), parameters)?, 1);
+                reference.usual_quality = sample.usual_quality();
+                reference.model = Some(sample.learn(&reference, parameters)?);
+            }
+        }
+        Ok(reference)
     }
 
     /// Takes an image `(y, x)` as it is.
     pub fn from_image(image: Array2<f32>) -> Self {
-        Self { image }
+        Self {
+            image,
+            usual_quality: None,
+            model: None,
+        }
+    }
+
+    /// Learns from frames of `movie` how good a match is usual and, for
+    /// [`Mode::Piecewise`], the spectrum of the noise and the stiffness of
+    /// the displacement field; the image stays as it is. For a reference that
+    /// came as an image.
+    ///
+    /// # Errors
+    /// As [`Reference::build`]; [`Error::Image`] if the sizes differ or the
+    /// image has pixels that are not finite.
+    pub fn learn(self, movie: &dyn Movie, parameters: &Parameters) -> Result<Self, Error> {
+        parameters.validate()?;
+        let frames = spread_frames(movie, parameters.reference_frames.min(model::FRAMES))?;
+        let (_, height, width) = frames.dim();
+        if self.image.dim() != (height, width) {
+            return Err(Error::Image(format!(
+                "the movie is {}, the reference {} × {} px",
+                movie.shape(),
+                self.image.nrows(),
+                self.image.ncols()
+            )));
+        }
+        let mut sample = Sample {
+            shifts: vec![Shift::default(); frames.len_of(Axis(0))],
+            fields: Vec::new(),
+            frames,
+        };
+        sample.locate(&Registrar::rigid(self.image.view(), parameters)?, 1);
+        let mut learnt = Self {
+            usual_quality: sample.usual_quality(),
+            ..self
+        };
+        if parameters.mode == Mode::Piecewise {
+            learnt.model = Some(sample.learn(&learnt, parameters)?);
+        }
+        Ok(learnt)
     }
 
     /// The image `(y, x)`.
     pub fn image(&self) -> ArrayView2<'_, f32> {
         self.image.view()
     }
+
+    pub(crate) fn usual_quality(&self) -> Option<f32> {
+        self.usual_quality
+    }
+
+    pub(crate) fn piecewise(
+        &self,
+        registrar: &Registrar,
+        parameters: &Parameters,
+    ) -> Result<Piecewise, Error> {
+        let model = self.model.as_ref().ok_or_else(|| {
+            Error::Image(
+                "this reference knows only an image; let it learn from a movie before \
+                 piecewise registration"
+                    .into(),
+            )
+        })?;
+        model.piecewise(registrar, parameters)
+    }
+}
+
+impl Sample {
+    /// Registers every `step`th frame, the others losing their place; returns
+    /// how much the shifts have changed beside the change that all share, the
+    /// 90th percentile in pixels.
+    fn locate(&mut self, registrar: &Registrar, step: usize) -> f32 {
+        let nodes = registrar.grid().map_or(0, |grid| 2 * grid.len());
+        let found: Vec<(Shift, Vec<f32>)> = (0..self.shifts.len())
+            .into_par_iter()
+            .map_init(
+                || registrar.scratch(),
+                |scratch, k| {
+                    if k % step != 0 {
+                        return (Shift::default(), Vec::new());
+                    }
+                    let mut field = vec![0.0; nodes];
+                    let frame = self.frames.index_axis(Axis(0), k);
+                    let shift = registrar.estimate_field(frame, scratch, &mut field);
+                    (shift, field)
+                },
+            )
+            .collect();
+        let (shifts, fields): (Vec<Shift>, Vec<Vec<f32>>) = found.into_iter().unzip();
+        let percentile = |values: &mut Vec<f32>, tenths: usize| {
+            values.sort_unstable_by(f32::total_cmp);
+            values
+                .get(values.len() * tenths / 10)
+                .copied()
+                .unwrap_or(0.0)
+        };
+        let mut change = 0.0_f32;
+        for part in [|s: &Shift| s.dy, |s: &Shift| s.dx] {
+            let pairs = shifts.iter().zip(&self.shifts).step_by(step);
+            let mut changes: Vec<f32> = pairs.map(|(a, b)| part(a) - part(b)).collect();
+            let shared = percentile(&mut changes, 5);
+            for change in &mut changes {
+                *change = (*change - shared).abs();
+            }
+            change = change.max(percentile(&mut changes, 9));
+        }
+        self.shifts = shifts;
+        self.fields = if nodes > 0 { fields } else { Vec::new() };
+        change
+    }
+
+    /// The frames that have a place, by falling quality, ties by number.
+    fn ranked(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.shifts.len())
+            .filter(|&k| self.shifts[k].quality > 0.0)
+            .collect();
+        order.sort_by(|&a, &b| {
+            let quality = |k: usize| self.shifts[k].quality;
+            quality(b).total_cmp(&quality(a)).then(a.cmp(&b))
+        });
+        order
+    }
+
+    fn usual_quality(&self) -> Option<f32> {
+        let order = self.ranked();
+        order.get(order.len() / 2).map(|&k| self.shifts[k].quality)
+    }
+
+    /// The mean of the better half of the frames, each where it belongs.
+    fn average_best(&self, warp: Option<&Warp>) -> Array2<f32> {
+        let mut order = self.ranked();
+        let count = order.len();
+        order.truncate((count / 2).clamp(SEED.min(count), count));
+        let kept = order.len() as f64;
+        let mean = |pick: &dyn Fn(usize) -> f32| {
+            (order.iter().map(|&k| f64::from(pick(k))).sum::<f64>() / kept) as f32
+        };
+        let (my, mx) = (mean(&|k| self.shifts[k].dy), mean(&|k| self.shifts[k].dx));
+        let nodes = self.fields.first().map_or(0, Vec::len);
+        let middle: Vec<f32> = (0..nodes).map(|n| mean(&|k| self.fields[k][n])).collect();
+        average(self.frames.view(), &order, |k, frame, out, scratch| {
+            let shift = (self.shifts[k].dy - my, self.shifts[k].dx - mx);
+            match warp {
+                None => apply(frame, shift, out),
+                Some(warp) => {
+                    let field: Vec<f32> = self.fields[k]
+                        .iter()
+                        .zip(&middle)
+                        .map(|(a, b)| a - b)
+                        .collect();
+                    warp.apply(frame, shift, &field, out, scratch);
+                }
+            }
+        })
+    }
+
+    /// What the better frames say about noise and stiffness.
+    fn learn(&self, reference: &Reference, parameters: &Parameters) -> Result<Model, Error> {
+        let mut order = self.ranked();
+        order.truncate((order.len() / 2).max(SEED.min(order.len())));
+        // Evenly over the good ones, not the very best only.
+        let step = order.len().div_ceil(model::FRAMES).max(1);
+        let chosen: Vec<usize> = order.into_iter().step_by(step).collect();
+        let shifts: Vec<Shift> = chosen.iter().map(|&k| self.shifts[k]).collect();
+        let frames: Vec<ArrayView2<'_, f32>> = chosen
+            .iter()
+            .map(|&k| self.frames.index_axis(Axis(0), k))
+            .collect();
+        Model::learn(&frames, &shifts, reference.image(), parameters)
+    }
+}
+
+/// Frames spread evenly over a movie, gaps filled, `(frame, y, x)`.
+fn spread_frames(movie: &dyn Movie, most: usize) -> Result<Array3<f32>, Error> {
+    let shape = movie.shape();
+    if shape.frames == 0 {
+        return Err(Error::Image("the movie has no frames".into()));
+    }
+    if shape.planes != 1 {
+        return Err(Error::Image(format!(
+            "the movie has {} planes; register them one by one",
+            shape.planes
+        )));
+    }
+    check_size(shape.height, shape.width)?;
+    let fits = (MEMORY / (4 * shape.frame_len())).max(FEWEST);
+    let count = most.min(fits).min(shape.frames);
+    let mut frames = Array3::zeros((count, shape.height, shape.width));
+    if let Some(all) = frames.as_slice_mut() {
+        all.par_chunks_exact_mut(shape.frame_len())
+            .enumerate()
+            .map(|(k, slot)| {
+                let at = k * shape.frames / count;
+                movie.read(at..at + 1, slot)
+            })
+            .collect::<Result<Vec<()>, fluorspar_movie::Error>>()?;
+    }
+    fill_gaps(&mut frames);
+    Ok(frames)
 }
 
 /// Replaces pixels that are not finite by the mean of that pixel in the other
@@ -120,24 +326,19 @@ fn fill_gaps(frames: &mut Array3<f32>) {
 }
 
 /// The mean of the frames most correlated with the frame that has the best neighbours.
-fn first_guess(frames: &Array3<f32>) -> Array2<f32> {
-    let count = frames.len_of(Axis(0));
+fn first_guess(frames: ArrayView3<'_, f32>) -> Array2<f32> {
+    let (count, height, width) = frames.dim();
     // Coarse pixels carry less noise and are enough to find calm frames.
-    let coarse: Vec<Vec<f32>> = frames
-        .axis_iter(Axis(0))
-        .map(|frame| standardised(frame, 4))
+    let side = ((height * width / COMPARED) as f64).sqrt().round().max(2.0) as usize;
+    let coarse: Vec<Vec<f32>> = (0..count)
+        .into_par_iter()
+        .map(|k| standardised(frames.index_axis(Axis(0), k), side))
         .collect();
-    let similarity: Vec<Vec<f64>> = (0..count)
+    let similarity: Vec<Vec<f32>> = (0..count)
         .into_par_iter()
         .map(|i| {
             (0..count)
-                .map(|j| {
-                    coarse[i]
-                        .iter()
-                        .zip(&coarse[j])
-                        .map(|(a, b)| f64::from(a * b))
-                        .sum()
-                })
+                .map(|j| product(&coarse[i], &coarse[j]))
                 .collect()
         })
         .collect();
@@ -152,16 +353,14 @@ fn first_guess(frames: &Array3<f32>) -> Array2<f32> {
         order.truncate(take);
         order
     };
-    let score = |i: usize| ranked(i).iter().map(|&j| similarity[i][j]).sum::<f64>();
-    let scores: Vec<f64> = (0..count).map(score).collect();
+    let score = |i: usize| ranked(i).iter().map(|&j| similarity[i][j]).sum::<f32>();
+    let scores: Vec<f32> = (0..count).into_par_iter().map(score).collect();
     let seed = (0..count)
         .max_by(|&a, &b| scores[a].total_cmp(&scores[b]).then(b.cmp(&a)))
         .unwrap_or(0);
-    mean_of(
-        ranked(seed)
-            .iter()
-            .map(|&k| frames.index_axis(Axis(0), k).to_owned()),
-    )
+    average(frames, &ranked(seed), |_, frame, mut out, _| {
+        out.assign(&frame);
+    })
 }
 
 /// Means of `side × side` pixels, of zero mean and unit length.
@@ -169,7 +368,7 @@ fn standardised(frame: ArrayView2<'_, f32>, side: usize) -> Vec<f32> {
     let mut out: Vec<f64> = frame
         .exact_chunks((side, side))
         .into_iter()
-        .map(|part| part.iter().map(|&v| f64::from(v)).sum())
+        .map(|part| f64::from(part.sum()))
         .collect();
     let mean = out.iter().sum::<f64>() / out.len().max(1) as f64;
     let length = out
@@ -184,49 +383,58 @@ fn standardised(frame: ArrayView2<'_, f32>, side: usize) -> Vec<f32> {
     out.into_iter().map(|v| v as f32).collect()
 }
 
-fn mean_of(frames: impl Iterator<Item = Array2<f32>>) -> Array2<f32> {
-    let mut sum: Option<Array2<f64>> = None;
-    let mut n = 0.0;
-    for frame in frames {
-        let frame = frame.mapv(f64::from);
-        sum = Some(match sum {
-            None => frame,
-            Some(sum) => sum + frame,
-        });
-        n += 1.0;
+vectorised! {
+    fn product<'a>(a: &'a [f32], b: &'a [f32]) -> f32 {
+        let mut lanes = [0.0_f32; 16];
+        for (a, b) in a.chunks_exact(16).zip(b.chunks_exact(16)) {
+            for (lane, (a, b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
+                *lane += a * b;
+            }
+        }
+        let whole = a.len() / 16 * 16;
+        let rest: f32 = a[whole..].iter().zip(&b[whole..]).map(|(a, b)| a * b).sum();
+        lanes.iter().sum::<f32>() + rest
     }
-    sum.map(|sum| sum.mapv(|v| (v / n) as f32))
-        .unwrap_or_default()
+
+    /// `sum += values`.
+    fn add<'a>(sum: &'a mut [f64], values: &'a [f32]) {
+        for (sum, &value) in sum.iter_mut().zip(values) {
+            *sum += f64::from(value);
+        }
+    }
 }
 
-/// The mean of the frames of best quality, each where it belongs.
-fn average_best(frames: &Array3<f32>, shifts: &[Shift], round: usize) -> Array2<f32> {
-    let count = shifts.len();
-    let keep = (count * (1 + round.min(7)) / 16).clamp(SEED.min(count), count);
-    let mut order: Vec<usize> = (0..count).collect();
-    order.sort_by(|&a, &b| {
-        shifts[b]
-            .quality
-            .total_cmp(&shifts[a].quality)
-            .then(a.cmp(&b))
-    });
-    order.truncate(keep);
-    let mean = |pick: fn(&Shift) -> f32| {
-        order
-            .iter()
-            .map(|&k| f64::from(pick(&shifts[k])))
-            .sum::<f64>()
-            / keep as f64
-    };
-    let (my, mx) = (mean(|s| s.dy) as f32, mean(|s| s.dx) as f32);
-    mean_of(order.iter().map(|&k| {
-        let frame = frames.index_axis(Axis(0), k);
-        let mut moved = Array2::zeros(frame.dim());
-        apply(
-            frame,
-            (shifts[k].dy - my, shifts[k].dx - mx),
-            moved.view_mut(),
-        );
-        moved
-    }))
+/// The mean of the frames `order`, each as `place(number, frame, out, scratch)` puts it.
+fn average(
+    frames: ArrayView3<'_, f32>,
+    order: &[usize],
+    place: impl Fn(usize, ArrayView2<'_, f32>, ArrayViewMut2<'_, f32>, &mut WarpScratch) + Sync,
+) -> Array2<f32> {
+    let (_, height, width) = frames.dim();
+    let part = order.len().div_ceil(PARTS).max(1);
+    let sums: Vec<Array2<f64>> = order
+        .par_chunks(part)
+        .map(|numbers| {
+            let mut sum = Array2::<f64>::zeros((height, width));
+            let mut moved = Array2::<f32>::zeros((height, width));
+            let mut scratch = WarpScratch::default();
+            for &k in numbers {
+                place(
+                    k,
+                    frames.index_axis(Axis(0), k),
+                    moved.view_mut(),
+                    &mut scratch,
+                );
+                if let (Some(sum), Some(moved)) = (sum.as_slice_mut(), moved.as_slice()) {
+                    add(sum, moved);
+                }
+            }
+            sum
+        })
+        .collect();
+    let mut total = Array2::<f64>::zeros((height, width));
+    for sum in &sums {
+        total += sum;
+    }
+    total.mapv(|v| (v / order.len().max(1) as f64) as f32)
 }

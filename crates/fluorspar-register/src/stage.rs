@@ -1,37 +1,62 @@
-use fluorspar_movie::{Budget, Movie, MovieSink, Progress, frame_blocks};
-use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+use std::ops::Range;
+
+use fluorspar_movie::{
+    Budget, Lost, Movie, MovieSink, PixelType, Progress, frame_blocks, from_native, to_native,
+};
+use ndarray::{Array2, Array4, ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
 use crate::correlate::Scratch;
-use crate::{Error, Registrar, Shift, apply};
+use crate::field::{Warp, WarpScratch};
+use crate::images::Accumulator;
+use crate::{Error, Grid, Images, Registrar, Shift, apply};
 
 /// What registration found out about a movie.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Motion {
     /// Shift along y per frame, pixels; `registered[y, x] = raw[y + dy, x + dx]`.
+    /// Untrusted frames have that of the last trusted one.
     pub dy: Vec<f32>,
     /// Shift along x per frame, pixels.
     pub dx: Vec<f32>,
     /// Height of the correlation peak per frame, 0 to 1.
     pub quality: Vec<f32>,
-    /// Frames whose shift should not be believed: without structure, of low
-    /// quality beside their neighbours, or at the largest shift allowed.
+    /// Frames whose own shift is not believed: without structure, far less
+    /// like the reference than usual, or at the largest shift allowed.
     pub untrusted: Vec<bool>,
-    /// Mean of the registered frames that have structure, `(y, x)`.
-    pub mean_image: Array2<f32>,
+    /// Displacement of the parts of each frame beyond its shift.
+    pub field: Option<Field>,
+    /// What frames were registered to, `(y, x)`.
+    pub reference: Array2<f32>,
+    /// Summaries of the registered, trusted frames; the reference and nothing
+    /// else if there are none.
+    pub images: Images,
     /// Frames with pixels that were not finite; these pixels took the reference's value.
     pub nan_frames: u64,
+    /// Samples that interpolation brought outside the sink's pixel type.
+    pub saturated: u64,
 }
 
-/// Frames on each side of the running median of the quality.
-const NEIGHBOURS: usize = 50;
+/// A displacement field per frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    /// Where its nodes lie.
+    pub grid: Grid,
+    /// Displacement beyond the frame's shift, pixels, `(frame, component,
+    /// node y, node x)`; component 0 is along y. Between nodes by cubic convolution.
+    pub nodes: Array4<f32>,
+}
+
+/// Most bytes of a block of frames; more would only be waited for longer.
+const BLOCK: usize = 192 << 20;
 
 /// Registers every frame of `movie` and, if there is a `sink`, writes the
-/// registered movie into it (without finishing it).
+/// registered movie into it (without finishing it), in its own pixel type.
 ///
-/// The movie is read once, in blocks that fit `budget`. Works on the caller's
-/// rayon pool; the result does not depend on the number of threads.
-/// `progress` counts frames.
+/// The movie is read once, in blocks that fit `budget`. Frames are sampled
+/// once, by cubic convolution, with shift and displacement field together.
+/// Works on the caller's rayon pool; the result does not depend on the number
+/// of threads or the budget. `progress` counts frames.
 ///
 /// # Errors
 /// [`Error::Image`] if the movie's size is not the reference's, [`Error::Movie`]
@@ -39,122 +64,354 @@ const NEIGHBOURS: usize = 50;
 pub fn register(
     movie: &dyn Movie,
     registrar: &Registrar,
-    mut sink: Option<&mut dyn MovieSink>,
+    sink: Option<&mut dyn MovieSink>,
     budget: Budget,
     progress: Progress<'_>,
 ) -> Result<Motion, Error> {
-    let shape = movie.shape();
-    let (height, width) = registrar.reference().dim();
-    if (shape.planes, shape.height, shape.width) != (1, height, width) {
-        return Err(Error::Image(format!(
-            "the movie is {shape}, the reference {height} × {width} px"
-        )));
-    }
-    let length = shape.frame_len();
-    let mut shifts: Vec<Shift> = Vec::with_capacity(shape.frames);
-    let mut sum = vec![0.0_f64; length];
-    let mut counted = 0_u64;
+    let reference = registrar.reference();
+    check_size(movie, reference)?;
+    let count = movie.shape().frames;
+    let nodes = registrar.grid().map_or(0, |grid| 2 * grid.len());
+    let mover = Mover::new(registrar.grid(), reference);
+    let mut shifts: Vec<Shift> = Vec::with_capacity(count);
+    let mut fields: Vec<f32> = vec![0.0; count * nodes];
+    let mut untrusted = vec![false; count];
+    let mut last_trusted: Option<usize> = None;
+    let mut images = Accumulator::new(reference);
+    let mut lost = Lost::default();
     let mut nan_frames = 0;
-    let align = sink.as_ref().map_or(1, |sink| sink.align());
-    let mut raw = Vec::new();
-    let mut registered = Vec::new();
-    for frames in frame_blocks(shape.frames, 8 * length, budget, align) {
-        raw.resize(frames.len() * length, 0.0);
-        registered.resize(frames.len() * length, 0.0);
-        movie.read(frames.clone(), &mut raw)?;
-        let found: Vec<(Shift, bool)> = raw
-            .par_chunks_mut(length)
-            .zip(registered.par_chunks_mut(length))
+    stream(movie, sink, budget, |block, out| {
+        let first = block.frames.start;
+        let length = out.bytes();
+        let part = &mut fields[first * nodes..block.frames.end * nodes];
+        // `max(1)`: an empty field still has one slice per frame.
+        let mut slots: Vec<&mut [f32]> = if nodes == 0 {
+            block.frames.clone().map(|_| Default::default()).collect()
+        } else {
+            part.chunks_exact_mut(nodes).collect()
+        };
+        let found: Vec<(Shift, Lost, bool)> = out
+            .frames
+            .par_chunks_exact_mut(length)
+            .zip(slots.par_iter_mut())
+            .enumerate()
             .map_init(
-                || registrar.scratch(),
-                |scratch, (frame, out)| {
-                    let result = one(registrar, frame, out, scratch);
+                || (registrar.scratch(), mover.scratch()),
+                |(scratch, moving), (k, (out_frame, nodes))| {
+                    let gaps = mover.load(block, k, moving);
+                    let shift = estimate(registrar, &moving.frame, scratch, nodes);
+                    let lost = if registrar.trusts(&shift) {
+                        mover.store(&shift, nodes, out.pixel_type, out_frame, moving)
+                    } else {
+                        Lost::default()
+                    };
                     progress(1);
-                    result
+                    (shift, lost, gaps)
                 },
             )
             .collect();
-        // Every pixel adds its frames in order, whoever does the adding.
-        sum.par_chunks_mut(4096)
-            .enumerate()
-            .for_each(|(part, sums)| {
-                for (k, (shift, _)) in found.iter().enumerate() {
-                    if shift.quality > 0.0 {
-                        let start = k * length + part * 4096;
-                        for (s, &v) in sums.iter_mut().zip(&registered[start..]) {
-                            *s += f64::from(v);
-                        }
-                    }
+        // A frame too poor to trust stays where the last good one was.
+        let mut moving = None;
+        for (k, (mut shift, part_lost, gaps)) in found.into_iter().enumerate() {
+            let frame = first + k;
+            if registrar.trusts(&shift) {
+                last_trusted = Some(frame);
+            } else {
+                untrusted[frame] = true;
+                let (mut before, quality) = (Shift::default(), shift.quality);
+                if let Some(last) = last_trusted {
+                    before = shifts.get(last).copied().unwrap_or_default();
+                    fields.copy_within(last * nodes..(last + 1) * nodes, frame * nodes);
+                } else {
+                    fields[frame * nodes..(frame + 1) * nodes].fill(0.0);
                 }
-            });
-        counted += found
-            .iter()
-            .filter(|(shift, _)| shift.quality > 0.0)
-            .count() as u64;
-        nan_frames += found.iter().filter(|(_, gaps)| *gaps).count() as u64;
-        shifts.extend(found.iter().map(|(shift, _)| *shift));
-        if let Some(sink) = sink.as_deref_mut() {
-            sink.write(frames.start, &registered)?;
+                shift = Shift { quality, ..before };
+                let moving = moving.get_or_insert_with(|| mover.scratch());
+                mover.load(block, k, moving);
+                let target = &mut out.frames[k * length..(k + 1) * length];
+                let nodes = &fields[frame * nodes..(frame + 1) * nodes];
+                lost += mover.store(&shift, nodes, out.pixel_type, target, moving);
+            }
+            lost += part_lost;
+            nan_frames += u64::from(gaps);
+            shifts.push(shift);
         }
-    }
-    let mean_image = if counted == 0 {
-        registrar.reference().to_owned()
-    } else {
-        let mean: Vec<f32> = sum.iter().map(|s| (s / counted as f64) as f32).collect();
-        Array2::from_shape_vec((height, width), mean).unwrap_or_default()
-    };
+        let counts: Vec<bool> = untrusted[block.frames.clone()].iter().map(|u| !u).collect();
+        images.add(out.pixel_type, &out.frames, &counts);
+    })?;
+    let field = registrar.grid().map(|grid| {
+        let (rows, columns) = grid.dim();
+        Field {
+            grid: grid.clone(),
+            nodes: Array4::from_shape_vec((count, 2, rows, columns), fields).unwrap_or_default(),
+        }
+    });
     Ok(Motion {
-        untrusted: untrusted(&shifts, registrar),
         dy: shifts.iter().map(|s| s.dy).collect(),
         dx: shifts.iter().map(|s| s.dx).collect(),
         quality: shifts.iter().map(|s| s.quality).collect(),
-        mean_image,
+        untrusted,
+        field,
+        reference: reference.to_owned(),
+        images: images.finish(),
         nan_frames,
+        saturated: lost.saturated,
     })
 }
 
-/// Registers one frame; says whether it had gaps.
-fn one(
+/// Moves the frames of `movie` as `motion` says, into `sink`: a second
+/// channel recorded at the same time, or the same movie again, to the byte.
+///
+/// # Errors
+/// [`Error::Image`] if the movie has another size or another number of frames
+/// than the motion, [`Error::Movie`] as for [`register`].
+pub fn reapply(
+    movie: &dyn Movie,
+    motion: &Motion,
+    sink: &mut dyn MovieSink,
+    budget: Budget,
+    progress: Progress<'_>,
+) -> Result<(), Error> {
+    check_size(movie, motion.reference.view())?;
+    let count = movie.shape().frames;
+    if motion.dy.len() != count || motion.dx.len() != count {
+        return Err(Error::Image(format!(
+            "the movie has {count} frames, the motion {}",
+            motion.dy.len()
+        )));
+    }
+    let grid = motion.field.as_ref().map(|field| &field.grid);
+    let mover = Mover::new(grid, motion.reference.view());
+    stream(movie, Some(sink), budget, |block, out| {
+        let length = out.bytes();
+        out.frames
+            .par_chunks_exact_mut(length)
+            .enumerate()
+            .for_each_init(
+                || mover.scratch(),
+                |moving, (k, target)| {
+                    let frame = block.frames.start + k;
+                    let shift = Shift {
+                        dy: motion.dy[frame],
+                        dx: motion.dx[frame],
+                        quality: 1.0,
+                    };
+                    let nodes = motion
+                        .field
+                        .as_ref()
+                        .map(|field| field.nodes.index_axis(ndarray::Axis(0), frame));
+                    let nodes = nodes
+                        .as_ref()
+                        .and_then(|n| n.as_slice())
+                        .unwrap_or_default();
+                    mover.load(block, k, moving);
+                    mover.store(&shift, nodes, out.pixel_type, target, moving);
+                    progress(1);
+                },
+            );
+    })
+}
+
+fn check_size(movie: &dyn Movie, reference: ArrayView2<'_, f32>) -> Result<(), Error> {
+    let shape = movie.shape();
+    let (height, width) = reference.dim();
+    if (shape.planes, shape.height, shape.width) == (1, height, width) {
+        return Ok(());
+    }
+    Err(Error::Image(format!(
+        "the movie is {shape}, the reference {height} × {width} px"
+    )))
+}
+
+/// Raw frames of one block.
+struct Block<'a> {
+    frames: Range<usize>,
+    pixels: Pixels<'a>,
+}
+
+enum Pixels<'a> {
+    /// As they are stored.
+    Lent(PixelType, &'a [u8]),
+    Read(&'a [f32]),
+}
+
+/// Registered frames of one block as they will be stored.
+struct Output {
+    pixel_type: PixelType,
+    pixels: usize,
+    frames: Vec<u8>,
+}
+
+impl Output {
+    /// Bytes of a frame.
+    fn bytes(&self) -> usize {
+        self.pixels * self.pixel_type.bytes()
+    }
+}
+
+/// Hands a movie block by block to `work` and what that made of it to the
+/// sink, which stores one block while the next is worked on.
+fn stream(
+    movie: &dyn Movie,
+    mut sink: Option<&mut dyn MovieSink>,
+    budget: Budget,
+    mut work: impl FnMut(&Block<'_>, &mut Output) + Send,
+) -> Result<(), Error> {
+    let shape = movie.shape();
+    let pixels = shape.frame_len();
+    let native = sink.as_ref().and_then(|sink| sink.native_type());
+    let empty = || Output {
+        pixel_type: native.unwrap_or(PixelType::F32),
+        pixels,
+        frames: Vec::new(),
+    };
+    let align = sink.as_ref().map_or(1, |sink| sink.align());
+    let budget = Budget {
+        bytes: budget.bytes.min(BLOCK),
+    };
+    let lends = movie.view_bytes(0..shape.frames.min(1)).is_some();
+    let held = 2 * empty().bytes() + if lends { 0 } else { 4 * pixels };
+    let mut raw = Vec::new();
+    let (mut out, mut ready) = (empty(), empty());
+    let mut waiting: Option<usize> = None;
+    for frames in frame_blocks(shape.frames, held, budget, align) {
+        let make = || {
+            let block = Block {
+                pixels: if let Some(bytes) = movie.view_bytes(frames.clone()) {
+                    Pixels::Lent(movie.pixel_type(), bytes)
+                } else {
+                    raw.resize(frames.len() * pixels, 0.0);
+                    movie.read(frames.clone(), &mut raw)?;
+                    Pixels::Read(&raw)
+                },
+                frames: frames.clone(),
+            };
+            out.frames.resize(frames.len() * out.bytes(), 0);
+            work(&block, &mut out);
+            Ok::<(), Error>(())
+        };
+        let keep = || store(&mut sink, waiting, &ready, native.is_some());
+        let (made, kept) = rayon::join(make, keep);
+        kept?;
+        made?;
+        std::mem::swap(&mut out, &mut ready);
+        waiting = Some(frames.start);
+    }
+    store(&mut sink, waiting, &ready, native.is_some())
+}
+
+/// Writes the block that begins at frame `first`.
+fn store(
+    sink: &mut Option<&mut dyn MovieSink>,
+    first: Option<usize>,
+    block: &Output,
+    native: bool,
+) -> Result<(), Error> {
+    let (Some(sink), Some(first)) = (sink, first) else {
+        return Ok(());
+    };
+    if native {
+        sink.write_native(first, &block.frames)?;
+    } else {
+        let mut values = vec![0.0; block.frames.len() / size_of::<f32>()];
+        from_native(PixelType::F32, &block.frames, &mut values);
+        sink.write(first, &values)?;
+    }
+    Ok(())
+}
+
+fn estimate(
     registrar: &Registrar,
-    frame: &mut [f32],
-    out: &mut [f32],
+    frame: &[f32],
     scratch: &mut Scratch,
-) -> (Shift, bool) {
-    let size = registrar.reference().dim();
-    let gaps = frame.iter().any(|v| !v.is_finite());
-    if gaps {
-        for (value, &reference) in frame.iter_mut().zip(registrar.reference()) {
+    nodes: &mut [f32],
+) -> Shift {
+    ArrayView2::from_shape(registrar.reference().dim(), frame)
+        .map(|view| registrar.estimate_field(view, scratch, nodes))
+        .unwrap_or_default()
+}
+
+/// Takes frames from where they are to where they belong.
+struct Mover<'a> {
+    warp: Option<Warp>,
+    reference: ArrayView2<'a, f32>,
+}
+
+/// Work space of one thread.
+struct Moving {
+    frame: Vec<f32>,
+    moved: Vec<f32>,
+    lines: WarpScratch,
+}
+
+impl<'a> Mover<'a> {
+    fn new(grid: Option<&Grid>, reference: ArrayView2<'a, f32>) -> Self {
+        Self {
+            warp: grid.map(Warp::new),
+            reference,
+        }
+    }
+
+    fn scratch(&self) -> Moving {
+        Moving {
+            frame: vec![0.0; self.reference.len()],
+            moved: vec![0.0; self.reference.len()],
+            lines: WarpScratch::default(),
+        }
+    }
+
+    /// Frame `k` of a block as `f32`; says whether it had gaps, which the
+    /// reference fills.
+    fn load(&self, block: &Block<'_>, k: usize, moving: &mut Moving) -> bool {
+        let length = moving.frame.len();
+        let whole = match block.pixels {
+            Pixels::Lent(pixel_type, bytes) => {
+                let size = length * pixel_type.bytes();
+                from_native(
+                    pixel_type,
+                    &bytes[k * size..(k + 1) * size],
+                    &mut moving.frame,
+                );
+                !matches!(pixel_type, PixelType::F32 | PixelType::F64)
+            }
+            Pixels::Read(values) => {
+                moving
+                    .frame
+                    .copy_from_slice(&values[k * length..(k + 1) * length]);
+                false
+            }
+        };
+        if whole || moving.frame.iter().all(|v| v.is_finite()) {
+            return false;
+        }
+        for (value, &reference) in moving.frame.iter_mut().zip(self.reference) {
             if !value.is_finite() {
                 *value = reference;
             }
         }
+        true
     }
-    let mut shift = Shift::default();
-    if let (Ok(view), Ok(target)) = (
-        ArrayView2::from_shape(size, &*frame),
-        ArrayViewMut2::from_shape(size, out),
-    ) {
-        shift = registrar.estimate(view, scratch);
-        apply(view, (shift.dy, shift.dx), target);
-    }
-    (shift, gaps)
-}
 
-fn untrusted(shifts: &[Shift], registrar: &Registrar) -> Vec<bool> {
-    let (my, mx) = registrar.max_shift();
-    let share = registrar.parameters().trusted_quality as f32;
-    (0..shifts.len())
-        .map(|k| {
-            let start = k.saturating_sub(NEIGHBOURS);
-            let end = (k + NEIGHBOURS + 1).min(shifts.len());
-            let mut around: Vec<f32> = shifts[start..end].iter().map(|s| s.quality).collect();
-            let middle = around.len() / 2;
-            let (_, &mut median, _) = around.select_nth_unstable_by(middle, f32::total_cmp);
-            let shift = shifts[k];
-            shift.quality <= 0.0
-                || shift.quality < share * median
-                || shift.dy.abs() >= my as f32 - 0.01
-                || shift.dx.abs() >= mx as f32 - 0.01
-        })
-        .collect()
+    /// Moves the loaded frame and stores it.
+    fn store(
+        &self,
+        shift: &Shift,
+        nodes: &[f32],
+        pixel_type: PixelType,
+        out: &mut [u8],
+        moving: &mut Moving,
+    ) -> Lost {
+        let size = self.reference.dim();
+        if let (Ok(view), Ok(target)) = (
+            ArrayView2::from_shape(size, &moving.frame),
+            ArrayViewMut2::from_shape(size, &mut moving.moved),
+        ) {
+            let by = (shift.dy, shift.dx);
+            match &self.warp {
+                Some(warp) => warp.apply(view, by, nodes, target, &mut moving.lines),
+                None => apply(view, by, target),
+            }
+        }
+        to_native(pixel_type, &moving.moved, out)
+    }
 }

@@ -1,3 +1,4 @@
+use fluorspar_movie::vectorised;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// Samples `frame` `(y, x)` at coordinates moved by `shift = (dy, dx)`:
@@ -5,66 +6,76 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 ///
 /// Between pixels, Keys' cubic convolution (a = −1/2; Keys 1981, IEEE Trans.
 /// ASSP 29:1153) along each axis; beyond the border the nearest pixel. Whole
-/// shifts copy pixels unchanged. Nothing is done if the shapes differ or the rows of
-/// `out` are not contiguous.
+/// shifts copy pixels unchanged. Nothing is done if the shapes differ or `out` is
+/// not contiguous.
 pub fn apply(frame: ArrayView2<'_, f32>, shift: (f32, f32), mut out: ArrayViewMut2<'_, f32>) {
     let (height, width) = frame.dim();
     if out.dim() != (height, width) || height == 0 || width == 0 {
         return;
     }
-    let (y0, wy) = taps(shift.0);
-    let (x0, wx) = taps(shift.1);
     let frame = frame.as_standard_layout();
-    let Some(pixels) = frame.as_slice() else {
-        return;
-    };
-    let row_at = |y: isize| {
-        let y = y.clamp(0, height as isize - 1) as usize;
-        &pixels[y * width..(y + 1) * width]
-    };
-    let mut blended = vec![0.0_f32; width];
-    let mut line = vec![0.0_f32; width + 3];
-    for y in 0..height {
-        let first = y as isize + y0;
-        let rows = [
-            row_at(first - 1),
-            row_at(first),
-            row_at(first + 1),
-            row_at(first + 2),
-        ];
-        for (x, slot) in blended.iter_mut().enumerate() {
-            *slot =
-                wy[0] * rows[0][x] + wy[1] * rows[1][x] + wy[2] * rows[2][x] + wy[3] * rows[3][x];
-        }
+    if let (Some(pixels), Some(target)) = (frame.as_slice(), out.as_slice_mut()) {
+        sample(pixels, (height, width), shift, target);
+    }
+}
+
+vectorised! {
+    fn sample<'a>(
+        pixels: &'a [f32],
+        size: (usize, usize),
+        shift: (f32, f32),
+        target: &'a mut [f32],
+    ) {
+        let (height, width) = size;
+        let (y0, wy) = taps(shift.0);
+        let (x0, wx) = taps(shift.1);
+        let row_at = |y: isize| {
+            let y = y.clamp(0, height as isize - 1) as usize;
+            &pixels[y * width..(y + 1) * width]
+        };
+        let mut blended = vec![0.0_f32; width];
+        let mut line = vec![0.0_f32; width + 3];
         // Moved along x by whole pixels, with the border repeated.
         let last = width as isize - 1;
         let inside = (1 - x0).clamp(0, width as isize + 3) as usize;
         let inside_end = (last + 2 - x0).clamp(inside as isize, width as isize + 3) as usize;
-        line[..inside].fill(blended[0]);
         let from = (inside as isize + x0 - 1).clamp(0, last + 1) as usize;
-        line[inside..inside_end].copy_from_slice(&blended[from..from + inside_end - inside]);
-        line[inside_end..].fill(blended[width - 1]);
-        let mut target = out.row_mut(y);
-        let Some(target) = target.as_slice_mut() else {
-            return;
-        };
-        for (slot, near) in target.iter_mut().zip(line.windows(4)) {
-            *slot = wx[0] * near[0] + wx[1] * near[1] + wx[2] * near[2] + wx[3] * near[3];
+        for (y, target) in target.chunks_exact_mut(width).enumerate() {
+            let first = y as isize + y0;
+            let [a, b, c, d] = [-1, 0, 1, 2].map(|k| row_at(first + k));
+            blend(&mut blended, [a, b, c, d], wy);
+            line[..inside].fill(blended[0]);
+            line[inside..inside_end].copy_from_slice(&blended[from..from + inside_end - inside]);
+            line[inside_end..].fill(blended[width - 1]);
+            blend(target, [0, 1, 2, 3].map(|k| &line[k..k + width]), wx);
         }
+    }
+}
+
+/// The weighted sum of four rows.
+#[inline(always)]
+fn blend(out: &mut [f32], [a, b, c, d]: [&[f32]; 4], w: [f32; 4]) {
+    let rows = a.iter().zip(b).zip(c.iter().zip(d));
+    for (slot, ((a, b), (c, d))) in out.iter_mut().zip(rows) {
+        *slot = w[0] * a + w[1] * b + w[2] * c + w[3] * d;
     }
 }
 
 /// The whole part of a shift and the weights of the four pixels around it.
 fn taps(shift: f32) -> (isize, [f32; 4]) {
     let whole = shift.floor();
-    let t = f64::from(shift - whole);
-    let weights = [
+    (whole as isize, keys(shift - whole))
+}
+
+/// Weights of the pixels at −1, 0, 1 and 2 for a place `t` past 0.
+#[inline(always)]
+pub(crate) fn keys(t: f32) -> [f32; 4] {
+    [
         ((-0.5 * t + 1.0) * t - 0.5) * t,
         (1.5 * t - 2.5) * t * t + 1.0,
         ((-1.5 * t + 2.0) * t + 0.5) * t,
         (0.5 * t - 0.5) * t * t,
-    ];
-    (whole as isize, weights.map(|w| w as f32))
+    ]
 }
 
 #[cfg(test)]

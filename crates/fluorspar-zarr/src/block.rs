@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
-use fluorspar_movie::{MovieShape, MovieSink, PixelType};
+use fluorspar_movie::{Lost, MovieShape, MovieSink, PixelType};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use crate::array::{ArrayFile, Unfinished, write_json};
-use crate::convert::Lost;
 use crate::group::group_metadata;
 use crate::layout::{Frames, Layout};
 use crate::metadata::array_v3;

@@ -3,12 +3,11 @@
 use std::ops::Range;
 use std::path::Path;
 
-use fluorspar_movie::{MovieShape, PixelType};
+use fluorspar_movie::{Lost, MovieShape, PixelType, to_native};
 use rayon::prelude::*;
 use serde_json::{Map, json};
 
 use crate::array::{ArrayFile, Plan, Unfinished};
-use crate::convert::{Convert, Lost, converter};
 use crate::{ElementType, Error, Limits, PixelSize, WriteOptions};
 
 /// Decoded size that an inner chunk aims at: small enough that one frame is
@@ -171,7 +170,7 @@ impl Layout {
         for result in encoded {
             let (cell, lost) = result?;
             cells.push(cell);
-            total.add(lost);
+            total += lost;
         }
         let file = array.write_file(&self.index(shard), &cells)?;
         Ok((file, total))
@@ -204,9 +203,7 @@ impl Layout {
             let bytes = array.encode_cell(self.options.codec, native)?;
             return Ok((Some(bytes), Lost::default()));
         }
-        let convert = converter(self.pixel_type)
-            .ok_or_else(|| Error::unsupported(array.folder(), "pixels of this type"))?;
-        let lost = self.gather(frames, &present, [place[1], place[2]], convert, buffer);
+        let lost = self.gather(frames, &present, [place[1], place[2]], buffer);
         let bytes = array.encode_cell(self.options.codec, buffer)?;
         Ok((Some(bytes), lost))
     }
@@ -228,7 +225,6 @@ impl Layout {
         frames: Frames<'_>,
         present: &Range<usize>,
         place: [usize; 2],
-        convert: Convert,
         chunk: &mut Vec<u8>,
     ) -> Lost {
         let MovieShape {
@@ -248,7 +244,9 @@ impl Layout {
                 Frames::Native(all) => {
                     target.copy_from_slice(&all[from * bytes..(from + count) * bytes]);
                 }
-                Frames::F32(all) => lost.add(convert(&all[from..from + count], target)),
+                Frames::F32(all) => {
+                    lost += to_native(self.pixel_type, &all[from..from + count], target);
+                }
             }
         };
         if self.tile == [height, width] {

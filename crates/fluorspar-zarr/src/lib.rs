@@ -119,7 +119,6 @@ mod axes;
 mod block;
 mod blosc;
 mod codec;
-mod convert;
 mod element;
 mod error;
 mod group;

@@ -1,7 +1,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use fluorspar_movie::{Movie, MovieShape, PixelType, Sample, check_read};
+use fluorspar_movie::{Movie, MovieShape, PixelType, check_read, from_native};
 use serde_json::{Map, Value};
 
 use crate::array::{ArrayFile, Place};
@@ -223,20 +223,7 @@ impl MovieReader {
         columns: &Range<usize>,
         into: &mut [f32],
     ) -> Result<(), Error> {
-        let put: fn(&[u8], &mut [f32]) = match self.pixel_type {
-            PixelType::U8 => to_f32::<u8>,
-            PixelType::I8 => to_f32::<i8>,
-            PixelType::U16 => to_f32::<u16>,
-            PixelType::I16 => to_f32::<i16>,
-            PixelType::U32 => to_f32::<u32>,
-            PixelType::I32 => to_f32::<i32>,
-            PixelType::F32 => to_f32::<f32>,
-            PixelType::F64 => to_f32::<f64>,
-            other => {
-                let reason = format!("pixels of type {other}");
-                return Err(Error::unsupported(self.path(), reason));
-            }
-        };
+        let put = |bytes: &[u8], out: &mut [f32]| from_native(self.pixel_type, bytes, out);
         let region = self
             .axes
             .region([frames, rows, columns], self.array.shape());
@@ -315,18 +302,6 @@ impl Movie for MovieReader {
             self.read_reordered(&region, into)
         }
         .map_err(Into::into)
-    }
-}
-
-fn to_f32<T: Sample>(bytes: &[u8], out: &mut [f32]) {
-    if let Ok(samples) = bytemuck::try_cast_slice::<u8, T>(bytes) {
-        for (target, &sample) in out.iter_mut().zip(samples) {
-            *target = sample.to_f32();
-        }
-    } else {
-        for (target, sample) in out.iter_mut().zip(bytes.chunks_exact(size_of::<T>())) {
-            *target = bytemuck::pod_read_unaligned::<T>(sample).to_f32();
-        }
     }
 }
 

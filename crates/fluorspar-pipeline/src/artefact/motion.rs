@@ -87,7 +87,7 @@ pub(crate) fn write_motion(
         .array("untrusted", &aview1(&untrusted), &["frame"])
         .at(&place)?;
     group
-        .array("mean_image", &motion.mean_image.view(), &["y", "x"])
+        .array("mean_image", &motion.images.mean.view(), &["y", "x"])
         .at(&place)?;
     group
         .array("reference", &reference.view(), &["y", "x"])
