@@ -43,6 +43,8 @@ pub(crate) enum Command {
     },
     /// Write any movie as .zarr or .tif (several TIFF files become one movie)
     Convert(Convert),
+    /// Correct the motion of one movie, straight from its raw files
+    Register(Register),
     /// Write a simulated experiment as raw files with its truth
     Simulate(Simulate),
     /// Drift tables and report of your own tensors: a folder with one session-NN.npz per session
@@ -111,6 +113,41 @@ pub(crate) struct Convert {
     /// Do not read the output back to compare it with the input
     #[arg(long)]
     pub(crate) no_verify: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Register {
+    /// Movies (several TIFF files become one), then the output folder: IN... OUT
+    #[arg(required = true, num_args = 2.., value_name = "IN... OUT")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Move frames as a whole only, not their parts beside it
+    #[arg(long)]
+    pub(crate) rigid: bool,
+    /// Largest shift, as a fraction of the shorter side
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.1)]
+    pub(crate) max_shift: f64,
+    /// Offset of odd lines in pixels, for frames scanned back and forth [default: found out]
+    #[arg(long, value_name = "PX", allow_negative_numbers = true)]
+    pub(crate) line_offset: Option<f32>,
+    /// Register to this image, to the mean of this movie or to the reference in this motion.zarr
+    /// [default: built from the movie]
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) reference: Option<PathBuf>,
+    /// Move frames as this motion.zarr says, such as a second channel as the first
+    #[arg(long, value_name = "MOTION.zarr")]
+    pub(crate) motion: Option<PathBuf>,
+    /// Write registered.tif rather than registered.zarr
+    #[arg(long)]
+    pub(crate) tiff: bool,
+    /// Only frames FIRST..END (END excluded)
+    #[arg(long, value_name = "FIRST..END", value_parser = range)]
+    pub(crate) frames: Option<[usize; 2]>,
+    /// Only this channel (from 0)
+    #[arg(long, value_name = "N")]
+    pub(crate) channel: Option<usize>,
+    /// Frame rate in Hz to write, instead of what the files say
+    #[arg(long, value_name = "HZ", value_parser = positive)]
+    pub(crate) frame_rate: Option<f64>,
 }
 
 #[derive(Debug, Args)]

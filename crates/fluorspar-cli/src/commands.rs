@@ -7,7 +7,7 @@ use fluorspar_pipeline as pipeline;
 use fluorspar_pipeline::{Error, Existing, ExperimentConfig, Observer, RunOptions, RunSummary};
 use serde::Serialize;
 
-use crate::arguments::{Arguments, Command, Convert, Demo, Drift, Run, Simulate};
+use crate::arguments::{Arguments, Command, Convert, Demo, Drift, Register, Run, Simulate};
 use crate::progress::Bars;
 
 /// Runs the command on a pool of the asked size.
@@ -27,6 +27,7 @@ fn dispatch(arguments: &Arguments, observer: &dyn Observer) -> Result<(), Error>
         Command::Run(command) => run(command, arguments.memory, json, observer),
         Command::Info { files } => info(files, json),
         Command::Convert(command) => convert(command, arguments.memory, json, observer),
+        Command::Register(command) => register(command, arguments.memory, json, observer),
         Command::Simulate(command) => simulate(command, json, observer),
         Command::Drift(command) => drift(command, json, observer),
     }
@@ -177,6 +178,44 @@ fn convert(
     }
     println!("{}", output.display());
     println!("{} frames, BLAKE3 {}", converted.frames, converted.blake3);
+    Ok(())
+}
+
+fn register(
+    command: &Register,
+    memory: usize,
+    json: bool,
+    observer: &dyn Observer,
+) -> Result<(), Error> {
+    let Some((output, inputs)) = command.paths.split_last() else {
+        return Err(Error::Usage("give at least one movie and an output".into()));
+    };
+    let options = pipeline::RegisterOptions {
+        register: pipeline::config::Register {
+            mode: if command.rigid { "rigid" } else { "nonrigid" }.into(),
+            max_shift_fraction: command.max_shift,
+            line_offset: command.line_offset,
+            keep: true,
+        },
+        frames: command.frames,
+        channel: command.channel,
+        frame_rate: command.frame_rate,
+        reference: command.reference.clone(),
+        motion: command.motion.clone(),
+        tiff: command.tiff,
+    };
+    let budget = Budget { bytes: memory / 4 };
+    let registered = pipeline::register(inputs, output, &options, budget, observer)?;
+    if json {
+        return print_json(&registered);
+    }
+    if let Some(verdict) = &registered.verdict {
+        println!("{verdict}");
+    }
+    println!("{}", registered.movie.display());
+    if let Some(report) = &registered.report {
+        println!("{}", report.display());
+    }
     Ok(())
 }
 

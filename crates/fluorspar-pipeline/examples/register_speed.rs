@@ -51,13 +51,9 @@ fn run(
         ..WriteOptions::default()
     };
     let mut sink = MovieWriter::create_with(out, movie.shape(), PixelType::I16, &options)?;
-    let motion = register(
-        &*movie,
-        &registrar,
-        Some(&mut sink),
-        Budget::default(),
-        &silent,
-    )?;
+    let budget = Budget::default();
+    let registration = register(&*movie, &registrar, Some(&mut sink), budget, &silent)?;
+    let motion = &registration.motion;
     sink.finish()?;
     let total_s = begun.elapsed().as_secs_f64();
     let frames = movie.shape().frames as f64;
@@ -78,6 +74,6 @@ fn run(
         group.array("node_y", &aview1(&field.grid.y()), &["node_y"])?;
         group.array("node_x", &aview1(&field.grid.x()), &["node_x"])?;
     }
-    group.array("mean_image", &motion.images.mean.view(), &["y", "x"])?;
+    group.array("mean_image", &registration.images.mean.view(), &["y", "x"])?;
     Ok(group.finish()?)
 }

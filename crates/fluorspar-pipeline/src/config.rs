@@ -93,18 +93,39 @@ pub struct Session {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Register {
-    /// `"rigid"`.
+    /// `"nonrigid"`: parts of a frame move beside the whole; `"rigid"`: only
+    /// the whole moves.
     pub mode: String,
+    /// Odd lines of frames scanned back and forth lie so many pixels to the
+    /// right of even ones; found out if not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line_offset: Option<f32>,
     /// Largest shift as a fraction of the shorter side.
     pub max_shift_fraction: f64,
     /// Keep `registered.zarr` after the run.
     pub keep: bool,
 }
 
+impl Register {
+    /// As the crate that does it takes them.
+    pub(crate) fn parameters(&self) -> fluorspar_register::Parameters {
+        fluorspar_register::Parameters {
+            mode: match self.mode.as_str() {
+                "rigid" => fluorspar_register::Mode::Rigid,
+                _ => fluorspar_register::Mode::Piecewise,
+            },
+            max_shift_fraction: self.max_shift_fraction,
+            line_offset: self.line_offset,
+            ..fluorspar_register::Parameters::default()
+        }
+    }
+}
+
 impl Default for Register {
     fn default() -> Self {
         Self {
-            mode: "rigid".into(),
+            mode: "nonrigid".into(),
+            line_offset: None,
             max_shift_fraction: 0.1,
             keep: true,
         }
@@ -305,9 +326,9 @@ impl ExperimentConfig {
                 self.experiment.planes
             ));
         }
-        if self.register.mode != "rigid" {
+        if !["rigid", "nonrigid"].contains(&self.register.mode.as_str()) {
             return fail(format!(
-                "register.mode = {:?}: only \"rigid\" is built so far",
+                "register.mode = {:?}: must be \"rigid\" or \"nonrigid\"",
                 self.register.mode
             ));
         }
@@ -513,7 +534,7 @@ delay = [1.0, 6.0]
             ("[segment]\ndiameter_um = nan", "segment.diameter_um"),
             ("[drift]\nconfidence = 1.5", "drift.confidence"),
             ("[drift]\nbootstrap = 0", "drift.bootstrap"),
-            ("[register]\nmode = \"nonrigid\"", "register.mode"),
+            ("[register]\nmode = \"nonlinear\"", "register.mode"),
             (
                 "[[session]]\nday = 1\nmovie = \"b.tif\"\ntrials=\"t\"",
                 "session 2",

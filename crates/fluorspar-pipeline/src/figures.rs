@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use fluorspar_register::{Quality, Registration};
 use fluorspar_report::figure::{self, Curve, CurvesPlot};
 use fluorspar_report::{Block, Figure, Report, Section, Table};
 use ndarray::{Array2, Axis};
@@ -254,6 +255,107 @@ fn motion(days: &[f64], sessions: &[(MotionTable, Rois)]) -> Result<Section, Err
     Ok(Section::new("Motion")
         .text("How far each frame was shifted to lie on its session's reference.")
         .block(Block::Figures(figures)))
+}
+
+/// Draws the page of one registered movie; `before` is the mean of the raw one.
+pub(crate) fn registration_report(
+    registration: &Registration,
+    quality: &Quality,
+    before: &Array2<f32>,
+    frame_rate: Option<f64>,
+) -> Result<String, Error> {
+    let motion = &registration.motion;
+    let images = &registration.images;
+    let mut pictures = Vec::new();
+    for (title, image) in [
+        ("Mean before", before),
+        ("Mean after", &images.mean),
+        ("Maximum after", &images.max),
+        ("Local correlation after", &images.local_correlation),
+    ] {
+        let picture = figure::image(image.view(), &[]).at("report")?;
+        pictures.push(picture.titled(title));
+    }
+    let frames = motion.dy.len();
+    let picked: Vec<usize> = (0..frames).step_by(frames.div_ceil(800).max(1)).collect();
+    let time: Vec<f64> = picked
+        .iter()
+        .map(|&frame| frame as f64 / frame_rate.unwrap_or(1.0))
+        .collect();
+    let x_label = if frame_rate.is_some() {
+        "time (s)"
+    } else {
+        "frame"
+    };
+    let trace = |name: &str, values: &[f32]| {
+        let y = picked
+            .iter()
+            .map(|&frame| f64::from(values[frame]))
+            .collect();
+        Curve::new(name, time.clone(), y).without_points()
+    };
+    let draw = |y_label, curves: &[Curve]| {
+        let plot = CurvesPlot {
+            x_label,
+            y_label,
+            size: (900, 220),
+            ..CurvesPlot::default()
+        };
+        figure::curves(&plot, curves).at("report")
+    };
+    let shifts = draw(
+        "shift (px)",
+        &[trace("along y", &motion.dy), trace("along x", &motion.dx)],
+    )?;
+    let mut traces = vec![shifts.titled("Shift of each frame")];
+    if let Some(field) = &motion.field {
+        let spread: Vec<f32> = field
+            .nodes
+            .outer_iter()
+            .map(|nodes| {
+                let squares: f32 = nodes.iter().map(|d| d * d).sum();
+                (2.0 * squares / nodes.len() as f32).sqrt()
+            })
+            .collect();
+        let parts = draw("displacement (px)", &[trace("root mean square", &spread)])?;
+        traces.push(parts.titled("Displacement of the parts beyond the whole"));
+    }
+    let peaks = draw("height", &[trace("correlation peak", &motion.quality)])?;
+    traces.push(peaks.titled("How well each frame matches the reference"));
+    let row = |name: &str, value: String| vec![name.to_owned(), value];
+    let untrusted = motion.untrusted.iter().filter(|&&u| u).count();
+    let rows = vec![
+        row("Frames", frames.to_string()),
+        row("Untrusted frames", untrusted.to_string()),
+        row(
+            "Largest shift (px)",
+            format!("{:.2}", quality.largest_shift),
+        ),
+        row(
+            "Median step between frames (px)",
+            format!("{:.3}", quality.median_step),
+        ),
+        row(
+            "Left after registration, median and 95th percentile (px)",
+            format!(
+                "{:.3}, {:.3}",
+                quality.residual_median, quality.residual_p95
+            ),
+        ),
+        row(
+            "Crispness of the mean image",
+            format!("{:.4e}", quality.crispness),
+        ),
+        row("Offset of odd lines (px)", motion.line_offset.to_string()),
+    ];
+    let header = vec!["Measure".to_owned(), "Value".to_owned()];
+    Ok(Report::new("Motion correction")
+        .lead(quality.verdict())
+        .section(Section::new("Before and after").block(Block::Figures(pictures)))
+        .section(Section::new("Motion").block(Block::Figures(traces)))
+        .section(Section::new("Quality").block(Block::Table(Table { header, rows })))
+        .colophon(format!("fluorspar {}", env!("CARGO_PKG_VERSION")))
+        .render())
 }
 
 fn matched(days: &[f64], tracks: &TrackTable) -> Result<Section, Error> {

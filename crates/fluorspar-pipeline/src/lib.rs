@@ -19,6 +19,7 @@
 //! |---|---|
 //! | run an experiment | [`ExperimentConfig::read`], [`run()`] |
 //! | analyse drift of your own tensors | [`drift_of_tensors`] |
+//! | register one movie | [`register`] |
 //! | open any movie | [`find_files`], [`open_movie`] |
 //! | read a run's artefacts | [`Rois::read`], [`TrackTable::read`], [`MotionTable::read`] |
 //! | simulate an experiment | [`parse_plan`], [`write_experiment`] |
@@ -55,6 +56,7 @@ mod error;
 mod figures;
 mod info;
 mod observer;
+mod registration;
 mod run;
 mod simulation;
 mod source;
@@ -71,6 +73,7 @@ pub use demo::{DemoSummary, demo, demo_plan};
 pub use error::Error;
 pub use info::{Interleaved, MovieInfo, info};
 pub use observer::Observer;
+pub use registration::{RegisterOptions, Registered, register};
 pub use run::{Existing, RunOptions, RunSummary, run};
 pub use simulation::{parse_plan, simulate, write_experiment};
 pub use source::{find_files, open_movie};

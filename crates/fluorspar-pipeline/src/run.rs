@@ -356,7 +356,12 @@ fn run_session(
 
     let mut key = Fingerprint::new("register");
     key.add(input.fingerprint.as_bytes());
-    key.add_config(&(&config.register.mode, config.register.max_shift_fraction));
+    let settings = &config.register;
+    key.add_config(&(
+        &settings.mode,
+        settings.max_shift_fraction,
+        settings.line_offset,
+    ));
     let register_key = key.finish();
     let mut key = Fingerprint::new("denoise");
     key.add(register_key.as_bytes());
@@ -386,14 +391,10 @@ fn run_session(
         frames,
         observer,
         || {
-            stage::register(
-                &*input.movie,
-                &config.register,
-                input.frame_rate,
-                folder,
-                budget,
-                observer,
-            )
+            let parameters = config.register.parameters();
+            let rate = Some(input.frame_rate);
+            let (movie, place) = (&*input.movie, (folder.as_path(), "registered.zarr"));
+            stage::register(movie, &parameters, None, rate, place, budget, observer).map(|_| ())
         },
     )?;
     ledger.step(

@@ -67,6 +67,8 @@ pub struct Registrar {
     perfect: f32,
     /// Quality of the frames that the reference was made of, if it was made of frames.
     usual_quality: Option<f32>,
+    /// Whole pixels that odd lines are moved by before anything else.
+    line_offset: i32,
     piecewise: Option<Piecewise>,
 }
 
@@ -91,6 +93,8 @@ impl Registrar {
     pub fn new(reference: &Reference, parameters: &Parameters) -> Result<Self, Error> {
         let mut registrar = Self::rigid(reference.image(), parameters)?;
         registrar.usual_quality = reference.usual_quality();
+        let offset = reference.line_offset().or(parameters.line_offset);
+        registrar.line_offset = offset.unwrap_or(0.0).round() as i32;
         if parameters.mode == Mode::Piecewise {
             registrar.piecewise = Some(reference.piecewise(&registrar, parameters)?);
         }
@@ -155,6 +159,7 @@ impl Registrar {
             refiner: Refiner::new(),
             perfect,
             usual_quality: None,
+            line_offset: 0,
             piecewise: None,
         })
     }
@@ -167,6 +172,13 @@ impl Registrar {
     /// Where the nodes of displacement fields lie; `None` for a rigid registrar.
     pub fn grid(&self) -> Option<&Grid> {
         self.piecewise.as_ref().map(Piecewise::grid)
+    }
+
+    /// Whole pixels by which [`register`](crate::register) moves odd lines to
+    /// the left before it estimates and samples; [`shift_lines`](crate::shift_lines)
+    /// does so for frames given to [`Registrar::estimate`].
+    pub fn line_offset(&self) -> i32 {
+        self.line_offset
     }
 
     pub(crate) fn fourier(&self) -> &Fourier {

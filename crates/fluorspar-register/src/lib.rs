@@ -33,7 +33,7 @@
 //! let parameters = Parameters::default();
 //! let reference = Reference::build(&movie, &parameters)?;
 //! let registrar = Registrar::new(&reference, &parameters)?;
-//! let motion = register(&movie, &registrar, None, Budget::default(), &silent)?;
+//! let motion = register(&movie, &registrar, None, Budget::default(), &silent)?.motion;
 //! assert!(((motion.dx[0] - motion.dx[1]) - 1.0).abs() < 0.1);
 //! # Ok::<(), fluorspar_register::Error>(())
 //! ```
@@ -46,9 +46,11 @@ mod field;
 mod fourier;
 mod grid;
 mod images;
+mod lines;
 mod model;
 mod parameters;
 mod piecewise;
+mod quality;
 mod reference;
 mod refine;
 mod stage;
@@ -59,7 +61,9 @@ pub use correlate::{Registrar, Scratch, Shift, phase_correlation};
 pub use error::Error;
 pub use grid::Grid;
 pub use images::Images;
+pub use lines::{line_offset, shift_lines};
 pub use parameters::{Mode, Parameters};
+pub use quality::Quality;
 pub use reference::Reference;
-pub use stage::{Field, Motion, reapply, register};
+pub use stage::{Field, Motion, Registration, reapply, register};
 pub use warp::apply;

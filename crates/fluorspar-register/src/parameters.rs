@@ -15,6 +15,10 @@ pub enum Mode {
 pub struct Parameters {
     /// Frames as a whole, or their parts as well.
     pub mode: Mode,
+    /// Odd lines lie so many pixels to the right of even ones, as in frames
+    /// scanned back and forth; `None` finds out. Only whole pixels are
+    /// corrected, so that lines are not sampled differently.
+    pub line_offset: Option<f32>,
     /// Largest shift along each axis, as a fraction of the shorter side.
     pub max_shift_fraction: f64,
     /// Width of the taper at the image border in pixels.
@@ -39,6 +43,7 @@ impl Default for Parameters {
     fn default() -> Self {
         Self {
             mode: Mode::Rigid,
+            line_offset: None,
             max_shift_fraction: 0.1,
             taper_sigma: 3.45,
             smooth_sigma: 1.15,
@@ -82,6 +87,13 @@ impl Parameters {
                 "must be positive",
             )?;
         }
+        let offset = self.line_offset.unwrap_or(0.0);
+        check(
+            offset.abs() <= 100.0,
+            "line_offset",
+            f64::from(offset),
+            "must lie between -100 and 100 pixels",
+        )?;
         check(
             self.reference_frames > 0,
             "reference_frames",

@@ -6,7 +6,7 @@ use crate::correlate::{check_size, is_constant};
 use crate::field::{Warp, WarpScratch};
 use crate::model::{self, Model};
 use crate::piecewise::Piecewise;
-use crate::{Error, Mode, Parameters, Registrar, Shift, apply};
+use crate::{Error, Mode, Parameters, Registrar, Shift, apply, line_offset, shift_lines};
 
 /// Most bytes of frames held while the reference is built.
 const MEMORY: usize = 512 << 20;
@@ -29,6 +29,7 @@ const PARTS: usize = 8;
 pub struct Reference {
     image: Array2<f32>,
     usual_quality: Option<f32>,
+    line_offset: Option<f32>,
     model: Option<Model>,
 }
 
@@ -59,7 +60,8 @@ impl Reference {
     /// with a side below 16 pixels; [`Error::Movie`] if it cannot be read.
     pub fn build(movie: &dyn Movie, parameters: &Parameters) -> Result<Self, Error> {
         parameters.validate()?;
-        let frames = spread_frames(movie, parameters.reference_frames)?;
+        let mut frames = spread_frames(movie, parameters.reference_frames)?;
+        let line_offset = straighten(&mut frames, parameters);
         let mut image = first_guess(frames.view());
         let mut sample = Sample {
             shifts: vec![Shift::default(); frames.len_of(Axis(0))],
@@ -82,6 +84,7 @@ impl Reference {
         let mut reference = Self {
             image,
             usual_quality: sample.usual_quality(),
+            line_offset: Some(line_offset),
             model: None,
         };
         if parameters.mode == Mode::Piecewise && !is_constant(reference.image.view()) {
@@ -103,6 +106,7 @@ impl Reference {
         Self {
             image,
             usual_quality: None,
+            line_offset: None,
             model: None,
         }
     }
@@ -117,7 +121,7 @@ impl Reference {
     /// image has pixels that are not finite.
     pub fn learn(self, movie: &dyn Movie, parameters: &Parameters) -> Result<Self, Error> {
         parameters.validate()?;
-        let frames = spread_frames(movie, parameters.reference_frames.min(model::FRAMES))?;
+        let mut frames = spread_frames(movie, parameters.reference_frames.min(model::FRAMES))?;
         let (_, height, width) = frames.dim();
         if self.image.dim() != (height, width) {
             return Err(Error::Image(format!(
@@ -127,6 +131,7 @@ impl Reference {
                 self.image.ncols()
             )));
         }
+        let line_offset = straighten(&mut frames, parameters);
         let mut sample = Sample {
             shifts: vec![Shift::default(); frames.len_of(Axis(0))],
             fields: Vec::new(),
@@ -135,6 +140,7 @@ impl Reference {
         sample.locate(&Registrar::rigid(self.image.view(), parameters)?, 1);
         let mut learnt = Self {
             usual_quality: sample.usual_quality(),
+            line_offset: Some(line_offset),
             ..self
         };
         if parameters.mode == Mode::Piecewise {
@@ -146,6 +152,12 @@ impl Reference {
     /// The image `(y, x)`.
     pub fn image(&self) -> ArrayView2<'_, f32> {
         self.image.view()
+    }
+
+    /// How far odd lines lie to the right of even ones in the movie that the
+    /// reference was built from, pixels; `None` if it has not seen one.
+    pub fn line_offset(&self) -> Option<f32> {
+        self.line_offset
     }
 
     pub(crate) fn usual_quality(&self) -> Option<f32> {
@@ -300,6 +312,22 @@ fn spread_frames(movie: &dyn Movie, most: usize) -> Result<Array3<f32>, Error> {
     }
     fill_gaps(&mut frames);
     Ok(frames)
+}
+
+/// Corrects the offset of odd lines, found out if it is not given; returns it.
+fn straighten(frames: &mut Array3<f32>, parameters: &Parameters) -> f32 {
+    let (count, height, width) = frames.dim();
+    let offset = parameters.line_offset.unwrap_or_else(|| {
+        let step = count.div_ceil(model::FRAMES).max(1);
+        let some = ndarray::Slice::new(0, None, step as isize);
+        line_offset(frames.slice_axis(Axis(0), some), 0..height)
+    });
+    let length = height * width;
+    if let Some(all) = frames.as_slice_mut() {
+        all.par_chunks_exact_mut(length)
+            .for_each(|frame| shift_lines(frame, width, offset.round() as i32));
+    }
+    offset
 }
 
 /// Replaces pixels that are not finite by the mean of that pixel in the other

@@ -9,9 +9,9 @@ use rayon::prelude::*;
 use crate::correlate::Scratch;
 use crate::field::{Warp, WarpScratch};
 use crate::images::Accumulator;
-use crate::{Error, Grid, Images, Registrar, Shift, apply};
+use crate::{Error, Grid, Images, Registrar, Shift, apply, shift_lines};
 
-/// What registration found out about a movie.
+/// Where each frame of a movie belongs; all that [`reapply`] needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Motion {
     /// Shift along y per frame, pixels; `registered[y, x] = raw[y + dy, x + dx]`.
@@ -26,8 +26,17 @@ pub struct Motion {
     pub untrusted: Vec<bool>,
     /// Displacement of the parts of each frame beyond its shift.
     pub field: Option<Field>,
+    /// Whole pixels by which odd lines were moved to the left first.
+    pub line_offset: i32,
     /// What frames were registered to, `(y, x)`.
     pub reference: Array2<f32>,
+}
+
+/// A registered movie: its motion and what was seen on the way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Registration {
+    /// Where each frame belongs.
+    pub motion: Motion,
     /// Summaries of the registered, trusted frames; the reference and nothing
     /// else if there are none.
     pub images: Images,
@@ -67,12 +76,12 @@ pub fn register(
     sink: Option<&mut dyn MovieSink>,
     budget: Budget,
     progress: Progress<'_>,
-) -> Result<Motion, Error> {
+) -> Result<Registration, Error> {
     let reference = registrar.reference();
     check_size(movie, reference)?;
     let count = movie.shape().frames;
     let nodes = registrar.grid().map_or(0, |grid| 2 * grid.len());
-    let mover = Mover::new(registrar.grid(), reference);
+    let mover = Mover::new(registrar.grid(), registrar.line_offset(), reference);
     let mut shifts: Vec<Shift> = Vec::with_capacity(count);
     let mut fields: Vec<f32> = vec![0.0; count * nodes];
     let mut untrusted = vec![false; count];
@@ -146,13 +155,16 @@ pub fn register(
             nodes: Array4::from_shape_vec((count, 2, rows, columns), fields).unwrap_or_default(),
         }
     });
-    Ok(Motion {
-        dy: shifts.iter().map(|s| s.dy).collect(),
-        dx: shifts.iter().map(|s| s.dx).collect(),
-        quality: shifts.iter().map(|s| s.quality).collect(),
-        untrusted,
-        field,
-        reference: reference.to_owned(),
+    Ok(Registration {
+        motion: Motion {
+            dy: shifts.iter().map(|s| s.dy).collect(),
+            dx: shifts.iter().map(|s| s.dx).collect(),
+            quality: shifts.iter().map(|s| s.quality).collect(),
+            untrusted,
+            field,
+            line_offset: registrar.line_offset(),
+            reference: reference.to_owned(),
+        },
         images: images.finish(),
         nan_frames,
         saturated: lost.saturated,
@@ -181,7 +193,7 @@ pub fn reapply(
         )));
     }
     let grid = motion.field.as_ref().map(|field| &field.grid);
-    let mover = Mover::new(grid, motion.reference.view());
+    let mover = Mover::new(grid, motion.line_offset, motion.reference.view());
     stream(movie, Some(sink), budget, |block, out| {
         let length = out.bytes();
         out.frames
@@ -334,6 +346,7 @@ fn estimate(
 /// Takes frames from where they are to where they belong.
 struct Mover<'a> {
     warp: Option<Warp>,
+    line_offset: i32,
     reference: ArrayView2<'a, f32>,
 }
 
@@ -345,9 +358,10 @@ struct Moving {
 }
 
 impl<'a> Mover<'a> {
-    fn new(grid: Option<&Grid>, reference: ArrayView2<'a, f32>) -> Self {
+    fn new(grid: Option<&Grid>, line_offset: i32, reference: ArrayView2<'a, f32>) -> Self {
         Self {
             warp: grid.map(Warp::new),
+            line_offset,
             reference,
         }
     }
@@ -381,6 +395,7 @@ impl<'a> Mover<'a> {
                 false
             }
         };
+        shift_lines(&mut moving.frame, self.reference.ncols(), self.line_offset);
         if whole || moving.frame.iter().all(|v| v.is_finite()) {
             return false;
         }

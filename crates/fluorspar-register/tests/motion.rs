@@ -107,7 +107,9 @@ fn a_wandering_movie_is_registered_to_a_tenth_of_a_pixel() {
     let parameters = Parameters::default();
     let reference = Reference::build(&movie, &parameters).unwrap();
     let registrar = Registrar::new(&reference, &parameters).unwrap();
-    let found = register(&movie, &registrar, None, Budget::default(), &silent).unwrap();
+    let found = register(&movie, &registrar, None, Budget::default(), &silent)
+        .unwrap()
+        .motion;
     for (values, truth) in [
         (&found.dy, motion.iter().map(|m| m.0).collect::<Vec<_>>()),
         (&found.dx, motion.iter().map(|m| m.1).collect()),
@@ -166,7 +168,7 @@ fn gaps_and_empty_frames_do_no_harm() {
     let reference = Reference::build(&movie, &parameters).unwrap();
     let registrar = Registrar::new(&reference, &parameters).unwrap();
     let mut sink = MemorySink::new(MovieShape::new(40, 1, 40, 40));
-    let motion = register(
+    let found = register(
         &movie,
         &registrar,
         Some(&mut sink),
@@ -174,6 +176,7 @@ fn gaps_and_empty_frames_do_no_harm() {
         &silent,
     )
     .unwrap();
+    let motion = &found.motion;
     assert!(sink.into_array().iter().all(|v| v.is_finite()));
     assert!(
         motion.untrusted[7],
@@ -181,7 +184,7 @@ fn gaps_and_empty_frames_do_no_harm() {
     );
     // It stays where the frame before it was.
     assert_eq!((motion.dy[7], motion.quality[7]), (motion.dy[6], 0.0));
-    assert_eq!(motion.nan_frames, 2);
+    assert_eq!(found.nan_frames, 2);
     assert!(!motion.untrusted[11]);
 }
 
@@ -191,7 +194,9 @@ fn a_constant_movie_stays_where_it_is() {
     let parameters = Parameters::default();
     let reference = Reference::build(&movie, &parameters).unwrap();
     let registrar = Registrar::new(&reference, &parameters).unwrap();
-    let motion = register(&movie, &registrar, None, Budget::default(), &silent).unwrap();
+    let motion = register(&movie, &registrar, None, Budget::default(), &silent)
+        .unwrap()
+        .motion;
     assert!(motion.dy.iter().chain(&motion.dx).all(|&v| v == 0.0));
     assert!(motion.untrusted.iter().all(|&u| u));
 }

@@ -8,7 +8,7 @@ mod tracks;
 
 pub(crate) use lowrank::{read_lowrank, write_lowrank};
 pub use motion::MotionTable;
-pub(crate) use motion::write_motion;
+pub(crate) use motion::{read_motion, write_motion};
 pub use rois::Rois;
 pub use tracks::TrackTable;
 

@@ -1,12 +1,12 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use fluorspar_register::Motion;
+use fluorspar_register::{Field, Grid, Motion, Quality, Registration};
 use fluorspar_zarr::{GroupReader, GroupWriter};
 use ndarray::{Array2, aview1};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{read_1d, read_2d};
+use super::{read_1d, read_2d, read_attribute};
 use crate::error::Context;
 use crate::{Error, disk};
 
@@ -20,7 +20,8 @@ pub struct MotionTable {
     pub dx: Vec<f32>,
     /// How well each frame matched the reference, 0 to 1.
     pub quality: Vec<f32>,
-    /// Frames whose shift should not be believed.
+    /// Frames whose own shift is not believed; they have that of the last frame before them
+    /// whose is.
     pub untrusted: Vec<bool>,
     /// Mean of the registered, trusted frames, `(y, x)`.
     pub mean_image: Array2<f32>,
@@ -45,13 +46,66 @@ impl MotionTable {
     }
 }
 
+/// Reads all of `motion.zarr` that moving a movie again needs.
+pub(crate) fn read_motion(path: &Path) -> Result<Motion, Error> {
+    let table = MotionTable::read(path)?;
+    let group = GroupReader::open(path).at(path.display())?;
+    let reference = read_2d::<f32>(&group, "reference", path)?;
+    let (height, width) = reference.dim();
+    let frames = table.dy.len();
+    let named = group.names().at(path.display())?;
+    let field = if named.iter().any(|name| name == "field") {
+        let tile = read_attribute(&group, "tile", path)?;
+        let grid = Grid::new(height, width, tile.max(1.0) as usize);
+        let nodes = group.array::<f32>("field").at(path.display())?;
+        let expected = [frames, 2, grid.dim().0, grid.dim().1];
+        if nodes.shape() != expected {
+            return Err(Error::bad_data(
+                path,
+                format!(
+                    "the array \"field\" is {:?}, not {expected:?}",
+                    nodes.shape()
+                ),
+            ));
+        }
+        let nodes = nodes
+            .into_dimensionality()
+            .map_err(|_| Error::bad_data(path, "the array \"field\" must have four axes"))?;
+        Some(Field { grid, nodes })
+    } else {
+        None
+    };
+    for (name, length) in [
+        ("dx", table.dx.len()),
+        ("quality", table.quality.len()),
+        ("untrusted", table.untrusted.len()),
+    ] {
+        if length != frames {
+            return Err(Error::bad_data(
+                path,
+                format!("the array {name:?} has {length} values, but \"dy\" has {frames}"),
+            ));
+        }
+    }
+    Ok(Motion {
+        dy: table.dy,
+        dx: table.dx,
+        quality: table.quality,
+        untrusted: table.untrusted,
+        field,
+        line_offset: read_attribute(&group, "line_offset", path)? as i32,
+        reference,
+    })
+}
+
 /// Writes `motion.csv`, `quality.json` and `motion.zarr` into `folder`.
 pub(crate) fn write_motion(
     folder: &Path,
-    motion: &Motion,
-    reference: &Array2<f32>,
-    saturated: u64,
+    registration: &Registration,
+    quality: &Quality,
+    tile: usize,
 ) -> Result<(), Error> {
+    let motion = &registration.motion;
     let mut csv = String::from("frame,dy,dx,quality\n");
     for (frame, ((dy, dx), quality)) in motion
         .dy
@@ -66,10 +120,18 @@ pub(crate) fn write_motion(
     disk::write(&folder.join("motion.csv"), csv.as_bytes())?;
     let untrusted: Vec<u8> = motion.untrusted.iter().map(|&u| u8::from(u)).collect();
     let summary = json!({
+        "verdict": quality.verdict(),
         "frames": motion.dy.len(),
         "untrusted_frames": untrusted.iter().filter(|&&u| u != 0).count(),
-        "nan_frames": motion.nan_frames,
-        "saturated_samples_written": saturated,
+        "median_correlation": quality.median_correlation,
+        "largest_shift_px": quality.largest_shift,
+        "median_step_px": quality.median_step,
+        "residual_median_px": quality.residual_median,
+        "residual_p95_px": quality.residual_p95,
+        "crispness": quality.crispness,
+        "line_offset_px": motion.line_offset,
+        "nan_frames": registration.nan_frames,
+        "saturated_samples_written": registration.saturated,
     });
     let text = format!("{summary:#}\n");
     disk::write(&folder.join("quality.json"), text.as_bytes())?;
@@ -86,11 +148,29 @@ pub(crate) fn write_motion(
     group
         .array("untrusted", &aview1(&untrusted), &["frame"])
         .at(&place)?;
+    if let Some(Field { grid, nodes }) = &motion.field {
+        let axes = ["frame", "component", "node_y", "node_x"];
+        group.array("field", &nodes.view(), &axes).at(&place)?;
+        for (name, axis, values) in [
+            ("node_y", "node_y", grid.y()),
+            ("node_x", "node_x", grid.x()),
+        ] {
+            group.array(name, &aview1(&values), &[axis]).at(&place)?;
+        }
+        group.attribute("tile", Value::from(tile)).at(&place)?;
+    }
+    let images = &registration.images;
+    for (name, image) in [
+        ("mean_image", &images.mean),
+        ("max_image", &images.max),
+        ("standard_deviation_image", &images.standard_deviation),
+        ("local_correlation_image", &images.local_correlation),
+        ("reference", &motion.reference),
+    ] {
+        group.array(name, &image.view(), &["y", "x"]).at(&place)?;
+    }
     group
-        .array("mean_image", &motion.images.mean.view(), &["y", "x"])
-        .at(&place)?;
-    group
-        .array("reference", &reference.view(), &["y", "x"])
+        .attribute("line_offset", Value::from(motion.line_offset))
         .at(&place)?;
     group.finish().at(&place)
 }

@@ -1,53 +1,71 @@
 use std::path::Path;
 
 use fluorspar_movie::{Budget, Movie, MovieSink, PixelType};
-use fluorspar_register::{Parameters, Reference, Registrar};
+use fluorspar_register::{Parameters, Quality, Reference, Registrar, Registration};
+use fluorspar_tiff::{Writer, WriterOptions};
 use fluorspar_zarr::MovieWriter;
 
 use crate::artefact::write_motion;
-use crate::config;
 use crate::error::Context;
-use crate::{Error, Observer};
+use crate::{Error, Observer, source};
 
-/// Raw movie → `registered.zarr`, `motion.csv`, `motion.zarr`, `quality.json`.
+/// Raw movie → the registered movie `name` (Zarr, or TIFF by its extension),
+/// `motion.csv`, `motion.zarr` and `quality.json`, all in `folder`.
 pub(crate) fn register(
     movie: &dyn Movie,
-    config: &config::Register,
-    frame_rate: f64,
-    folder: &Path,
+    parameters: &Parameters,
+    reference: Option<Reference>,
+    frame_rate: Option<f64>,
+    (folder, name): (&Path, &str),
     budget: Budget,
     observer: &dyn Observer,
-) -> Result<(), Error> {
+) -> Result<(Registration, Quality), Error> {
     let place = "registration";
-    let parameters = Parameters {
-        max_shift_fraction: config.max_shift_fraction,
-        ..Parameters::default()
-    };
-    let reference = Reference::build(movie, &parameters).at(place)?;
-    let registrar = Registrar::new(&reference, &parameters).at(place)?;
-    let path = folder.join("registered.zarr");
-    let mut sink = MovieWriter::create(
-        &path,
-        movie.shape(),
-        stored_type(movie.pixel_type()),
-        Some(frame_rate),
-    )
-    .at(path.display())?;
-    let motion =
-        fluorspar_register::register(movie, &registrar, Some(&mut sink), budget, &|frames| {
-            observer.advance(frames);
-        })
-        .at(place)?;
-    let saturated = sink.saturated();
-    Box::new(sink).finish().at(path.display())?;
-    let untrusted = motion.untrusted.iter().filter(|&&u| u).count();
-    if untrusted > 0 {
+    let reference = match reference {
+        None => Reference::build(movie, parameters),
+        Some(given) => given.learn(movie, parameters),
+    }
+    .at(place)?;
+    let registrar = Registrar::new(&reference, parameters).at(place)?;
+    let path = folder.join(name);
+    let mut sink = registered_sink(&path, movie, frame_rate)?;
+    let progress = |frames| observer.advance(frames);
+    let registration =
+        fluorspar_register::register(movie, &registrar, Some(&mut *sink), budget, &progress)
+            .at(place)?;
+    sink.finish().at(path.display())?;
+    let written = source::open_movie(std::slice::from_ref(&path))?;
+    let quality = Quality::assess(&*written, &registration, parameters).at(place)?;
+    let untrusted = &registration.motion.untrusted;
+    let count = untrusted.iter().filter(|&&u| u).count();
+    if count > 0 {
         observer.warn(&format!(
-            "{untrusted} of {} frames could not be registered with confidence (see motion.csv)",
-            motion.untrusted.len()
+            "{count} of {} frames could not be registered with confidence (see motion.csv)",
+            untrusted.len()
         ));
     }
-    write_motion(folder, &motion, &reference.image().to_owned(), saturated)
+    write_motion(folder, &registration, &quality, parameters.tile)?;
+    Ok((registration, quality))
+}
+
+/// Where the registered `movie` goes: TIFF or, by default, Zarr.
+pub(crate) fn registered_sink(
+    path: &Path,
+    movie: &dyn Movie,
+    frame_rate: Option<f64>,
+) -> Result<Box<dyn MovieSink>, Error> {
+    let pixel_type = stored_type(movie.pixel_type());
+    let shape = movie.shape();
+    if path.extension().is_some_and(|e| e == "tif") {
+        let options = WriterOptions {
+            frame_rate,
+            ..WriterOptions::default()
+        };
+        let writer = Writer::create(path, shape, pixel_type, &options);
+        return Ok(Box::new(writer.at(path.display())?));
+    }
+    let writer = MovieWriter::create(path, shape, pixel_type, frame_rate);
+    Ok(Box::new(writer.at(path.display())?))
 }
 
 /// Registered pixels keep their stored type where interpolation cannot
