@@ -189,7 +189,8 @@ fn experiment_toml(experiment: &Experiment, name: &str) -> String {
     }
     let _ = write!(
         text,
-        "\n[segment]\ndiameter_um = {:?}\n\n[drift]\nvariables = [\"odour1\", \"choice\"]\n",
+        "\n[register]\nmode = \"rigid\" # the simulated field moves as a whole\n\n\
+         [segment]\ndiameter_um = {:?}\n\n[drift]\nvariables = [\"odour1\", \"choice\"]\n",
         plan.field.diameter_px
     );
     text

@@ -21,9 +21,10 @@ pub struct Shift {
 
 /// Smallest side of an image that can be registered, in pixels.
 const SMALLEST: usize = 16;
-/// Keeps empty frequencies from being divided by nothing, beside the root
-/// mean square of all.
-const FLOOR: f64 = 1e-5;
+/// Frequencies weaker than this beside the root mean square of all are not
+/// brought to the same weight: in smooth images they hold what leaks over the
+/// border, which stands still.
+const FLOOR: f64 = 0.03;
 
 /// Estimates shifts against one reference, frame by frame: for whole movies
 /// through [`register`](crate::register), or online.
@@ -225,6 +226,26 @@ impl Registrar {
         self.correlate(energy, None, scratch)
     }
 
+    /// The correlation of `frame` with the reference at all shifts of the
+    /// window; `None` for a frame without structure or of another size.
+    pub(crate) fn map<'a>(
+        &self,
+        frame: ArrayView2<'_, f32>,
+        scratch: &'a mut Scratch,
+    ) -> Option<&'a [f32]> {
+        if frame.dim() != (self.height, self.width) || is_constant(frame) {
+            return None;
+        }
+        let energy = self.transform_rows(frame, scratch);
+        self.correlate(energy, None, scratch);
+        Some(&scratch.map)
+    }
+
+    /// The height of the peak of an image with itself.
+    pub(crate) fn perfect(&self) -> f32 {
+        self.perfect
+    }
+
     /// The shift of a frame whose rows are transformed. Each column is
     /// transformed, filtered and transformed back while it is at hand; with
     /// `weights`, the spectrum becomes the frame filtered by them, its columns
@@ -258,7 +279,7 @@ impl Registrar {
             target[..reach].copy_from_slice(&line[self.width - reach..]);
             target[reach..].copy_from_slice(&line[..=reach]);
         });
-        self.peak(map)
+        self.peak(map, self.perfect)
     }
 
     /// The shift of `frame` as [`Registrar::estimate`] gives it, and into
@@ -329,7 +350,8 @@ impl Registrar {
         scratch.spectrum.clone()
     }
 
-    fn peak(&self, map: &[f32]) -> Shift {
+    /// The highest place of a map, and its height beside `perfect`.
+    pub(crate) fn peak(&self, map: &[f32], perfect: f32) -> Shift {
         let columns = 2 * self.window.1 + 1;
         let (wy, wx) = (self.window.0 as isize, self.window.1 as isize);
         let (my, mx) = (self.max_shift.0 as isize, self.max_shift.1 as isize);
@@ -361,7 +383,7 @@ impl Registrar {
         Shift {
             dy: dy as f32,
             dx: dx as f32,
-            quality: (best / self.perfect).clamp(0.0, 1.0),
+            quality: (best / perfect).clamp(0.0, 1.0),
         }
     }
 }

@@ -86,6 +86,17 @@ impl Accumulator {
 
     /// Adds the frames of a block, native-endian, for which `counts` holds.
     pub(crate) fn add(&mut self, pixel_type: PixelType, block: &[u8], counts: &[bool]) {
+        self.add_every(pixel_type, block, (0, 1), counts);
+    }
+
+    /// Adds of the images of a block the first and then every `step`th.
+    pub(crate) fn add_every(
+        &mut self,
+        pixel_type: PixelType,
+        block: &[u8],
+        (first, step): (usize, usize),
+        counts: &[bool],
+    ) {
         let (height, width) = self.centre.dim();
         let length = height * width * pixel_type.bytes();
         let centre = self.centre.as_slice().unwrap_or_default();
@@ -93,7 +104,8 @@ impl Accumulator {
             let last = (band.first + band.rows + 1).min(height);
             let pixels = band.first * width..last * width;
             let bytes = pixels.start * pixel_type.bytes()..pixels.end * pixel_type.bytes();
-            let frames = block.chunks_exact(length).zip(counts);
+            let images = block.chunks_exact(length).skip(first).step_by(step);
+            let frames = images.zip(counts);
             for (frame, _) in frames.filter(|(_, counts)| **counts) {
                 band.add(
                     pixel_type,

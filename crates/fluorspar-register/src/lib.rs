@@ -55,6 +55,7 @@ mod reference;
 mod refine;
 mod stage;
 mod stiffness;
+mod volume;
 mod warp;
 
 pub use correlate::{Registrar, Scratch, Shift, phase_correlation};
@@ -66,4 +67,5 @@ pub use parameters::{Mode, Parameters};
 pub use quality::Quality;
 pub use reference::Reference;
 pub use stage::{Field, Motion, Registration, reapply, register};
+pub use volume::{Depth, DepthFinder, VolumeRegistrar, plane_offsets, register_volumes};
 pub use warp::apply;

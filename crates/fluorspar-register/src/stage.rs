@@ -236,22 +236,22 @@ fn check_size(movie: &dyn Movie, reference: ArrayView2<'_, f32>) -> Result<(), E
 }
 
 /// Raw frames of one block.
-struct Block<'a> {
-    frames: Range<usize>,
+pub(crate) struct Block<'a> {
+    pub(crate) frames: Range<usize>,
     pixels: Pixels<'a>,
 }
 
-enum Pixels<'a> {
+pub(crate) enum Pixels<'a> {
     /// As they are stored.
     Lent(PixelType, &'a [u8]),
     Read(&'a [f32]),
 }
 
 /// Registered frames of one block as they will be stored.
-struct Output {
-    pixel_type: PixelType,
+pub(crate) struct Output {
+    pub(crate) pixel_type: PixelType,
     pixels: usize,
-    frames: Vec<u8>,
+    pub(crate) frames: Vec<u8>,
 }
 
 impl Output {
@@ -263,7 +263,7 @@ impl Output {
 
 /// Hands a movie block by block to `work` and what that made of it to the
 /// sink, which stores one block while the next is worked on.
-fn stream(
+pub(crate) fn stream(
     movie: &dyn Movie,
     mut sink: Option<&mut dyn MovieSink>,
     budget: Budget,
@@ -344,21 +344,27 @@ fn estimate(
 }
 
 /// Takes frames from where they are to where they belong.
-struct Mover<'a> {
+pub(crate) struct Mover<'a> {
     warp: Option<Warp>,
     line_offset: i32,
     reference: ArrayView2<'a, f32>,
 }
 
 /// Work space of one thread.
-struct Moving {
-    frame: Vec<f32>,
+pub(crate) struct Moving {
+    pub(crate) frame: Vec<f32>,
     moved: Vec<f32>,
+    /// Whether the frame has pixels that are not finite.
+    gaps: bool,
     lines: WarpScratch,
 }
 
 impl<'a> Mover<'a> {
-    fn new(grid: Option<&Grid>, line_offset: i32, reference: ArrayView2<'a, f32>) -> Self {
+    pub(crate) fn new(
+        grid: Option<&Grid>,
+        line_offset: i32,
+        reference: ArrayView2<'a, f32>,
+    ) -> Self {
         Self {
             warp: grid.map(Warp::new),
             line_offset,
@@ -366,17 +372,17 @@ impl<'a> Mover<'a> {
         }
     }
 
-    fn scratch(&self) -> Moving {
+    pub(crate) fn scratch(&self) -> Moving {
         Moving {
             frame: vec![0.0; self.reference.len()],
             moved: vec![0.0; self.reference.len()],
+            gaps: false,
             lines: WarpScratch::default(),
         }
     }
 
-    /// Frame `k` of a block as `f32`; says whether it had gaps, which the
-    /// reference fills.
-    fn load(&self, block: &Block<'_>, k: usize, moving: &mut Moving) -> bool {
+    /// Frame `k` of a block as `f32`; says whether it has gaps.
+    pub(crate) fn load(&self, block: &Block<'_>, k: usize, moving: &mut Moving) -> bool {
         let length = moving.frame.len();
         let whole = match block.pixels {
             Pixels::Lent(pixel_type, bytes) => {
@@ -396,19 +402,12 @@ impl<'a> Mover<'a> {
             }
         };
         shift_lines(&mut moving.frame, self.reference.ncols(), self.line_offset);
-        if whole || moving.frame.iter().all(|v| v.is_finite()) {
-            return false;
-        }
-        for (value, &reference) in moving.frame.iter_mut().zip(self.reference) {
-            if !value.is_finite() {
-                *value = reference;
-            }
-        }
-        true
+        moving.gaps = !whole && moving.frame.iter().any(|v| !v.is_finite());
+        moving.gaps
     }
 
-    /// Moves the loaded frame and stores it.
-    fn store(
+    /// Moves the loaded frame, its gaps filled from the reference, and stores it.
+    pub(crate) fn store(
         &self,
         shift: &Shift,
         nodes: &[f32],
@@ -417,6 +416,13 @@ impl<'a> Mover<'a> {
         moving: &mut Moving,
     ) -> Lost {
         let size = self.reference.dim();
+        if moving.gaps {
+            for (value, &reference) in moving.frame.iter_mut().zip(self.reference) {
+                if !value.is_finite() {
+                    *value = reference;
+                }
+            }
+        }
         if let (Ok(view), Ok(target)) = (
             ArrayView2::from_shape(size, &moving.frame),
             ArrayViewMut2::from_shape(size, &mut moving.moved),

@@ -1,0 +1,296 @@
+//! What must hold whatever the movie.
+
+use fluorspar_movie::{ArrayMovie, Budget, MemorySink, MovieShape, silent};
+use fluorspar_register::{
+    Error, Mode, Parameters, Reference, Registrar, Registration, reapply, register,
+};
+use ndarray::{Array2, Array3, Array4, Axis, s};
+use proptest::prelude::*;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+mod scene;
+use scene::{Scene, noisy};
+
+fn parameters(mode: Mode) -> Parameters {
+    Parameters {
+        mode,
+        ..Parameters::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn brightness_and_offset_do_not_matter(
+        dy in -4.0_f64..4.0,
+        gain in 0.01_f32..100.0,
+        offset in -1000.0_f32..1000.0,
+        seed in 0_u64..100,
+    ) {
+        let scene = Scene::new(seed);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let reference = Reference::from_image(scene.frame((0.0, 0.0), (80, 88)));
+        let registrar = Registrar::new(&reference, &parameters(Mode::Rigid)).unwrap();
+        let mut scratch = registrar.scratch();
+        let frame = noisy(scene.frame((dy, -dy / 2.0), (80, 88)), 40.0, &mut rng);
+        let one = registrar.estimate(frame.view(), &mut scratch);
+        let other = registrar.estimate(frame.mapv(|v| v * gain + offset).view(), &mut scratch);
+        prop_assert!((one.dy - other.dy).abs() < 0.02, "{one:?} {other:?}");
+        prop_assert!((one.dx - other.dx).abs() < 0.02, "{one:?} {other:?}");
+        prop_assert!((one.quality - other.quality).abs() < 0.02, "{one:?} {other:?}");
+    }
+}
+
+/// A movie whose frames wander and bend, and the displacement `(frame, component, y, x)`.
+fn bending(frames: usize, side: usize, sigma: f64) -> (Array3<f32>, Array4<f64>) {
+    let scene = Scene::new(21);
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    let truth = Array4::from_shape_fn((frames, 2, side, side), |(t, c, y, x)| {
+        let (t, y, x) = (t as f64, y as f64 / side as f64, x as f64 / side as f64);
+        let whole = 2.0 * (t / 7.0 + c as f64).sin();
+        let part = (t / 5.0 + 3.0 * c as f64).sin() * (3.0 * y - 2.0 * x).sin();
+        whole + 1.2 * part
+    });
+    let mut movie = Array3::zeros((frames, side, side));
+    for (t, mut slot) in movie.outer_iter_mut().enumerate() {
+        let frame = Array2::from_shape_fn((side, side), |(y, x)| {
+            let d = |c| truth[[t, c, y, x]];
+            scene.at(y as f64 - d(0), x as f64 - d(1)) as f32
+        });
+        slot.assign(&noisy(frame, sigma, &mut rng));
+    }
+    (movie, truth)
+}
+
+fn run(
+    movie: &ArrayMovie<f32>,
+    parameters: &Parameters,
+    bytes: usize,
+) -> (Registration, Array3<f32>) {
+    let reference = Reference::build(movie, parameters).unwrap();
+    let registrar = Registrar::new(&reference, parameters).unwrap();
+    let shape = fluorspar_movie::Movie::shape(movie);
+    let mut sink = MemorySink::new(shape);
+    let budget = Budget { bytes };
+    let found = register(movie, &registrar, Some(&mut sink), budget, &silent).unwrap();
+    (found, sink.into_array())
+}
+
+/// Median distance between estimate and truth at the nodes, a constant per node taken off.
+fn error(found: &Registration, truth: &Array4<f64>, use_field: bool) -> f64 {
+    let motion = &found.motion;
+    let field = motion.field.as_ref().unwrap();
+    let mut distances = Vec::new();
+    for (i, &y) in field.grid.y().iter().enumerate() {
+        for (j, &x) in field.grid.x().iter().enumerate() {
+            let mut differences: [Vec<f64>; 2] = [Vec::new(), Vec::new()];
+            for t in 0..motion.dy.len() {
+                for (c, whole) in [motion.dy[t], motion.dx[t]].into_iter().enumerate() {
+                    let part = if use_field {
+                        field.nodes[[t, c, i, j]]
+                    } else {
+                        0.0
+                    };
+                    let true_one = truth[[t, c, y.round() as usize, x.round() as usize]];
+                    differences[c].push(f64::from(whole + part) - true_one);
+                }
+            }
+            for values in &mut differences {
+                let mut sorted = values.clone();
+                sorted.sort_by(f64::total_cmp);
+                let middle = sorted[sorted.len() / 2];
+                for value in values.iter_mut() {
+                    *value -= middle;
+                }
+            }
+            distances
+                .extend((0..motion.dy.len()).map(|t| differences[0][t].hypot(differences[1][t])));
+        }
+    }
+    distances.sort_by(f64::total_cmp);
+    distances[distances.len() / 2]
+}
+
+#[test]
+fn parts_that_move_beside_the_whole_are_found() {
+    let (movie, truth) = bending(80, 96, 60.0);
+    let movie = ArrayMovie::new(movie);
+    let (found, _) = run(&movie, &parameters(Mode::Piecewise), 1 << 30);
+    let (whole, parts) = (error(&found, &truth, false), error(&found, &truth, true));
+    assert!(whole > 0.3, "the parts do move: {whole}");
+    assert!(parts < 0.15, "{parts}");
+}
+
+#[test]
+fn piecewise_bytes_do_not_depend_on_threads_or_blocks() {
+    let movie = ArrayMovie::new(bending(40, 64, 80.0).0);
+    let on = |threads: usize, bytes: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        pool.build()
+            .unwrap()
+            .install(|| run(&movie, &parameters(Mode::Piecewise), bytes))
+    };
+    let one = on(1, 1 << 30);
+    assert_eq!(one, on(3, 1 << 30));
+    assert_eq!(one, on(2, 64 * 64 * 12 * 7));
+}
+
+#[test]
+fn registering_again_moves_little_and_reapplying_nothing_else() {
+    for mode in [Mode::Rigid, Mode::Piecewise] {
+        let movie = ArrayMovie::new(bending(60, 96, 60.0).0);
+        let (found, registered) = run(&movie, &parameters(mode), 1 << 30);
+        let mut again = MemorySink::new(MovieShape::new(60, 1, 96, 96));
+        reapply(
+            &movie,
+            &found.motion,
+            &mut again,
+            Budget::default(),
+            &silent,
+        )
+        .unwrap();
+        assert_eq!(again.into_array(), registered);
+
+        let (second, _) = run(&ArrayMovie::new(registered), &parameters(mode), 1 << 30);
+        let mut left: Vec<f32> = second
+            .motion
+            .dy
+            .iter()
+            .zip(&second.motion.dx)
+            .map(|(dy, dx)| dy.hypot(*dx))
+            .collect();
+        left.sort_by(f32::total_cmp);
+        assert!(left[30] < 0.2, "{mode:?}: {}", left[30]);
+    }
+}
+
+#[test]
+fn a_given_image_learns_before_it_serves() {
+    let (movie, truth) = bending(60, 96, 60.0);
+    let image = Scene::new(21).frame((0.0, 0.0), (96, 96));
+    let movie = ArrayMovie::new(movie);
+    let parameters = parameters(Mode::Piecewise);
+    let reference = Reference::from_image(image.clone());
+    assert!(matches!(
+        Registrar::new(&reference, &parameters),
+        Err(Error::Image(_))
+    ));
+    let reference = reference.learn(&movie, &parameters).unwrap();
+    assert_eq!(reference.image(), image);
+    let registrar = Registrar::new(&reference, &parameters).unwrap();
+    let found = register(&movie, &registrar, None, Budget::default(), &silent).unwrap();
+    assert!(error(&found, &truth, true) < 0.15);
+
+    let wrong = Reference::from_image(Array2::zeros((96, 95)));
+    assert!(matches!(
+        wrong.learn(&movie, &parameters),
+        Err(Error::Image(_))
+    ));
+}
+
+#[test]
+fn odd_lines_are_brought_back() {
+    let (straight, _) = bending(40, 96, 30.0);
+    let mut shifted = straight.clone();
+    for mut frame in shifted.outer_iter_mut() {
+        for y in (1..96).step_by(2) {
+            let line = frame.row(y).to_owned();
+            frame.slice_mut(s![y, 3..]).assign(&line.slice(s![..93]));
+        }
+    }
+    let reference = Reference::build(&ArrayMovie::new(shifted.clone()), &parameters(Mode::Rigid));
+    let offset = reference.unwrap().line_offset().unwrap();
+    assert!((offset - 3.0).abs() < 0.5, "{offset}");
+    let (_, plain) = run(
+        &ArrayMovie::new(straight),
+        &parameters(Mode::Rigid),
+        1 << 30,
+    );
+    let (found, mended) = run(&ArrayMovie::new(shifted), &parameters(Mode::Rigid), 1 << 30);
+    assert_eq!(found.motion.line_offset, 3);
+    let inside = s![.., 12..84, 12..84];
+    let difference = (&plain.slice(inside) - &mended.slice(inside)).mapv(|d| d * d);
+    let spread = plain.slice(inside).std(0.0).powi(2);
+    assert!(difference.mean().unwrap() < 0.02 * spread);
+}
+
+#[test]
+fn bad_frames_are_marked_and_stay_with_the_last_good_one() {
+    let (mut movie, _) = bending(60, 64, 30.0);
+    movie.index_axis_mut(Axis(0), 20).fill(0.0);
+    movie.index_axis_mut(Axis(0), 21).fill(32767.0);
+    movie.index_axis_mut(Axis(0), 22).fill(f32::NAN);
+    // Another place altogether.
+    let far = Scene::new(77).frame((0.0, 0.0), (64, 64));
+    movie.index_axis_mut(Axis(0), 23).assign(&far);
+    for mode in [Mode::Rigid, Mode::Piecewise] {
+        let movie = ArrayMovie::new(movie.clone());
+        let (found, registered) = run(&movie, &parameters(mode), 1 << 30);
+        let motion = &found.motion;
+        assert!(registered.iter().all(|v| v.is_finite()));
+        for bad in 20..24 {
+            assert!(
+                motion.untrusted[bad],
+                "{mode:?} {bad} {}",
+                motion.quality[bad]
+            );
+            assert_eq!(
+                (motion.dy[bad], motion.dx[bad]),
+                (motion.dy[19], motion.dx[19])
+            );
+        }
+        assert!(!motion.untrusted[19] && !motion.untrusted[24]);
+        let images = [
+            &found.images.mean,
+            &found.images.max,
+            &found.images.standard_deviation,
+            &found.images.local_correlation,
+        ];
+        assert!(images.iter().all(|i| i.iter().all(|v| v.is_finite())));
+        let trusted = motion.untrusted.iter().filter(|u| !**u).count();
+        assert_eq!(found.images.frames as usize, trusted);
+    }
+}
+
+#[test]
+fn odd_sizes_are_no_matter() {
+    // A tile larger than the image, one frame, sides that no number likes.
+    for (frames, height, width, tile) in [(1, 17, 16, 32), (3, 16, 211, 16), (5, 101, 67, 512)] {
+        let scene = Scene::new(4);
+        let mut movie = Array3::zeros((frames, height, width));
+        for (t, mut frame) in movie.outer_iter_mut().enumerate() {
+            frame.assign(&scene.frame((t as f64 * 0.4, 0.0), (height, width)));
+        }
+        let parameters = Parameters {
+            tile,
+            ..parameters(Mode::Piecewise)
+        };
+        let (found, registered) = run(&ArrayMovie::new(movie), &parameters, 1 << 30);
+        assert_eq!(found.motion.dy.len(), frames);
+        assert!(registered.iter().all(|v| v.is_finite()));
+    }
+    let thin = ArrayMovie::new(Array3::<i16>::zeros((5, 1, 300)));
+    assert!(matches!(
+        Reference::build(&thin, &parameters(Mode::Piecewise)),
+        Err(Error::Image(_))
+    ));
+}
+
+#[test]
+fn movies_without_structure_stay_where_they_are() {
+    for value in [0.0, 7.0, f32::NAN, f32::INFINITY] {
+        for mode in [Mode::Rigid, Mode::Piecewise] {
+            let movie = ArrayMovie::new(Array3::from_elem((12, 40, 40), value));
+            let reference = Reference::build(&movie, &parameters(mode)).unwrap();
+            // Nothing can be learnt from nothing: refused, or registered to no avail.
+            let Ok(registrar) = Registrar::new(&reference, &parameters(mode)) else {
+                continue;
+            };
+            let found = register(&movie, &registrar, None, Budget::default(), &silent).unwrap();
+            assert!(found.motion.untrusted.iter().all(|&u| u));
+            assert!(found.motion.dy.iter().all(|&d| d == 0.0));
+        }
+    }
+}
