@@ -1,24 +1,46 @@
 //! Where did the brain move?
 //!
-//! Rigid motion correction of two-photon movies by phase correlation with a
-//! whitened, tapered reference, to a fraction of a pixel.
+//! Motion correction of two-photon movies to a fraction of a pixel: of whole
+//! frames, of their parts, of planes recorded together.
 //!
 //! ```text
-//! movie ── Reference::build ── Registrar ── register ──┬── Motion (shift, quality per frame)
-//!            (400 frames)                              └── registered movie, into any MovieSink
+//! movie ── Reference::build ── Registrar ── register ──┬── Registration: Motion (shift, field,
+//!            (400 frames)                              │     quality per frame), Images
+//!                                                      └── registered movie, into any MovieSink
 //! ```
+//!
+//! | to | use |
+//! |---|---|
+//! | register a movie | [`Reference::build`], [`Registrar::new`], [`register`] |
+//! | register to an image you have | [`Reference::from_image`], [`Reference::learn`] |
+//! | shifts of frames as they come | [`Registrar::estimate`] |
+//! | move a second channel, or a movie again | [`reapply`] |
+//! | register planes recorded together | [`VolumeRegistrar`], [`register_volumes`] |
+//! | the depth of a frame in a stack | [`DepthFinder`] |
+//! | one pair of images | [`phase_correlation`] |
+//! | how far odd lines are off | [`line_offset`], [`shift_lines`] |
+//! | know how well it went | [`Quality`] |
 //!
 //! A **shift** `(dy, dx)` is what must be added to a frame's coordinates to
 //! bring it onto the reference: `registered[y, x] = raw[y + dy, x + dx]`.
 //!
-//! Method: both images are tapered at the border and whitened in the
-//! frequency domain, so that every spatial frequency votes with equal weight;
-//! the correlation map is smoothed by a Gaussian and its peak refined to a
-//! fraction of a pixel by a Gaussian-process interpolation of the 7 × 7
-//! values around it (Pachitariu et al. 2017, bioRxiv 061507, for whitening
-//! and interpolation; Kuglin and Hines 1975 for phase correlation). The
-//! reference is built from the frames that agree best, always from the raw
-//! frames and to a fraction of a pixel, until it changes no more.
+//! Method, whole frames: the frame is tapered at the border, both images are
+//! whitened in the frequency domain so that every spatial frequency votes
+//! with equal weight; the correlation map is smoothed by a Gaussian and its
+//! peak refined to a fraction of a pixel by a Gaussian-process interpolation
+//! of the 7 × 7 values around it (Pachitariu et al. 2017, bioRxiv 061507, for
+//! whitening and interpolation; Kuglin and Hines 1975 for phase correlation).
+//! The reference is built from the frames that agree best, always from the
+//! raw frames and to a fraction of a pixel, until it changes no more.
+//!
+//! Method, parts: frame and reference are divided by the spectrum of the
+//! noise, learnt from what the reference's frames have beyond it, which makes
+//! the correlation of a tile a log-likelihood of its displacement. A coarse
+//! search with neighbouring tiles finds each to about a pixel; Gauss–Newton
+//! steps find the field of highest posterior probability under a thin plate's
+//! bending energy, whose stiffness is learnt by expectation maximisation. The
+//! matrix of the steps depends on the reference only, as in inverse
+//! compositional alignment (Baker and Matthews 2004, IJCV 56:221).
 //!
 //! ```
 //! use fluorspar_movie::{ArrayMovie, Budget, silent};
