@@ -144,10 +144,12 @@ impl Piecewise {
         let mut spectrum = reference.clone();
         scale(spectrum.padded_mut(), &weights);
         // Smoothing spends information; the likelihood counts what is left:
-        // squared expected curvature over the variance of the slope.
+        // the expected curvature over the variance of the slope.
+        let square = fourier.weights(|kx, ky| kx * kx + ky * ky);
         let moment = |power: i32| {
             fourier.sum(|k| {
-                f64::from(gauss[k]).powi(power) * f64::from(reference.padded()[k].norm_sqr())
+                let smooth = f64::from(gauss[k]).powi(power) * f64::from(square[k]);
+                smooth * f64::from(reference.padded()[k].norm_sqr())
                     / f64::from(noise[k].max(f32::MIN_POSITIVE))
             })
         };
