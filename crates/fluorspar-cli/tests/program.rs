@@ -541,6 +541,70 @@ fn channels_and_planes_are_told_apart() {
     assert_eq!(info[0]["interleaved"]["planes"], 3);
 }
 
+/// One movie alone: registered, moved again as before, and refused where that makes no sense.
+#[test]
+fn a_movie_is_registered_on_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    small(folder);
+    let movie = "raw/session-01/movie.tif";
+    let first = fluorspar(&["register", "-q", "--json", movie, "one"], folder);
+    let first = json(&first);
+    assert!(
+        first["verdict"].as_str().unwrap().contains("sable"),
+        "{first}"
+    );
+    for name in [
+        "motion.csv",
+        "motion.zarr",
+        "quality.json",
+        "registration.html",
+    ] {
+        assert!(folder.join("one").join(name).exists(), "{name}");
+    }
+    let again = [
+        "register",
+        "-q",
+        movie,
+        "two",
+        "--motion",
+        "one/motion.zarr",
+    ];
+    assert!(fluorspar(&again, folder).status.success());
+    assert_eq!(
+        files(&folder.join("one/registered.zarr")),
+        files(&folder.join("two/registered.zarr"))
+    );
+    let to_the_same = [
+        "register",
+        "-q",
+        movie,
+        "three",
+        "--tiff",
+        "--reference",
+        "one/motion.zarr",
+    ];
+    assert!(fluorspar(&to_the_same, folder).status.success());
+    assert!(folder.join("three/registered.tif").is_file());
+    for (wrong, code) in [
+        (vec!["register", "-q", movie, "one"], 2),
+        (vec!["register", "-q", movie, "four", "--motion", "raw"], 3),
+        (
+            vec!["register", "-q", movie, "four", "--max-shift", "0.7"],
+            2,
+        ),
+        (vec!["register", "-q", "none.tif", "four"], 3),
+    ] {
+        let output = fluorspar(&wrong, folder);
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{wrong:?}: {}",
+            said(&output)
+        );
+    }
+}
+
 /// A limit on the size of files stands for a full disk: writes fail in the middle.
 #[cfg(unix)]
 #[test]
@@ -554,11 +618,9 @@ fn a_failed_write_is_one_error_and_loses_nothing() {
     // Another configuration needs all of it again.
     let toml = folder.join("raw/experiment.toml");
     let config = fs::read_to_string(&toml).unwrap();
-    fs::write(
-        &toml,
-        format!("{config}\n[register]\nmax_shift_fraction = 0.2\n"),
-    )
-    .unwrap();
+    let other = config.replace("[register]\n", "[register]\nmax_shift_fraction = 0.2\n");
+    assert_ne!(config, other);
+    fs::write(&toml, other).unwrap();
     let output = Command::new("sh")
         .args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$0\" \"$@\""])
         .arg(env!("CARGO_BIN_EXE_fluorspar"))

@@ -80,6 +80,10 @@ pub fn register(
             "with --motion nothing is estimated, so --reference has no meaning".into(),
         ));
     }
+    let parameters = options.register.parameters();
+    parameters
+        .validate()
+        .map_err(|error| Error::Usage(error.to_string()))?;
     let movie = open(inputs, options)?;
     let shape = movie.shape();
     let rate = options.frame_rate.or(movie.frame_rate());
@@ -105,7 +109,6 @@ pub fn register(
         reapply(&*movie, &motion, &mut *sink, budget, &progress).at(target.display())?;
         sink.finish().at(target.display())?;
     } else {
-        let parameters = options.register.parameters();
         let place = (out, name);
         let (registration, quality) = stage::register(
             &*movie,
