@@ -1,7 +1,7 @@
 """fluorspar-register beside Suite2p and NoRMCorre.
 
     register.py speed REGISTER_SPEED MOVIE.tif [--frames N] [--repeats 3] [--suite2p PYTHON] [--normcorre PYTHON]
-    register.py accuracy REGISTER_SPEED FOLDER... [--suite2p PYTHON] [--normcorre PYTHON]
+    register.py accuracy REGISTER_SPEED FOLDER... [--suite2p PYTHON]
 
 REGISTER_SPEED is the built example `register_speed` of fluorspar-pipeline (target/release/examples).
 `speed` registers a movie from its file into a store on disk, reference included, rigidly and in pieces,
@@ -10,8 +10,8 @@ Suite2p's blocks: each FOLDER holds movie.tif and truth.npz with `shape (3)`, `r
 `warp (frame, 2, n, n)`, control values of a Catmull-Rom cubic spread over each side, all in pixels.
 
 PYTHON is an interpreter of a virtual environment that has the peer: `pip install suite2p zarr tifffile`, or
-`pip install jnormcorre zarr tifffile` (NoRMCorre in JAX; CaImAn itself is in no package index). A peer that is not
-named is left out. This script's own interpreter needs numpy, tifffile and zarr.
+`pip install jnormcorre 'jax<0.7' 'jaxlib<0.7' tifffile` (NoRMCorre in JAX, for its speed; CaImAn itself is in no
+package index). A peer that is not named is left out. This script's own interpreter needs numpy, tifffile and zarr.
 """
 import argparse
 import json
@@ -156,12 +156,16 @@ def run_peer(name, movie, frames, mode, work, out):
 
         from jnormcorre.motion_correction import MotionCorrect
 
+        os.chdir(work)  # where it leaves its movie
         begun = time.perf_counter()
         corrector = MotionCorrect(pixels, max_shifts=(20, 20), pw_rigid=mode != "rigid", frames_per_split=200)
         corrector.motion_correct(save_movie=True)
         seconds = time.perf_counter() - begun
-        shifts = corrector.shifts_rig
-        whole = np.asarray(shifts, float)[:frames]
+        if mode == "rigid":
+            whole = np.asarray(corrector.shifts_rig, float)[:frames]
+        else:
+            parts = [corrector.y_shifts_els, corrector.x_shifts_els]
+            whole = np.stack([np.reshape(part, (frames, -1)).mean(1) for part in parts], -1)
         parts = np.repeat(whole[:, None], len(ys), 1)
         version = installed("jnormcorre")
     np.savez(out, whole=whole, parts=parts)
@@ -215,8 +219,8 @@ def main():
         command.add_argument("program")
         command.add_argument("movie" if name == "speed" else "folders", **({} if name == "speed" else dict(nargs="+")))
         command.add_argument("--suite2p")
-        command.add_argument("--normcorre")
         if name == "speed":
+            command.add_argument("--normcorre")
             command.add_argument("--frames", type=int, default=0)
             command.add_argument("--repeats", type=int, default=3)
     a = parser.parse_args()
