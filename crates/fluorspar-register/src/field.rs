@@ -21,9 +21,12 @@ pub(crate) struct Warp {
 /// Work space of one thread for [`Warp::apply`].
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WarpScratch {
+    /// The nodes of both components, with those beyond the ends.
+    extended: [Vec<f32>; 2],
     /// Nodes along a row.
     line: Vec<f32>,
     row: Row,
+    out: Vec<f32>,
 }
 
 /// Displacements along a row of pixels and the weights of the four neighbours.
@@ -95,22 +98,40 @@ impl Warp {
         mut out: ArrayViewMut2<'_, f32>,
         scratch: &mut WarpScratch,
     ) {
-        let (height, width) = frame.dim();
+        let (_, width) = frame.dim();
         let (Some(pixels), Some(target)) = (frame.as_slice(), out.as_slice_mut()) else {
             return;
         };
-        if height != self.rows.len() || width != self.columns[0].len() {
+        self.apply_rows(pixels, shift, nodes, scratch, |y, row| {
+            target[y * width..(y + 1) * width].copy_from_slice(row);
+        });
+    }
+
+    /// As [`Warp::apply`], handing every row to `take` while it is at hand.
+    pub(crate) fn apply_rows(
+        &self,
+        pixels: &[f32],
+        shift: (f32, f32),
+        nodes: &[f32],
+        scratch: &mut WarpScratch,
+        take: impl FnMut(usize, &[f32]),
+    ) {
+        let (height, width) = (self.rows.len(), self.columns[0].len());
+        let count = self.nodes.0 * self.nodes.1;
+        if pixels.len() != height * width || nodes.len() != 2 * count {
             return;
         }
         scratch.row.resize(width);
-        let count = self.nodes.0 * self.nodes.1;
+        scratch.out.resize(width, 0.0);
         let (dy, dx) = nodes.split_at(count);
-        let extended = [self.extend(dy), self.extend(dx)];
-        sample_rows(self, pixels, shift, &extended, scratch, target);
+        for (component, extended) in [dy, dx].into_iter().zip(&mut scratch.extended) {
+            self.extend(component, extended);
+        }
+        sample_rows(self, pixels, shift, scratch, take);
     }
 
     /// One component with extrapolated nodes all around.
-    fn extend(&self, nodes: &[f32]) -> Vec<f32> {
+    fn extend(&self, nodes: &[f32], out: &mut Vec<f32>) {
         let (rows, columns) = self.nodes;
         let (tall, wide) = (rows + 2 * BEYOND, columns + 2 * BEYOND);
         // Inside the nearest interval, so that the ends go on straight.
@@ -119,7 +140,7 @@ impl Warp {
             let base = u.clamp(0.0, n.saturating_sub(2) as f32).floor();
             (base as usize, if n > 1 { u - base } else { 0.0 })
         };
-        let mut out = vec![0.0; tall * wide];
+        out.resize(tall * wide, 0.0);
         for i in 0..tall {
             let (y, fy) = along(i, rows);
             let next_y = (y + 1).min(rows - 1);
@@ -132,7 +153,6 @@ impl Warp {
                 out[i * wide + j] = top + fy * (bottom - top);
             }
         }
-        out
     }
 
     /// The displacement along row `y`.
@@ -161,20 +181,21 @@ impl Warp {
 }
 
 vectorised! {
-    fn sample_rows<'a>(
+    fn sample_rows<'a, F: FnMut(usize, &[f32])>(
         warp: &'a Warp,
         pixels: &'a [f32],
         shift: (f32, f32),
-        extended: &'a [Vec<f32>; 2],
         scratch: &'a mut WarpScratch,
-        target: &'a mut [f32],
+        take: F,
     ) {
+        let mut take = take;
         let (height, width) = (warp.rows.len(), warp.columns[0].len());
-        let WarpScratch { line, row } = scratch;
-        for (y, out) in target.chunks_exact_mut(width).enumerate() {
+        let WarpScratch { extended, line, row, out } = scratch;
+        for y in 0..height {
             warp.row(&extended[0], y, shift.0, line, &mut row.dy);
             warp.row(&extended[1], y, shift.1, line, &mut row.dx);
             sample_row(pixels, (height, width), y, row, out);
+            take(y, out);
         }
     }
 }
@@ -342,10 +363,10 @@ mod tests {
             out.view_mut(),
             &mut scratch,
         );
-        let extended = [
-            warp.extend(&nodes[..grid.len()]),
-            warp.extend(&nodes[grid.len()..]),
-        ];
+        let mut extended = [Vec::new(), Vec::new()];
+        for (component, extended) in nodes.chunks(grid.len()).zip(&mut extended) {
+            warp.extend(component, extended);
+        }
         let (mut dy, mut dx) = (vec![0.0; 77], vec![0.0; 77]);
         for y in 0..64 {
             warp.row(&extended[0], y, 0.0, &mut Vec::new(), &mut dy);
