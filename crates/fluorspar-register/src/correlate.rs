@@ -224,13 +224,11 @@ impl Registrar {
 
     /// Work space for one thread.
     pub fn scratch(&self) -> Scratch {
+        let whole = self.filter.count();
+        let parts = self.piecewise.as_ref().map_or(0, Piecewise::columns);
+        let columns = whole.max(parts);
         Scratch {
-            // A field is found from all of the spectrum.
-            spectrum: if self.piecewise.is_some() {
-                self.fourier.spectrum()
-            } else {
-                self.fourier.columns(self.filter.count(), self.height)
-            },
+            spectrum: self.fourier.columns(columns, self.height),
             column: vec![Complex32::default(); self.height],
             window: self
                 .fourier
@@ -554,8 +552,8 @@ fn in_band(height: usize, band: usize) -> [Range<usize>; 2] {
 /// Sum in lanes, the same on every processor.
 #[inline(always)]
 fn sum(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [0.0; 8];
-    let parts = values.chunks_exact(8);
+    let mut lanes = [0.0; 64];
+    let parts = values.chunks_exact(64);
     let rest: f32 = parts.remainder().iter().map(|&v| term(v)).sum();
     for part in parts {
         for (lane, &v) in lanes.iter_mut().zip(part) {
