@@ -5,6 +5,7 @@ use realfft::num_complex::Complex32;
 use crate::fourier::{Fourier, FourierScratch, Spectrum, around_origin, scale, whiten};
 use crate::piecewise::{Piecewise, PiecewiseScratch};
 use crate::refine::{REACH, Refiner};
+use crate::tie::Window;
 use crate::{Error, Grid, Mode, Parameters, Reference};
 
 /// How far a frame is from the reference.
@@ -239,6 +240,14 @@ impl Registrar {
         let energy = self.transform_rows(frame, scratch);
         self.correlate(energy, None, scratch);
         Some(&scratch.map)
+    }
+
+    /// Which shifts [`Registrar::map`] covers.
+    pub(crate) fn window(&self) -> Window {
+        Window {
+            reach: self.window,
+            most: self.max_shift,
+        }
     }
 
     /// The height of the peak of an image with itself.

@@ -1,0 +1,571 @@
+//! What planes recorded together say about each other's shifts.
+//!
+//! A plane's shift is the shared one plus a deviation of its own, normal with
+//! a variance τ² that is learnt from the movie; what the plane says about
+//! itself is the peak of its own correlation map near the shared shift, with
+//! an error of variance v. The most probable shift is then
+//! `s + τ² / (τ² + v) · (m − s)`.
+//!
+//! v follows from the map itself. Where there is no peak the map shows what
+//! noise does, and noise does the same under the peak: its slope there moves
+//! the peak by slope / curvature, so `v = Var(slope) / curvature²`.
+
+use crate::Shift;
+use crate::refine::{REACH, Refiner};
+use crate::warp::keys;
+
+/// Farthest that a plane is looked for from the shared shift, pixels.
+const SEARCH: isize = 5;
+/// Half the side of the patches that are kept for learning.
+const PATCH: isize = SEARCH + REACH as isize;
+/// Places at least so far from the peak along one axis show noise only, pixels.
+const QUIET: f32 = 5.0;
+/// A plane is surely found on its own where its peak is usually so many
+/// standard deviations of the noise high.
+const CERTAIN: f64 = 5.0;
+/// Peaks of identical motion scatter by this even without noise, pixels: the
+/// frame is sampled and its border differs.
+const FLOOR: f64 = 0.03;
+/// Standard deviations by which the scatter of the planes must exceed what
+/// noise explains before they are let go.
+const DOUBT: f64 = 2.0;
+/// Fewest degrees of freedom that a spread is learnt from.
+const FEWEST: f64 = 10.0;
+/// Largest spread, variance in pixels².
+const LOOSEST: f64 = 25.0;
+
+/// Which shifts a correlation map covers: rows and columns around the origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) reach: (usize, usize),
+    pub(crate) most: (usize, usize),
+}
+
+impl Window {
+    /// Values in a map.
+    pub(crate) fn len(self) -> usize {
+        (2 * self.reach.0 + 1) * (2 * self.reach.1 + 1)
+    }
+
+    /// The value at a shift; NaN outside.
+    pub(crate) fn at(self, map: &[f32], dy: isize, dx: isize) -> f32 {
+        let (wy, wx) = (self.reach.0 as isize, self.reach.1 as isize);
+        if dy.abs() > wy || dx.abs() > wx {
+            return f32::NAN;
+        }
+        let index = (dy + wy) * (2 * wx + 1) + dx + wx;
+        map.get(index as usize).copied().unwrap_or(f32::NAN)
+    }
+}
+
+/// What is known of one plane.
+#[derive(Clone, Copy, Debug)]
+struct Own {
+    /// Height of the map of an image with itself.
+    perfect: f32,
+    /// Usual height where the plane lies.
+    height: f64,
+    /// Variance of its own peak, pixels² along y and x.
+    variance: [f64; 2],
+    /// Where its own peak lies beside the shared one on average, pixels.
+    offset: [f64; 2],
+    /// Log-likelihood per unit of the map.
+    sharpness: f64,
+    /// Whether it is surely found on its own.
+    certain: bool,
+}
+
+/// How tightly planes move together.
+#[derive(Clone, Debug)]
+pub(crate) struct Tie {
+    own: Vec<Own>,
+    /// Variance between planes, pixels² along y and x.
+    spread: [f64; 2],
+    refiner: Refiner,
+}
+
+/// A plane's own peak in one volume.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Found {
+    /// From the shared shift, the plane's usual offset taken off, pixels.
+    beside: [f64; 2],
+    variance: [f64; 2],
+    /// 0 if there is nothing to go by.
+    height: f64,
+}
+
+impl Tie {
+    /// All planes have the shared shift.
+    pub(crate) fn rigid(perfect: impl Iterator<Item = f32>) -> Self {
+        let own = perfect.map(|perfect| Own {
+            perfect,
+            height: f64::from(perfect),
+            variance: [f64::INFINITY; 2],
+            offset: [0.0; 2],
+            sharpness: 0.0,
+            certain: false,
+        });
+        Self {
+            own: own.collect(),
+            spread: [0.0; 2],
+            refiner: Refiner::new(),
+        }
+    }
+
+    /// Standard deviation between planes, pixels along y and x.
+    pub(crate) fn spread(&self) -> (f32, f32) {
+        let [y, x] = self.spread.map(|v| v.sqrt() as f32);
+        (y, x)
+    }
+
+    /// Usual height of each plane's map beside that of an image with itself.
+    pub(crate) fn heights(&self) -> impl Iterator<Item = f32> {
+        self.own
+            .iter()
+            .map(|own| (own.height.max(0.0) / f64::from(own.perfect).max(1e-30)) as f32)
+    }
+
+    /// Standard error of each plane's own peak, pixels, the mean of both axes.
+    pub(crate) fn errors(&self) -> impl Iterator<Item = f32> {
+        self.own.iter().map(|own| {
+            if own.certain {
+                (0.5 * (own.variance[0] + own.variance[1])).sqrt() as f32
+            } else {
+                f32::INFINITY
+            }
+        })
+    }
+
+    /// The most probable shift of every plane of a volume of which
+    /// `at(plane, dy, dx)` gives the maps, NaN where there is none; returns
+    /// the shared shift, which no longer follows the strongest planes alone
+    /// where planes deviate.
+    pub(crate) fn resolve(
+        &self,
+        shared: Shift,
+        at: impl Fn(usize, isize, isize) -> f32,
+        found: &mut [Found],
+        shifts: &mut [Shift],
+    ) -> Shift {
+        let mut shared = shared;
+        let free = self.spread.iter().any(|&v| v > 0.0);
+        if free {
+            for (plane, (slot, own)) in found.iter_mut().zip(&self.own).enumerate() {
+                *slot = self.look(own, shared, self.spread, |dy, dx| at(plane, dy, dx));
+            }
+            let step = self.recentre(found);
+            shared.dy += step[0] as f32;
+            shared.dx += step[1] as f32;
+            for slot in found.iter_mut() {
+                slot.beside[0] -= step[0];
+                slot.beside[1] -= step[1];
+            }
+        }
+        for (plane, shift) in shifts.iter_mut().enumerate() {
+            let mut own = [0.0; 2];
+            if let Some(found) = found.get(plane).filter(|found| free && found.height > 0.0) {
+                for (axis, slot) in own.iter_mut().enumerate() {
+                    let between = self.spread[axis];
+                    if between > 0.0 {
+                        *slot = between / (between + found.variance[axis]) * found.beside[axis];
+                    }
+                }
+            }
+            *shift = Shift {
+                dy: shared.dy + own[0] as f32,
+                dx: shared.dx + own[1] as f32,
+                quality: 0.0,
+            };
+            let value = interpolate(&|dy, dx| at(plane, dy, dx), shift.dy, shift.dx);
+            let perfect = self.own.get(plane).map_or(1.0, |own| own.perfect);
+            // `max` makes 0 of what is not a number.
+            shift.quality = (value / perfect.max(f32::MIN_POSITIVE)).max(0.0).min(1.0);
+        }
+        shared
+    }
+
+    /// The plane's own peak near the shared shift, the highest for which
+    /// likelihood and `spread` speak together.
+    fn look(
+        &self,
+        own: &Own,
+        shared: Shift,
+        spread: [f64; 2],
+        at: impl Fn(isize, isize) -> f32,
+    ) -> Found {
+        if own.sharpness <= 0.0 {
+            return Found::default();
+        }
+        let centre = [
+            f64::from(shared.dy) + own.offset[0],
+            f64::from(shared.dx) + own.offset[1],
+        ];
+        let reach = spread.map(|v| {
+            if v > 0.0 {
+                ((3.0 * v.sqrt()).ceil() as isize + 1).min(SEARCH)
+            } else {
+                0
+            }
+        });
+        let middle = centre.map(|c| c.round() as isize);
+        let (mut best, mut place) = (f64::NEG_INFINITY, None);
+        for dy in middle[0] - reach[0]..=middle[0] + reach[0] {
+            for dx in middle[1] - reach[1]..=middle[1] + reach[1] {
+                let value = f64::from(at(dy, dx));
+                let mut score = value * own.sharpness;
+                for ((place, centre), spread) in [dy, dx].into_iter().zip(centre).zip(spread) {
+                    if spread > 0.0 {
+                        score -= (place as f64 - centre).powi(2) / (2.0 * spread);
+                    }
+                }
+                if score > best {
+                    (best, place) = (score, Some([dy, dx]));
+                }
+            }
+        }
+        let Some([dy, dx]) = place else {
+            return Found::default();
+        };
+        let reach = REACH as isize;
+        let patch = std::array::from_fn(|i| {
+            std::array::from_fn(|j| f64::from(at(dy + i as isize - reach, dx + j as isize - reach)))
+        });
+        let whole = patch.iter().flatten().all(|v: &f64| v.is_finite());
+        let (fy, fx) = if whole {
+            self.refiner.peak(&patch)
+        } else {
+            (0.0, 0.0)
+        };
+        let peak = [dy as f64 + fy, dx as f64 + fx];
+        let height = f64::from(interpolate(&at, peak[0] as f32, peak[1] as f32));
+        // `is_nan` by the comparison: a peak without height says nothing.
+        if !(height > 0.0) {
+            return Found::default();
+        }
+        // A volume in which the plane is dimmer than usual is located worse;
+        // never better, since noise can only be mistaken for height.
+        let worse = (own.height / height).max(1.0).powi(2);
+        Found {
+            beside: [peak[0] - centre[0], peak[1] - centre[1]],
+            variance: own.variance.map(|v| v * worse),
+            height,
+        }
+    }
+
+    /// From the shift of the summed maps, in which planes count by how well
+    /// they are seen, to that in which they count by how well they tell the
+    /// shared shift; nothing where planes do not deviate.
+    fn recentre(&self, found: &[Found]) -> [f64; 2] {
+        let mean = |axis: usize, between: f64| {
+            let (mut sum, mut total) = (0.0, 0.0);
+            for (found, own) in found.iter().zip(&self.own) {
+                if own.certain && found.height > 0.0 {
+                    let weight = 1.0 / (between + found.variance[axis]);
+                    sum += weight * found.beside[axis];
+                    total += weight;
+                }
+            }
+            if total > 0.0 { sum / total } else { 0.0 }
+        };
+        [0, 1].map(|axis| mean(axis, self.spread[axis]) - mean(axis, 0.0))
+    }
+}
+
+/// Maps of a sample of volumes, as much of them as learning needs.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    planes: usize,
+    shared: Vec<Shift>,
+    /// `(volume, plane, place)` around the shared shift in whole pixels.
+    patches: Vec<f32>,
+    noise: Vec<Noise>,
+}
+
+/// Sums over the places of maps that show noise only.
+#[derive(Clone, Copy, Debug, Default)]
+struct Noise {
+    count: f64,
+    sum: f64,
+    square: f64,
+    /// Products with the neighbours along y and x.
+    product: [f64; 2],
+}
+
+impl Noise {
+    fn variance(&self) -> f64 {
+        (self.square / self.count - (self.sum / self.count).powi(2)).max(0.0)
+    }
+
+    /// Variance of the slope along `axis`, as of a field whose correlation
+    /// falls as a Gaussian: `−2 R(0) ln(R(1) / R(0))`.
+    fn slope(&self, axis: usize) -> f64 {
+        let here = self.variance();
+        let next = self.product[axis] / self.count - (self.sum / self.count).powi(2);
+        if next > 0.0 {
+            2.0 * here * (here / next).ln().max(0.0)
+        } else {
+            2.0 * (here - next)
+        }
+    }
+}
+
+const PLACES: usize = ((2 * PATCH + 1) * (2 * PATCH + 1)) as usize;
+
+impl Evidence {
+    pub(crate) fn new(planes: usize) -> Self {
+        Self {
+            planes,
+            shared: Vec::new(),
+            patches: Vec::new(),
+            noise: vec![Noise::default(); planes],
+        }
+    }
+
+    /// Keeps what is needed of the maps of one volume.
+    pub(crate) fn add(
+        &mut self,
+        shared: Shift,
+        window: Window,
+        maps: &[f32],
+        present: &[bool],
+    ) {
+        self.shared.push(shared);
+        let centre = [shared.dy, shared.dx].map(|v| v.round() as isize);
+        let maps = maps.chunks_exact(window.len()).zip(present);
+        for ((map, &present), noise) in maps.zip(&mut self.noise) {
+            for dy in -PATCH..=PATCH {
+                for dx in -PATCH..=PATCH {
+                    self.patches.push(if present {
+                        window.at(map, centre[0] + dy, centre[1] + dx)
+                    } else {
+                        f32::NAN
+                    });
+                }
+            }
+            if present {
+                noise.add(window, map, shared);
+            }
+        }
+    }
+
+    /// Volume `k`'s map of `plane` as far as it is kept.
+    fn at(&self, k: usize, plane: usize, dy: isize, dx: isize) -> f32 {
+        let shared = self.shared[k];
+        let dy = dy - shared.dy.round() as isize;
+        let dx = dx - shared.dx.round() as isize;
+        if dy.abs() > PATCH || dx.abs() > PATCH {
+            return f32::NAN;
+        }
+        let place = (dy + PATCH) * (2 * PATCH + 1) + dx + PATCH;
+        self.patches[(k * self.planes + plane) * PLACES + place as usize]
+    }
+
+    /// Learns how each plane is seen and how far planes deviate.
+    pub(crate) fn learn(&self, tie: &mut Tie) {
+        // Once around the shared shift, once more around the planes' own.
+        for _ in 0..2 {
+            self.profile(tie);
+            let [y, x] = self.between(tie);
+            tie.spread = [y, x];
+            if y + x <= 0.0 {
+                break;
+            }
+        }
+    }
+
+    /// The shifts of all planes of volume `k`, and the shared one.
+    pub(crate) fn resolve(&self, k: usize, tie: &Tie, shifts: &mut [Shift]) -> Shift {
+        let mut found = vec![Found::default(); self.planes];
+        let at = |plane: usize, dy: isize, dx: isize| self.at(k, plane, dy, dx);
+        tie.resolve(self.shared[k], at, &mut found, shifts)
+    }
+
+    /// Median quality of the volumes that have a place.
+    pub(crate) fn usual_quality(&self) -> Option<f32> {
+        let mut all: Vec<f32> = self.shared.iter().map(|s| s.quality).collect();
+        all.retain(|&quality| quality > 0.0);
+        all.sort_unstable_by(f32::total_cmp);
+        all.get(all.len() / 2).copied()
+    }
+
+    fn placed(&self) -> impl Iterator<Item = usize> {
+        (0..self.shared.len()).filter(|&k| self.shared[k].quality > 0.0)
+    }
+
+    /// Height, curvature and noise of every plane's mean peak.
+    fn profile(&self, tie: &mut Tie) {
+        let places = [(0.0, 0.0), (-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0)];
+        let mut sums = vec![[0.0_f64; 5]; self.planes];
+        let mut counts = vec![0.0_f64; self.planes];
+        let mut shifts = vec![Shift::default(); self.planes];
+        for k in self.placed() {
+            self.resolve(k, tie, &mut shifts);
+            for (plane, shift) in shifts.iter().enumerate() {
+                let own = tie.own[plane].offset;
+                let values = places.map(|(dy, dx): (f32, f32)| {
+                    let at = |dy, dx| self.at(k, plane, dy, dx);
+                    let (y, x) = (shift.dy + own[0] as f32, shift.dx + own[1] as f32);
+                    f64::from(interpolate(&at, y + dy, x + dx))
+                });
+                if values.iter().all(|v| v.is_finite()) {
+                    for (sum, value) in sums[plane].iter_mut().zip(values) {
+                        *sum += value;
+                    }
+                    counts[plane] += 1.0;
+                }
+            }
+        }
+        for (plane, own) in tie.own.iter_mut().enumerate() {
+            let n = counts[plane].max(1.0);
+            let [top, up, down, left, right] = sums[plane].map(|sum| sum / n);
+            let noise = &self.noise[plane];
+            let deviation = noise.variance().sqrt();
+            // A Gaussian's curvature from its values a pixel away.
+            let bend = |a: f64, b: f64| {
+                if top > 0.0 && a > 0.0 && b > 0.0 {
+                    top * (top * top / (a * b)).ln()
+                } else {
+                    0.0
+                }
+            };
+            let curvature = [bend(up, down), bend(left, right)];
+            own.height = top;
+            own.sharpness = 0.0;
+            own.variance = [f64::INFINITY; 2];
+            own.certain = false;
+            if noise.count < 1.0 || curvature.iter().any(|&c| c <= 0.0) {
+                continue;
+            }
+            for axis in 0..2 {
+                let slope = noise.slope(axis).max(1e-30);
+                let square = curvature[axis].powi(2);
+                let second = 9.0 * slope.powi(2) / (noise.variance().max(1e-30) * square);
+                own.variance[axis] = slope / square * (1.0 + second) + FLOOR.powi(2);
+                own.sharpness += 0.5 / (own.variance[axis] * curvature[axis]);
+            }
+            own.certain = top >= CERTAIN * deviation;
+        }
+    }
+
+    /// The variance between planes along both axes: that with which the
+    /// planes' scatter is as large as expected (Paule and Mandel 1982, J. Res.
+    /// NBS 87:377), 0 unless noise alone is surely too little.
+    fn between(&self, tie: &mut Tie) -> [f64; 2] {
+        let wide = [LOOSEST; 2];
+        let all: Vec<Vec<Found>> = self
+            .placed()
+            .map(|k| {
+                let look = |(plane, own): (usize, &Own)| {
+                    if !own.certain {
+                        return Found::default();
+                    }
+                    let bare = Own {
+                        offset: [0.0; 2],
+                        ..*own
+                    };
+                    let at = |dy, dx| self.at(k, plane, dy, dx);
+                    tie.look(&bare, self.shared[k], wide, at)
+                };
+                tie.own.iter().enumerate().map(look).collect()
+            })
+            .collect();
+        for (plane, own) in tie.own.iter_mut().enumerate() {
+            let found: Vec<&Found> = all
+                .iter()
+                .map(|volume| &volume[plane])
+                .filter(|found| found.height > 0.0)
+                .collect();
+            for axis in 0..2 {
+                let sum: f64 = found.iter().map(|found| found.beside[axis]).sum();
+                own.offset[axis] = sum / found.len().max(1) as f64;
+            }
+        }
+        let own = &tie.own;
+        let certain = own.iter().filter(|own| own.certain).count() as f64;
+        [0, 1].map(|axis| {
+            let freedom: f64 = all
+                .iter()
+                .map(|volume| volume.iter().filter(|f| f.height > 0.0).count())
+                .map(|n| n.saturating_sub(1) as f64)
+                .sum::<f64>()
+                - (certain - 1.0).max(0.0);
+            if freedom < FEWEST {
+                return 0.0;
+            }
+            let scatter = |between: f64| -> f64 {
+                all.iter()
+                    .map(|volume| scatter(volume, own, axis, between))
+                    .sum()
+            };
+            if scatter(0.0) <= freedom + DOUBT * (2.0 * freedom).sqrt() {
+                return 0.0;
+            }
+            let (mut low, mut high) = (0.0, LOOSEST);
+            for _ in 0..60 {
+                let middle = 0.5 * (low + high);
+                if scatter(middle) > freedom {
+                    low = middle;
+                } else {
+                    high = middle;
+                }
+            }
+            0.5 * (low + high)
+        })
+    }
+}
+
+/// Weighted squares of the planes of one volume about their mean.
+fn scatter(volume: &[Found], own: &[Own], axis: usize, between: f64) -> f64 {
+    let terms = || {
+        let found = volume.iter().zip(own).filter(|(found, _)| found.height > 0.0);
+        found.map(|(found, own)| {
+            let weight = 1.0 / (between + found.variance[axis]);
+            (weight, found.beside[axis] - own.offset[axis])
+        })
+    };
+    let total: f64 = terms().map(|(weight, _)| weight).sum();
+    if total <= 0.0 {
+        return 0.0;
+    }
+    let mean = terms().map(|(weight, value)| weight * value).sum::<f64>() / total;
+    terms()
+        .map(|(weight, value)| weight * (value - mean).powi(2))
+        .sum()
+}
+
+impl Noise {
+    /// Adds the places of a map that are away from its peak.
+    fn add(&mut self, window: Window, map: &[f32], peak: Shift) {
+        let (my, mx) = (window.most.0 as isize, window.most.1 as isize);
+        for dy in -my..my {
+            for dx in -mx..mx {
+                let far = (dy as f32 - peak.dy).abs().max((dx as f32 - peak.dx).abs());
+                if far < QUIET {
+                    continue;
+                }
+                let value = f64::from(window.at(map, dy, dx));
+                self.count += 1.0;
+                self.sum += value;
+                self.square += value * value;
+                self.product[0] += value * f64::from(window.at(map, dy + 1, dx));
+                self.product[1] += value * f64::from(window.at(map, dy, dx + 1));
+            }
+        }
+    }
+}
+
+/// A map between its places, by cubic convolution; not a number where it ends.
+fn interpolate(at: &impl Fn(isize, isize) -> f32, dy: f32, dx: f32) -> f32 {
+    let (y, x) = (dy.floor(), dx.floor());
+    let (wy, wx) = (keys(dy - y), keys(dx - x));
+    let mut sum = 0.0;
+    for (i, wy) in (-1_isize..).zip(wy) {
+        for (j, wx) in (-1_isize..).zip(wx) {
+            // Places without weight may lie outside.
+            if wy != 0.0 && wx != 0.0 {
+                sum += wy * wx * at(y as isize + i, x as isize + j);
+            }
+        }
+    }
+    sum
+}
