@@ -95,7 +95,7 @@ pub use grid::Grid;
 pub use images::Images;
 pub use lines::{line_offset, shift_lines};
 pub use parameters::{Mode, Parameters};
-pub use quality::Quality;
+pub use quality::{Quality, VolumeQuality};
 pub use reference::Reference;
 pub use stage::{Field, Motion, Registration, reapply, register};
 pub use volume::{VolumeRegistrar, VolumeScratch};

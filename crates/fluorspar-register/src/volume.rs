@@ -61,6 +61,13 @@ pub struct VolumeRegistrar {
     line_offset: i32,
 }
 
+/// Work space for [`VolumeRegistrar::look_again`].
+pub(crate) struct Look {
+    maps: Vec<f32>,
+    present: Vec<bool>,
+    sum: Vec<f32>,
+}
+
 /// What a movie says about planes beside their references.
 struct Learnt {
     tie: Tie,
@@ -257,6 +264,49 @@ impl VolumeRegistrar {
             tie,
         };
         Ok((learnt, placed))
+    }
+
+    /// Against other images of the same planes, with what was learnt of these.
+    pub(crate) fn beside(
+        &self,
+        references: ArrayView3<'_, f32>,
+        parameters: &Parameters,
+    ) -> Result<Self, Error> {
+        let other = Self::new(references, parameters)?;
+        if other.planes.len() != self.planes.len() {
+            return Err(Error::Image(format!(
+                "{} planes cannot be compared with {}",
+                other.planes.len(),
+                self.planes.len()
+            )));
+        }
+        Ok(Self {
+            weights: self.weights.clone(),
+            ..other
+        })
+    }
+
+    pub(crate) fn look(&self) -> Look {
+        Look {
+            maps: vec![0.0; self.planes.len() * self.window().len()],
+            present: vec![false; self.planes.len()],
+            sum: vec![0.0; self.window().len()],
+        }
+    }
+
+    /// The shift that all planes of a volume share, and each plane's own
+    /// peak, tied to nothing. Planes are looked at in parallel.
+    pub(crate) fn look_again(
+        &self,
+        volume: ArrayView3<'_, f32>,
+        look: &mut Look,
+    ) -> (Shift, Vec<Shift>) {
+        let Look { maps, present, sum } = look;
+        self.maps(volume, maps, present);
+        let together = self.sum(&self.weights, maps, present, sum);
+        let maps = maps.chunks_exact(sum.len()).zip(&self.planes);
+        let alone = maps.map(|(map, plane)| plane.peak(map, plane.perfect()));
+        (together, alone.collect())
     }
 
     fn with(self, learnt: Learnt) -> Self {
