@@ -413,7 +413,8 @@ pub(crate) fn volume_report(
         )?
         .titled("Shift that all planes share"),
     ];
-    let deviates = found.spread.0 + found.spread.1 > 0.0;
+    let (shear, besides) = (found.shear, found.spread);
+    let deviates = shear.0 + shear.1 + besides.0 + besides.1 > 0.0;
     if deviates {
         for along_y in [true, false] {
             let curves: Vec<Curve> = some
@@ -484,10 +485,11 @@ pub(crate) fn volume_report(
     }
     let note = if deviates {
         format!(
-            "Planes are shifted as a whole, not in parts. They deviate from the shift they share by \
-             {:.2} px along y and {:.2} px along x (standard deviation, noise taken off); planes seen \
-             well follow their own peak, dim ones stay nearer to the others.",
-            found.spread.0, found.spread.1
+            "Planes are shifted as a whole, not in parts. The last plane's shift varies about the \
+             first's by {:.2} px along y and {:.2} px along x, evenly with depth; planes deviate from \
+             that by {:.2} px along y and {:.2} px along x (standard deviations, noise taken off). \
+             Planes seen well follow their own peak, dim ones the others.",
+            shear.0, shear.1, besides.0, besides.1
         )
     } else {
         "Planes are shifted as a whole, not in parts. They move as one: their scatter is no more \

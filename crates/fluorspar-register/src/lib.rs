@@ -45,7 +45,8 @@
 //!
 //! Method, volumes: the maps of all planes are added up, weighted by how well
 //! each is seen; a plane deviates from the shift they share by as much as its
-//! own map and the planes' usual spread, learnt from the movie, make probable.
+//! own map, the other planes' and the usual shear and spread of planes, learnt
+//! from the movie, make probable.
 //!
 //! ```
 //! use fluorspar_movie::{ArrayMovie, Budget, silent};

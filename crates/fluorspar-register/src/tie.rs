@@ -1,10 +1,13 @@
 //! What planes recorded together say about each other's shifts.
 //!
-//! A plane's shift is the shared one plus a deviation of its own, normal with
-//! a variance τ² that is learnt from the movie; what the plane says about
-//! itself is the peak of its own correlation map near the shared shift, with
-//! an error of variance v. The most probable shift is then
-//! `s + τ² / (τ² + v) · (m − s)`.
+//! Plane z of volume t is shifted by `s + a u + d`: the shift s that all planes
+//! share, a shear a that grows with the depth u, as in tissue that tilts, and
+//! a deviation d of its own; a and d are normal with variances σ² and τ² that
+//! are learnt from the movie. What the plane says about itself is the peak m
+//! of its own correlation map near there, with an error of variance v. The
+//! most probable line `s + a u` through the planes that are surely found
+//! follows by least squares; the most probable shift of a plane is the line's
+//! plus `τ² / (τ² + v)` of what m lies beside it.
 //!
 //! v follows from the map itself. Where there is no peak the map shows what
 //! noise does, and noise does the same under the peak: its slope there moves
@@ -31,7 +34,7 @@ const FLOOR: f64 = 0.03;
 const DOUBT: f64 = 2.0;
 /// Fewest degrees of freedom that a spread is learnt from.
 const FEWEST: f64 = 10.0;
-/// Largest spread, variance in pixels².
+/// Largest variances of deviations and shears, pixels².
 const LOOSEST: f64 = 25.0;
 
 /// Which shifts a correlation map covers: rows and columns around the origin.
@@ -61,6 +64,8 @@ impl Window {
 /// What is known of one plane.
 #[derive(Clone, Copy, Debug)]
 struct Own {
+    /// −1/2 for the first plane, 1/2 for the last.
+    depth: f64,
     /// Height of the map of an image with itself.
     perfect: f32,
     /// Usual height where the plane lies.
@@ -79,7 +84,10 @@ struct Own {
 #[derive(Clone, Debug)]
 pub(crate) struct Tie {
     own: Vec<Own>,
-    /// Variance between planes, pixels² along y and x.
+    /// Variance of the last plane's shift beside the first's as far as it
+    /// grows with depth, pixels² along y and x.
+    shear: [f64; 2],
+    /// Variance of planes about that, pixels² along y and x.
     spread: [f64; 2],
     refiner: Refiner,
 }
@@ -97,7 +105,10 @@ pub(crate) struct Found {
 impl Tie {
     /// All planes have the shared shift.
     pub(crate) fn rigid(perfect: impl Iterator<Item = f32>) -> Self {
-        let own = perfect.map(|perfect| Own {
+        let perfect: Vec<f32> = perfect.collect();
+        let last = (perfect.len().max(2) - 1) as f64;
+        let own = perfect.iter().enumerate().map(|(plane, &perfect)| Own {
+            depth: plane as f64 / last - 0.5,
             perfect,
             height: f64::from(perfect),
             variance: [f64::INFINITY; 2],
@@ -107,15 +118,28 @@ impl Tie {
         });
         Self {
             own: own.collect(),
+            shear: [0.0; 2],
             spread: [0.0; 2],
             refiner: Refiner::new(),
         }
     }
 
-    /// Standard deviation between planes, pixels along y and x.
+    /// Standard deviation of the last plane's shift beside the first's as far
+    /// as it grows with depth, pixels along y and x.
+    pub(crate) fn shear(&self) -> (f32, f32) {
+        let [y, x] = self.shear.map(|v| v.sqrt() as f32);
+        (y, x)
+    }
+
+    /// Standard deviation of planes about that, pixels along y and x.
     pub(crate) fn spread(&self) -> (f32, f32) {
         let [y, x] = self.spread.map(|v| v.sqrt() as f32);
         (y, x)
+    }
+
+    /// Variance of a plane's shift about the shared one.
+    fn variance(&self, own: &Own) -> [f64; 2] {
+        [0, 1].map(|axis| self.shear[axis] * own.depth.powi(2) + self.spread[axis])
     }
 
     /// Usual height of each plane's map beside that of an image with itself.
@@ -138,8 +162,8 @@ impl Tie {
 
     /// The most probable shift of every plane of a volume of which
     /// `at(plane, dy, dx)` gives the maps, NaN where there is none; returns
-    /// the shared shift, which no longer follows the strongest planes alone
-    /// where planes deviate.
+    /// the shared shift, that of the middle depth where planes deviate, and
+    /// not that of the planes seen best.
     pub(crate) fn resolve(
         &self,
         shared: Shift,
@@ -147,45 +171,50 @@ impl Tie {
         found: &mut [Found],
         shifts: &mut [Shift],
     ) -> Shift {
-        let mut shared = shared;
-        let free = self.spread.iter().any(|&v| v > 0.0);
-        if free {
+        let free = [0, 1].map(|axis| self.shear[axis] + self.spread[axis] > 0.0);
+        let mut lines = [Line::default(); 2];
+        if free != [false; 2] {
             for (plane, (slot, own)) in found.iter_mut().zip(&self.own).enumerate() {
-                *slot = self.look(own, shared, self.spread, |dy, dx| at(plane, dy, dx));
+                let variance = self.variance(own);
+                *slot = self.look(own, shared, variance, |dy, dx| at(plane, dy, dx));
             }
-            let step = self.recentre(found);
-            shared.dy += step[0] as f32;
-            shared.dx += step[1] as f32;
-            for slot in found.iter_mut() {
-                slot.beside[0] -= step[0];
-                slot.beside[1] -= step[1];
-            }
-        }
-        for (plane, shift) in shifts.iter_mut().enumerate() {
-            let mut own = [0.0; 2];
-            if let Some(found) = found.get(plane).filter(|found| free && found.height > 0.0) {
-                for (axis, slot) in own.iter_mut().enumerate() {
-                    let between = self.spread[axis];
-                    if between > 0.0 {
-                        *slot = between / (between + found.variance[axis]) * found.beside[axis];
-                    }
+            for axis in 0..2 {
+                if free[axis] {
+                    let (shear, spread) = (self.shear[axis], self.spread[axis]);
+                    lines[axis] = Sums::of(found, &self.own, axis, spread).line(shear);
                 }
             }
+        }
+        for (plane, (shift, own)) in shifts.iter_mut().zip(&self.own).enumerate() {
+            let beside = [0, 1].map(|axis| {
+                let line = lines[axis].at(own.depth);
+                let spread = self.spread[axis];
+                match found.get(plane) {
+                    Some(found) if spread > 0.0 && found.height > 0.0 => {
+                        let share = spread / (spread + found.variance[axis]);
+                        line + share * (found.beside[axis] - line)
+                    }
+                    _ => line,
+                }
+            });
             *shift = Shift {
-                dy: shared.dy + own[0] as f32,
-                dx: shared.dx + own[1] as f32,
+                dy: shared.dy + beside[0] as f32,
+                dx: shared.dx + beside[1] as f32,
                 quality: 0.0,
             };
             let value = interpolate(&|dy, dx| at(plane, dy, dx), shift.dy, shift.dx);
-            let perfect = self.own.get(plane).map_or(1.0, |own| own.perfect);
             // `max` makes 0 of what is not a number.
-            shift.quality = (value / perfect.max(f32::MIN_POSITIVE)).max(0.0).min(1.0);
+            shift.quality = (value / own.perfect.max(f32::MIN_POSITIVE)).max(0.0).min(1.0);
         }
-        shared
+        Shift {
+            dy: shared.dy + lines[0].middle as f32,
+            dx: shared.dx + lines[1].middle as f32,
+            ..shared
+        }
     }
 
-    /// The plane's own peak near the shared shift, the highest for which
-    /// likelihood and `spread` speak together.
+    /// The plane's own peak near the shared shift: the highest, its log-likelihood
+    /// and that of a deviation of variance `spread` taken together.
     fn look(
         &self,
         own: &Own,
@@ -251,23 +280,87 @@ impl Tie {
             height,
         }
     }
+}
 
-    /// From the shift of the summed maps, in which planes count by how well
-    /// they are seen, to that in which they count by how well they tell the
-    /// shared shift; nothing where planes do not deviate.
-    fn recentre(&self, found: &[Found]) -> [f64; 2] {
-        let mean = |axis: usize, between: f64| {
-            let (mut sum, mut total) = (0.0, 0.0);
-            for (found, own) in found.iter().zip(&self.own) {
-                if own.certain && found.height > 0.0 {
-                    let weight = 1.0 / (between + found.variance[axis]);
-                    sum += weight * found.beside[axis];
-                    total += weight;
-                }
+/// Shift beside the shared one along one axis, by depth.
+#[derive(Clone, Copy, Debug, Default)]
+struct Line {
+    middle: f64,
+    slope: f64,
+}
+
+impl Line {
+    fn at(self, depth: f64) -> f64 {
+        self.middle + self.slope * depth
+    }
+}
+
+/// Weighted moments of the planes of one volume that are surely found.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    planes: usize,
+    weight: f64,
+    depth: f64,
+    depth_square: f64,
+    shift: f64,
+    shift_depth: f64,
+    shift_square: f64,
+}
+
+impl Sums {
+    /// With a variance of `spread` besides that of each peak.
+    fn of(found: &[Found], own: &[Own], axis: usize, spread: f64) -> Self {
+        let mut sums = Self::default();
+        for (found, own) in found.iter().zip(own) {
+            if own.certain && found.height > 0.0 {
+                let weight = 1.0 / (spread + found.variance[axis]);
+                let (depth, shift) = (own.depth, found.beside[axis]);
+                sums.planes += 1;
+                sums.weight += weight;
+                sums.depth += weight * depth;
+                sums.depth_square += weight * depth * depth;
+                sums.shift += weight * shift;
+                sums.shift_depth += weight * shift * depth;
+                sums.shift_square += weight * shift * shift;
             }
-            if total > 0.0 { sum / total } else { 0.0 }
+        }
+        sums
+    }
+
+    /// The most probable line if slopes have the variance `shear`.
+    fn line(&self, shear: f64) -> Line {
+        if self.weight <= 0.0 {
+            return Line::default();
+        }
+        let slope = if shear > 0.0 {
+            self.moment() / (self.lever() + 1.0 / shear)
+        } else {
+            0.0
         };
-        [0, 1].map(|axis| mean(axis, self.spread[axis]) - mean(axis, 0.0))
+        Line {
+            middle: (self.shift - slope * self.depth) / self.weight,
+            slope,
+        }
+    }
+
+    /// `Σ w (u − ū)²`: the inverse variance of the slope.
+    fn lever(&self) -> f64 {
+        self.depth_square - self.depth.powi(2) / self.weight
+    }
+
+    /// `Σ w (u − ū) m`.
+    fn moment(&self) -> f64 {
+        self.shift_depth - self.depth * self.shift / self.weight
+    }
+
+    /// Weighted squares about the mean.
+    fn about_mean(&self) -> f64 {
+        (self.shift_square - self.shift.powi(2) / self.weight).max(0.0)
+    }
+
+    /// Weighted squares about the line of least squares.
+    fn about_line(&self) -> f64 {
+        (self.about_mean() - self.moment().powi(2) / self.lever()).max(0.0)
     }
 }
 
@@ -365,9 +458,8 @@ impl Evidence {
         // Once around the shared shift, once more around the planes' own.
         for _ in 0..2 {
             self.profile(tie);
-            let [y, x] = self.between(tie);
-            tie.spread = [y, x];
-            if y + x <= 0.0 {
+            self.between(tie);
+            if tie.shear.iter().chain(&tie.spread).all(|&v| v <= 0.0) {
                 break;
             }
         }
@@ -447,12 +539,12 @@ impl Evidence {
         }
     }
 
-    /// The variance between planes along both axes: that with which the
-    /// planes' scatter is as large as expected (Paule and Mandel 1982, J. Res.
-    /// NBS 87:377), 0 unless noise alone is surely too little.
-    fn between(&self, tie: &mut Tie) -> [f64; 2] {
+    /// The variances of shears and deviations along both axes: those with
+    /// which the planes' scatter is as large as expected (Paule and Mandel
+    /// 1982, J. Res. NBS 87:377), 0 unless noise alone is surely too little.
+    fn between(&self, tie: &mut Tie) {
         let wide = [LOOSEST; 2];
-        let all: Vec<Vec<Found>> = self
+        let mut all: Vec<Vec<Found>> = self
             .placed()
             .map(|k| {
                 let look = |(plane, own): (usize, &Own)| {
@@ -470,67 +562,74 @@ impl Evidence {
             })
             .collect();
         for (plane, own) in tie.own.iter_mut().enumerate() {
-            let found: Vec<&Found> = all
-                .iter()
-                .map(|volume| &volume[plane])
-                .filter(|found| found.height > 0.0)
-                .collect();
             for axis in 0..2 {
-                let sum: f64 = found.iter().map(|found| found.beside[axis]).sum();
-                own.offset[axis] = sum / found.len().max(1) as f64;
+                let (mut sum, mut count) = (0.0, 0.0);
+                for volume in all.iter().filter(|volume| volume[plane].height > 0.0) {
+                    sum += volume[plane].beside[axis];
+                    count += 1.0;
+                }
+                own.offset[axis] = sum / f64::max(count, 1.0);
+                for volume in &mut all {
+                    volume[plane].beside[axis] -= own.offset[axis];
+                }
             }
         }
         let own = &tie.own;
-        let certain = own.iter().filter(|own| own.certain).count() as f64;
-        [0, 1].map(|axis| {
-            let freedom: f64 = all
-                .iter()
-                .map(|volume| volume.iter().filter(|f| f.height > 0.0).count())
-                .map(|n| n.saturating_sub(1) as f64)
-                .sum::<f64>()
-                - (certain - 1.0).max(0.0);
-            if freedom < FEWEST {
-                return 0.0;
-            }
-            let scatter = |between: f64| -> f64 {
-                all.iter()
-                    .map(|volume| scatter(volume, own, axis, between))
-                    .sum()
+        let certain = own.iter().filter(|own| own.certain).count();
+        for axis in 0..2 {
+            let sums = |spread: f64| {
+                let all = all.iter();
+                all.map(move |volume| Sums::of(volume, own, axis, spread))
             };
-            if scatter(0.0) <= freedom + DOUBT * (2.0 * freedom).sqrt() {
-                return 0.0;
-            }
-            let (mut low, mut high) = (0.0, LOOSEST);
-            for _ in 0..60 {
-                let middle = 0.5 * (low + high);
-                if scatter(middle) > freedom {
-                    low = middle;
-                } else {
-                    high = middle;
-                }
-            }
-            0.5 * (low + high)
-        })
+            // Offsets have taken a degree of freedom per plane.
+            let freedom = |fitted: usize| {
+                let left = sums(0.0).map(|s| s.planes.saturating_sub(fitted)).sum::<usize>();
+                left as f64 - certain.saturating_sub(fitted) as f64
+            };
+            let lined = |s: &Sums| s.planes > 2 && s.lever() > 0.0;
+            let about_line = balance(freedom(2), LOOSEST, |spread| {
+                let lined = sums(spread).filter(lined);
+                lined.map(|s| s.about_line()).sum()
+            });
+            let slopes: Vec<(f64, f64)> = sums(about_line)
+                .filter(lined)
+                .map(|s| (s.moment() / s.lever(), 1.0 / s.lever()))
+                .collect();
+            let shear = balance(slopes.len() as f64 - 1.0, 4.0 * LOOSEST, |shear| {
+                let terms = slopes.iter();
+                terms
+                    .map(|(slope, variance)| slope * slope / (variance + shear))
+                    .sum()
+            });
+            tie.shear[axis] = shear;
+            tie.spread[axis] = if shear > 0.0 {
+                about_line
+            } else {
+                balance(freedom(1), LOOSEST, |spread| {
+                    let several = sums(spread).filter(|s| s.planes > 1);
+                    several.map(|s| s.about_mean()).sum()
+                })
+            };
+        }
     }
 }
 
-/// Weighted squares of the planes of one volume about their mean.
-fn scatter(volume: &[Found], own: &[Own], axis: usize, between: f64) -> f64 {
-    let terms = || {
-        let found = volume.iter().zip(own).filter(|(found, _)| found.height > 0.0);
-        found.map(|(found, own)| {
-            let weight = 1.0 / (between + found.variance[axis]);
-            (weight, found.beside[axis] - own.offset[axis])
-        })
-    };
-    let total: f64 = terms().map(|(weight, _)| weight).sum();
-    if total <= 0.0 {
+/// The variance at which a falling `scatter` is down to `freedom`, up to
+/// `most`; 0 if it is not surely above that without any.
+fn balance(freedom: f64, most: f64, scatter: impl Fn(f64) -> f64) -> f64 {
+    if freedom < FEWEST || scatter(0.0) <= freedom + DOUBT * (2.0 * freedom).sqrt() {
         return 0.0;
     }
-    let mean = terms().map(|(weight, value)| weight * value).sum::<f64>() / total;
-    terms()
-        .map(|(weight, value)| weight * (value - mean).powi(2))
-        .sum()
+    let (mut low, mut high) = (0.0, most);
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if scatter(middle) > freedom {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    0.5 * (low + high)
 }
 
 impl Noise {

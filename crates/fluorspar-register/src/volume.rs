@@ -25,11 +25,12 @@ const MEMORY: usize = 256 << 20;
 ///
 /// The correlation maps of all planes are added up, each weighted by how well
 /// its plane is seen as a rule; the peak is the shift that all share. Beside
-/// it a plane has a deviation of its own, normal with a width learnt from the
-/// movie: a plane seen well follows its own peak as far as planes do deviate,
-/// a plane seen badly stays with the others. Where planes move as one, the
-/// width is 0 and so are all deviations. Rigid: parts of planes do not move
-/// beside the whole.
+/// it planes may be shifted in proportion to their depth, as in tissue that
+/// tilts, and each has a deviation of its own, both normal with widths learnt
+/// from the movie: a plane seen well follows its own peak as far as planes do
+/// deviate, a plane seen badly stays with the others. Where planes move as
+/// one, the widths are 0 and so are all deviations. Rigid: parts of planes do
+/// not move beside the whole.
 ///
 /// ```
 /// use fluorspar_movie::{ArrayMovie, Budget, ImageOrder, Volumes, silent};
@@ -328,9 +329,16 @@ impl VolumeRegistrar {
         &self.weights
     }
 
-    /// Standard deviation of the planes' own shifts about the shared one,
-    /// pixels along y and x, as learnt from the movie; 0 where the planes'
-    /// scatter is no more than noise explains.
+    /// Standard deviation over volumes of the last plane's shift beside the
+    /// first's, as far as shifts grow evenly with depth, pixels along y and x,
+    /// as learnt from the movie; 0 where noise explains it.
+    pub fn shear(&self) -> (f32, f32) {
+        self.tie.shear()
+    }
+
+    /// Standard deviation of the planes' own shifts about the shared shift and
+    /// the shear, pixels along y and x, as learnt from the movie; 0 where the
+    /// planes' scatter is no more than noise explains.
     pub fn spread(&self) -> (f32, f32) {
         self.tie.spread()
     }

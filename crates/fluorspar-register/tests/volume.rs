@@ -113,6 +113,7 @@ fn planes_that_move_as_one_stay_together() {
         let movie = recorded(240, &photons, |frame, _| motion(frame), seed);
         let (registrar, found) = registered(&movie);
         assert_eq!(registrar.spread(), (0.0, 0.0), "light {light}");
+        assert_eq!(registrar.shear(), (0.0, 0.0), "light {light}");
         let together = error(shared(&found), motion);
         assert!(together < most, "light {light}: {together}");
         for plane in &found.planes {
@@ -124,35 +125,67 @@ fn planes_that_move_as_one_stay_together() {
     }
 }
 
+/// Every plane with a motion of its own besides.
+fn scattered(frame: usize, plane: usize) -> (f64, f64) {
+    let (dy, dx) = motion(frame);
+    let (t, z) = (frame as f64, plane as f64);
+    (
+        dy + 0.9 * (t / (2.0 + 0.6 * z) + z * z).sin(),
+        dx + 0.6 * (t / (2.3 + 0.5 * z) + 2.0 * z).sin(),
+    )
+}
+
 #[test]
 fn planes_that_deviate_are_followed_where_they_are_seen() {
-    // Plane 2 has a hundredth to a fiftieth of the others' photons.
-    let (mut cut, mut planted) = (Vec::new(), (0.0, 0.0));
-    for (seed, light) in [(1, 0.002), (2, 0.01), (3, 0.1)] {
+    // Plane 2 has a fiftieth of the photons.
+    for ((seed, light), most) in [(1, 0.002), (2, 0.01), (3, 0.1)].into_iter().zip([0.75, 0.4, 0.2]) {
         let photons = [1.0, 0.8, 0.02, 0.7, 0.9, 0.6].map(|p| p * light);
+        let movie = recorded(240, &photons, scattered, seed);
+        let (registrar, found) = registered(&movie);
+        let planted = between(&movie, scattered);
+        let (sy, sx) = registrar.spread();
+        println!("{light}: {sy} {sx} {planted:?} shear {:?}", registrar.shear());
+        assert!((f64::from(sy) / planted.0 - 1.0).abs() < 0.25, "{sy} {planted:?}");
+        assert!((f64::from(sx) / planted.1 - 1.0).abs() < 0.25, "{sx} {planted:?}");
+        for plane in 0..photons.len() {
+            let truth = |frame| scattered(frame, plane);
+            let tied = error(own(&found.planes[plane].motion), truth);
+            let together = error(shared(&found), truth);
+            println!("  plane {plane}: {tied:.3} {together:.3}");
+            if plane == 2 {
+                // The dim one stays where the others are.
+                assert!(tied < together + 0.1, "light {light}: {tied} {together}");
+            } else {
+                assert!(tied < most * together, "light {light}, plane {plane}: {tied} {together}");
+            }
+        }
+    }
+}
+
+#[test]
+fn tilting_tissue_takes_dim_planes_along() {
+    for ((seed, light), most) in [(1, 0.002), (2, 0.01), (3, 0.1)].into_iter().zip([0.4, 0.25, 0.12]) {
+        // The first plane moves most and is hardly seen.
+        let photons = [0.02, 0.8, 1.0, 0.7, 0.9, 0.6].map(|p| p * light);
         let planes = photons.len();
         let place = |frame, plane| sheared(frame, plane, planes);
         let movie = recorded(240, &photons, place, seed);
         let (registrar, found) = registered(&movie);
-        planted = between(&movie, place);
-        let (sy, sx) = registrar.spread();
-        assert!((f64::from(sy) / planted.0 - 1.0).abs() < 0.25, "{sy} {planted:?}");
-        assert!((f64::from(sx) / planted.1 - 1.0).abs() < 0.25, "{sx} {planted:?}");
-        for plane in [0, 1, 5] {
+        let (sy, sx) = registrar.shear();
+        println!("{light}: shear {sy} {sx} spread {:?}", registrar.spread());
+        // Sines of amplitudes 2.4 and 1.6.
+        assert!((sy - 1.70).abs() < 0.25 && (sx - 1.13).abs() < 0.2, "{sy} {sx}");
+        for plane in 0..planes {
             let truth = |frame| place(frame, plane);
             let tied = error(own(&found.planes[plane].motion), truth);
             let together = error(shared(&found), truth);
-            assert!(tied < 0.6 * together, "light {light}, plane {plane}: {tied} {together}");
-            cut.push(tied / together);
+            println!("  plane {plane}: {tied:.3} {together:.3}");
+            assert!(tied < most, "light {light}, plane {plane}: {tied} {together}");
         }
-        // The dim one stays where the others are.
-        let truth = |frame| place(frame, 2);
-        let tied = error(own(&found.planes[2].motion), truth);
-        let together = error(shared(&found), truth);
-        assert!(tied < together + 0.1, "light {light}: {tied} {together}");
+        // Half of 2.4 · sin and 1.6 · sin: about 1 px, which the shared shift leaves.
+        let first = error(shared(&found), |frame| place(frame, 0));
+        assert!(first > 0.9, "{first}");
     }
-    assert!(planted.0 > planted.1);
-    assert!(cut.iter().any(|&share| share < 0.1), "{cut:?}");
 }
 
 /// Standard deviation between planes of planted motion, along y and x.

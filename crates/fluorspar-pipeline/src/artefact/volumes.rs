@@ -20,7 +20,10 @@ pub(crate) struct RegisteredVolumes {
     pub(crate) weights: Vec<f32>,
     /// Standard error of each plane's own peak, pixels; may be infinite.
     pub(crate) own_errors: Vec<f32>,
-    /// Standard deviation between planes, pixels along y and x.
+    /// Standard deviation of the last plane's shift beside the first's, pixels
+    /// along y and x.
+    pub(crate) shear: (f32, f32),
+    /// Standard deviation of planes besides, pixels along y and x.
     pub(crate) spread: (f32, f32),
     /// Where the mean of each plane lies beside that of the first.
     pub(crate) offsets: Vec<Shift>,
@@ -143,6 +146,8 @@ fn summary(registered: &RegisteredVolumes) -> Map<String, Value> {
         ("residual_p95_px", json!(together.residual_p95)),
         ("crispness", json!(together.crispness)),
         ("line_offset_px", json!(line_offset)),
+        ("shear_y_px", json!(registered.shear.0)),
+        ("shear_x_px", json!(registered.shear.1)),
         ("spread_y_px", json!(registered.spread.0)),
         ("spread_x_px", json!(registered.spread.1)),
         ("plane_spacing_um", json!(registered.spacing_um)),
@@ -232,6 +237,8 @@ fn write_arrays(path: &Path, registered: &RegisteredVolumes) -> Result<(), Error
     let line_offset = planes.first().map_or(0, |p| p.motion.line_offset);
     for (name, value) in [
         ("line_offset", json!(line_offset)),
+        ("shear_y", json!(registered.shear.0)),
+        ("shear_x", json!(registered.shear.1)),
         ("spread_y", json!(registered.spread.0)),
         ("spread_x", json!(registered.spread.1)),
     ] {

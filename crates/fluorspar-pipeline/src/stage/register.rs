@@ -120,6 +120,7 @@ pub(crate) fn register_volumes(
     let registered = RegisteredVolumes {
         weights: registrar.weights().to_vec(),
         own_errors: registrar.own_errors(),
+        shear: registrar.shear(),
         spread: registrar.spread(),
         registration,
         quality,
