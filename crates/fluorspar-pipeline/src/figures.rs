@@ -389,7 +389,10 @@ pub(crate) fn volume_report(
         "frame"
     };
     let trace = |name: String, value: &dyn Fn(usize) -> f32| {
-        let y = picked.iter().map(|&frame| f64::from(value(frame))).collect();
+        let y = picked
+            .iter()
+            .map(|&frame| f64::from(value(frame)))
+            .collect();
         Curve::new(name, time.clone(), y).without_points()
     };
     let draw = |x_label, y_label, curves: &[Curve]| {
@@ -449,8 +452,12 @@ pub(crate) fn volume_report(
         all.collect::<Vec<f64>>()
     };
     let mut profiles = vec![
-        draw("plane", "weight", &[by_plane("weight", wide(&found.weights))])?
-            .titled("How much each plane has to say"),
+        draw(
+            "plane",
+            "weight",
+            &[by_plane("weight", wide(&found.weights))],
+        )?
+        .titled("How much each plane has to say"),
         draw(
             "plane",
             "offset (px)",

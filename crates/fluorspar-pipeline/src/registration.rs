@@ -138,9 +138,7 @@ pub fn register(
         registered.report = Some(write_page(out, &page)?);
         registered.verdict = Some(found.quality.together.verdict());
     } else {
-        let first = |stack: Array3<f32>| {
-            Reference::from_image(stack.index_axis_move(Axis(0), 0))
-        };
+        let first = |stack: Array3<f32>| Reference::from_image(stack.index_axis_move(Axis(0), 0));
         let (registration, quality) = stage::register(
             &*movie,
             &parameters,
@@ -241,7 +239,10 @@ fn read_reference(
 
 /// The references of all planes.
 fn stacked(path: &Path, motions: &[Motion]) -> Result<Array3<f32>, Error> {
-    let images: Vec<_> = motions.iter().map(|motion| motion.reference.view()).collect();
+    let images: Vec<_> = motions
+        .iter()
+        .map(|motion| motion.reference.view())
+        .collect();
     ndarray::stack(Axis(0), &images)
         .map_err(|_| Error::bad_data(path, "the references of its planes are of several sizes"))
 }

@@ -221,7 +221,9 @@ impl<'a> Segments<'a> {
         }
         let pixels = self.sum.len() / planes;
         let image = pixels * pixel_type.bytes();
-        let volumes = block.chunks_exact(image * planes).zip(untrusted.chunks_exact(planes));
+        let volumes = block
+            .chunks_exact(image * planes)
+            .zip(untrusted.chunks_exact(planes));
         for (k, (volume, untrusted)) in volumes.enumerate() {
             self.frames.end = begin + k + 1;
             if !untrusted.contains(&true) {

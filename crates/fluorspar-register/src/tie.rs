@@ -204,7 +204,9 @@ impl Tie {
             };
             let value = interpolate(&|dy, dx| at(plane, dy, dx), shift.dy, shift.dx);
             // `max` makes 0 of what is not a number.
-            shift.quality = (value / own.perfect.max(f32::MIN_POSITIVE)).max(0.0).min(1.0);
+            shift.quality = (value / own.perfect.max(f32::MIN_POSITIVE))
+                .max(0.0)
+                .min(1.0);
         }
         Shift {
             dy: shared.dy + lines[0].middle as f32,
@@ -415,13 +417,7 @@ impl Evidence {
     }
 
     /// Keeps what is needed of the maps of one volume.
-    pub(crate) fn add(
-        &mut self,
-        shared: Shift,
-        window: Window,
-        maps: &[f32],
-        present: &[bool],
-    ) {
+    pub(crate) fn add(&mut self, shared: Shift, window: Window, maps: &[f32], present: &[bool]) {
         self.shared.push(shared);
         let centre = [shared.dy, shared.dx].map(|v| v.round() as isize);
         let maps = maps.chunks_exact(window.len()).zip(present);
@@ -583,7 +579,9 @@ impl Evidence {
             };
             // Offsets have taken a degree of freedom per plane.
             let freedom = |fitted: usize| {
-                let left = sums(0.0).map(|s| s.planes.saturating_sub(fitted)).sum::<usize>();
+                let left = sums(0.0)
+                    .map(|s| s.planes.saturating_sub(fitted))
+                    .sum::<usize>();
                 left as f64 - certain.saturating_sub(fitted) as f64
             };
             let lined = |s: &Sums| s.planes > 2 && s.lever() > 0.0;

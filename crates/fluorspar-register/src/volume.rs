@@ -9,7 +9,9 @@ use rayon::prelude::*;
 
 use crate::correlate::{Scratch, check_size};
 use crate::tie::{Evidence, Found, Tie, Window};
-use crate::{Error, Mode, Parameters, Reference, Registrar, Shift, apply, line_offset, shift_lines};
+use crate::{
+    Error, Mode, Parameters, Reference, Registrar, Shift, apply, line_offset, shift_lines,
+};
 
 /// Most volumes that references are built from.
 const VOLUMES: usize = 200;

@@ -113,8 +113,7 @@ pub fn register_volumes(
                     movers[plane].load(block, image, moving);
                     let size = registrar.planes[plane].reference().dim();
                     let view = ArrayView2::from_shape(size, &moving.frame);
-                    *present =
-                        view.is_ok_and(|view| registrar.map(plane, view, scratch, map));
+                    *present = view.is_ok_and(|view| registrar.map(plane, view, scratch, map));
                 },
             );
         shifts.resize((begin + volumes) * planes, Shift::default());
@@ -177,7 +176,12 @@ pub fn register_volumes(
         }
         let doubted = &untrusted[begin * planes..];
         for (plane, images) in images.iter_mut().enumerate() {
-            let counts: Vec<bool> = doubted.iter().skip(plane).step_by(planes).map(|u| !u).collect();
+            let counts: Vec<bool> = doubted
+                .iter()
+                .skip(plane)
+                .step_by(planes)
+                .map(|u| !u)
+                .collect();
             images.add_every(out.pixel_type, &out.frames, (plane, planes), &counts);
         }
         segments.add(begin, out.pixel_type, &out.frames, doubted);
@@ -192,7 +196,12 @@ pub fn register_volumes(
                 dy: shifts().map(|s| s.dy).collect(),
                 dx: shifts().map(|s| s.dx).collect(),
                 quality: shifts().map(|s| s.quality).collect(),
-                untrusted: untrusted.iter().skip(plane).step_by(planes).copied().collect(),
+                untrusted: untrusted
+                    .iter()
+                    .skip(plane)
+                    .step_by(planes)
+                    .copied()
+                    .collect(),
                 field: None,
                 line_offset: registrar.line_offset(),
                 reference: reference.to_owned(),
@@ -212,7 +221,9 @@ pub fn register_volumes(
 impl VolumeRegistrar {
     /// What of `budget` is left for the buffers that [`stream`] counts.
     fn block_budget(&self, budget: Budget, frames: usize, sink: Option<&dyn MovieSink>) -> Budget {
-        let stored = sink.and_then(MovieSink::native_type).unwrap_or(PixelType::F32);
+        let stored = sink
+            .and_then(MovieSink::native_type)
+            .unwrap_or(PixelType::F32);
         let rest = budget.bytes.saturating_sub(self.fixed(frames));
         let maps = 4 * self.window().len() * self.planes.len();
         let volumes = rest / self.per_volume(stored);

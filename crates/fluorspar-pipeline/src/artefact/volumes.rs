@@ -182,12 +182,10 @@ fn write_arrays(path: &Path, registered: &RegisteredVolumes) -> Result<(), Error
     group
         .array("untrusted", &untrusted, &["plane", "frame"])
         .at(&place)?;
-    let shared = |pick: fn(&Shift) -> f32| -> Vec<f32> {
-        registration.shared.iter().map(pick).collect()
-    };
-    let offset = |pick: fn(&Shift) -> f32| -> Vec<f32> {
-        registered.offsets.iter().map(pick).collect()
-    };
+    let shared =
+        |pick: fn(&Shift) -> f32| -> Vec<f32> { registration.shared.iter().map(pick).collect() };
+    let offset =
+        |pick: fn(&Shift) -> f32| -> Vec<f32> { registered.offsets.iter().map(pick).collect() };
     for (name, axis, values) in [
         ("shared_dy", "frame", shared(|s| s.dy)),
         ("shared_dx", "frame", shared(|s| s.dx)),
@@ -203,9 +201,7 @@ fn write_arrays(path: &Path, registered: &RegisteredVolumes) -> Result<(), Error
     if !drift.is_empty() {
         let depth: Vec<f32> = drift.iter().map(|drift| drift.z).collect();
         let axes = ["stretch"];
-        group
-            .array("depth", &aview1(&depth), &axes)
-            .at(&place)?;
+        group.array("depth", &aview1(&depth), &axes).at(&place)?;
         let ends: [(&str, fn(&Range<usize>) -> usize); 2] = [
             ("depth_first_frame", |frames| frames.start),
             ("depth_end_frame", |frames| frames.end),
