@@ -82,6 +82,7 @@ mod piecewise;
 mod quality;
 mod reference;
 mod refine;
+mod sample;
 mod stage;
 mod stiffness;
 mod tie;

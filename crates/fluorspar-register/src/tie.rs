@@ -203,10 +203,10 @@ impl Tie {
                 quality: 0.0,
             };
             let value = interpolate(&|dy, dx| at(plane, dy, dx), shift.dy, shift.dx);
-            // `max` makes 0 of what is not a number.
-            shift.quality = (value / own.perfect.max(f32::MIN_POSITIVE))
-                .max(0.0)
-                .min(1.0);
+            if value.is_finite() {
+                let perfect = own.perfect.max(f32::MIN_POSITIVE);
+                shift.quality = (value / perfect).clamp(0.0, 1.0);
+            }
         }
         Shift {
             dy: shared.dy + lines[0].middle as f32,
@@ -269,8 +269,8 @@ impl Tie {
         };
         let peak = [dy as f64 + fy, dx as f64 + fx];
         let height = f64::from(interpolate(&at, peak[0] as f32, peak[1] as f32));
-        // `is_nan` by the comparison: a peak without height says nothing.
-        if !(height > 0.0) {
+        // A peak without height says nothing.
+        if height.is_nan() || height <= 0.0 {
             return Found::default();
         }
         // A volume in which the plane is dimmer than usual is located worse;

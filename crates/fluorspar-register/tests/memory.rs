@@ -86,8 +86,7 @@ fn thirty_planes_stay_inside_the_budget() {
     let least = registrar.memory(SHAPE.frames, PixelType::I16, 1);
     for more in [0, 30 << 20] {
         let bytes = least + more;
-        // What building left with the allocator may be used again, so that
-        // resident memory is compared as a whole.
+        // The registrar counts, and what building left may be used again.
         let before = resident().saturating_sub(kept);
         let most = AtomicUsize::new(0);
         let progress = |_: u64| {
@@ -98,8 +97,8 @@ fn thirty_planes_stay_inside_the_budget() {
         let found =
             register_volumes(&Texture, &registrar, Some(&mut sink), budget, &progress).unwrap();
         let held = most.into_inner() - before;
-        println!("{} MB held of {} MB", held >> 20, bytes >> 20);
-        assert!(held < bytes + kept, "{held} bytes of {bytes}");
+        // Some may be left with the allocator.
+        assert!(held < bytes + (8 << 20), "{held} bytes of {bytes}");
         assert_eq!(sink.0, 2 * SHAPE.frames * volume / 4);
         assert_eq!(found.planes.len(), SHAPE.planes);
     }

@@ -158,6 +158,9 @@ fn summary(registered: &RegisteredVolumes) -> Map<String, Value> {
     named.into_iter().collect()
 }
 
+/// One of the images of a plane.
+type Picture = fn(&Registration) -> &Array2<f32>;
+
 fn write_arrays(path: &Path, registered: &RegisteredVolumes) -> Result<(), Error> {
     let place = path.display();
     let registration = &registered.registration;
@@ -202,20 +205,17 @@ fn write_arrays(path: &Path, registered: &RegisteredVolumes) -> Result<(), Error
         let depth: Vec<f32> = drift.iter().map(|drift| drift.z).collect();
         let axes = ["stretch"];
         group.array("depth", &aview1(&depth), &axes).at(&place)?;
-        let ends: [(&str, fn(&Range<usize>) -> usize); 2] = [
-            ("depth_first_frame", |frames| frames.start),
-            ("depth_end_frame", |frames| frames.end),
-        ];
-        for (name, pick) in ends {
-            let frames = drift.iter().map(|drift| pick(&drift.frames));
-            let frames: Vec<u32> = frames
-                .map(|frame| u32::try_from(frame).unwrap_or(u32::MAX))
+        for (name, first) in [("depth_first_frame", true), ("depth_end_frame", false)] {
+            let end = |frames: &Range<usize>| if first { frames.start } else { frames.end };
+            let frames: Vec<u32> = drift
+                .iter()
+                .map(|drift| u32::try_from(end(&drift.frames)).unwrap_or(u32::MAX))
                 .collect();
             group.array(name, &aview1(&frames), &axes).at(&place)?;
         }
     }
     let axes = ["plane", "y", "x"];
-    let pictures: [(&str, fn(&Registration) -> &Array2<f32>); 5] = [
+    let pictures: [(&str, Picture); 5] = [
         ("mean_image", |plane| &plane.images.mean),
         ("max_image", |plane| &plane.images.max),
         ("standard_deviation_image", |plane| {
@@ -250,7 +250,7 @@ fn write_arrays(path: &Path, registered: &RegisteredVolumes) -> Result<(), Error
 
 /// Images of one size above each other, `(plane, y, x)`.
 fn stack<'a>(images: impl ExactSizeIterator<Item = &'a Array2<f32>> + Clone) -> Array3<f32> {
-    let (height, width) = images.clone().next().map_or((0, 0), |image| image.dim());
+    let (height, width) = images.clone().next().map_or((0, 0), Array2::dim);
     let mut out = Array3::zeros((images.len(), height, width));
     for (mut slot, image) in out.outer_iter_mut().zip(images) {
         slot.assign(image);
