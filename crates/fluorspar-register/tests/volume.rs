@@ -459,7 +459,7 @@ fn a_sinking_focus_is_seen_over_the_movie() {
     assert_eq!(found.drift.len(), 20);
     let middle = |k: usize| {
         let frames = &found.drift[k].frames;
-        depth((frames.start + frames.end) / 2)
+        depth(usize::midpoint(frames.start, frames.end))
     };
     let n = found.drift.len() as f64;
     let mean = found.drift.iter().map(|d| f64::from(d.z)).sum::<f64>() / n;
