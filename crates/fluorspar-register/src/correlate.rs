@@ -114,7 +114,7 @@ impl Registrar {
         Self::with_max_shift(image, (most, most), parameters)
     }
 
-    fn with_max_shift(
+    pub(crate) fn with_max_shift(
         image: ArrayView2<'_, f32>,
         max_shift: (usize, usize),
         parameters: &Parameters,

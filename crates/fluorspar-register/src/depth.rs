@@ -7,7 +7,8 @@ use ndarray::{Array3, ArrayView2, ArrayView3, Axis};
 use rayon::prelude::*;
 
 use crate::correlate::Scratch;
-use crate::{Error, Parameters, Registrar, Shift, VolumeRegistrar, phase_correlation};
+use crate::tie::stands_out;
+use crate::{Error, Parameters, Registrar, Shift, VolumeRegistrar};
 
 /// Stretches of a movie whose depth is looked at.
 const STRETCHES: usize = 40;
@@ -16,11 +17,14 @@ const SHORTEST: usize = 10;
 const NEIGHBOURS: [isize; 3] = [-1, 0, 1];
 
 /// Where each plane lies beside the first, from the images `(plane, y, x)`:
-/// shifts between neighbours, added up. A sample that was scanned at an angle
-/// or a microscope whose beads are not in line shows here.
+/// shifts between neighbours within `max_shift` `(y, x)` pixels, added up. A
+/// sample that was scanned at an angle or a microscope whose beads are not in
+/// line shows here. Neighbours that have nothing in common, whose correlation
+/// does not stand out of its noise, count as in line, with quality 0.
 ///
 /// # Errors
-/// As [`phase_correlation`].
+/// [`Error::Image`] if a side is below 16 pixels or a pixel is not finite;
+/// [`Error::Parameter`].
 pub fn plane_offsets(
     references: ArrayView3<'_, f32>,
     max_shift: (usize, usize),
@@ -32,7 +36,16 @@ pub fn plane_offsets(
     }];
     for plane in 1..references.len_of(Axis(0)) {
         let image = |k| references.index_axis(Axis(0), k);
-        let step = phase_correlation(image(plane - 1), image(plane), max_shift, parameters)?;
+        let registrar = Registrar::with_max_shift(image(plane - 1), max_shift, parameters)?;
+        let window = registrar.window();
+        let mut scratch = registrar.scratch();
+        let mut step = Shift::default();
+        if let Some(map) = registrar.map(image(plane), &mut scratch) {
+            let peak = registrar.peak(map, registrar.perfect());
+            if stands_out(window, map, peak, peak.quality * registrar.perfect()) {
+                step = peak;
+            }
+        }
         let before = offsets[plane - 1];
         offsets.push(Shift {
             dy: before.dy + step.dy,

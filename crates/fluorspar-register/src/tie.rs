@@ -26,6 +26,8 @@ const QUIET: f32 = 5.0;
 /// A plane is surely found on its own where its peak is usually so many
 /// standard deviations of the noise high.
 const CERTAIN: f64 = 5.0;
+/// The same where the peak may be anywhere.
+const CLEAR: f64 = 6.0;
 /// Peaks of identical motion scatter by this even without noise, pixels: the
 /// frame is sampled and its border differs.
 const FLOOR: f64 = 0.03;
@@ -649,6 +651,13 @@ impl Noise {
             }
         }
     }
+}
+
+/// Whether a peak is more than the highest of what noise makes of a whole map.
+pub(crate) fn stands_out(window: Window, map: &[f32], peak: Shift, height: f32) -> bool {
+    let mut noise = Noise::default();
+    noise.add(window, map, peak);
+    noise.count > 0.0 && f64::from(height) >= CLEAR * noise.variance().sqrt()
 }
 
 /// A map between its places, by cubic convolution; not a number where it ends.

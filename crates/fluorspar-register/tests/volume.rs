@@ -386,6 +386,27 @@ fn planes_beside_each_other_are_found() {
     }
 }
 
+#[test]
+fn planes_with_nothing_in_common_are_in_line() {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let mut stack = Array3::zeros((8, SIZE.0, SIZE.1));
+    for (seed, mut image) in stack.outer_iter_mut().enumerate() {
+        let scene = Scene::new(200 + seed as u64);
+        image.assign(&noisy(scene.drawn((0.0, 0.0), SIZE), 20.0, &mut rng));
+    }
+    // The last two are one scene, moved.
+    let scene = Scene::new(207);
+    stack
+        .index_axis_mut(Axis(0), 6)
+        .assign(&scene.drawn((-3.0, 1.0), SIZE));
+    let found = plane_offsets(stack.view(), (16, 16), &Parameters::default()).unwrap();
+    for shift in &found[1..7] {
+        assert_eq!(*shift, Shift::default());
+    }
+    assert!((found[7].dy - 3.0).abs() < 0.3 && (found[7].dx + 1.0).abs() < 0.3);
+    assert!(found[7].quality > 0.0);
+}
+
 /// Every cell is brightest at a depth of its own.
 fn at_depth(scenes: &[Scene], z: f64, shift: (f64, f64)) -> Array2<f32> {
     let mut sum = Array2::zeros(SIZE);

@@ -128,6 +128,7 @@ fn summary(registered: &RegisteredVolumes) -> Map<String, Value> {
                 ("own_error_px", json!(own.is_finite().then_some(own))),
                 ("offset_y_px", json!(offset.dy)),
                 ("offset_x_px", json!(offset.dx)),
+                ("offset_correlation", json!(offset.quality)),
             ] {
                 fields.insert(name.into(), value);
             }
@@ -195,6 +196,7 @@ fn write_arrays(path: &Path, registered: &RegisteredVolumes) -> Result<(), Error
         ("shared_quality", "frame", shared(|s| s.quality)),
         ("offset_dy", "plane", offset(|s| s.dy)),
         ("offset_dx", "plane", offset(|s| s.dx)),
+        ("offset_quality", "plane", offset(|s| s.quality)),
         ("weight", "plane", registered.weights.clone()),
         ("own_error", "plane", registered.own_errors.clone()),
     ] {
