@@ -42,7 +42,7 @@ impl VolumeRegistrar {
         let (planes, pixels) = (self.planes.len(), self.pixels());
         // Reference and filter; sums in double and single precision, maximum,
         // centre and lines; the running mean of a stretch and a place to move it.
-        let per_pixel = 8 + 90 + 8;
+        let per_pixel = 8 + 100 + 8;
         // Spectra, frame, moved frame, windows and plans.
         let per_thread = 64 * pixels;
         let results = frames * (planes * size_of::<(Shift, bool)>() * 2 + size_of::<Shift>());
