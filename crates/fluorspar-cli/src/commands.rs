@@ -202,6 +202,7 @@ fn register(
         frame_rate: command.frame_rate,
         reference: command.reference.clone(),
         motion: command.motion.clone(),
+        plane_spacing_um: command.plane_spacing,
         tiff: command.tiff,
     };
     let budget = Budget { bytes: memory / 4 };

@@ -7,6 +7,7 @@ use realfft::num_complex::Complex32;
 use crate::fourier::{Fourier, FourierScratch, Spectrum, around_origin, scale, whiten};
 use crate::piecewise::{Piecewise, PiecewiseScratch};
 use crate::refine::{REACH, Refiner};
+use crate::tie::Window;
 use crate::{Error, Grid, Mode, Parameters, Reference};
 
 /// How far a frame is from the reference.
@@ -121,7 +122,7 @@ impl Registrar {
         Self::with_max_shift(image, (most, most), parameters)
     }
 
-    fn with_max_shift(
+    pub(crate) fn with_max_shift(
         image: ArrayView2<'_, f32>,
         max_shift: (usize, usize),
         parameters: &Parameters,
@@ -264,6 +265,14 @@ impl Registrar {
         let energy = self.transform_rows(frame, scratch);
         self.correlate(energy, None, scratch);
         Some(&scratch.map)
+    }
+
+    /// Which shifts [`Registrar::map`] covers.
+    pub(crate) fn window(&self) -> Window {
+        Window {
+            reach: self.window,
+            most: self.max_shift,
+        }
     }
 
     /// The height of the peak of an image with itself.
