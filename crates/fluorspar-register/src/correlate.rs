@@ -144,11 +144,7 @@ impl Registrar {
         let image = image.as_standard_layout().into_owned();
         let fourier = Fourier::new(height, width);
         let band = |side: usize| {
-            let least: f64 = std::env::var("LEAST")
-                .ok()
-                .and_then(|v| v.parse().ok())
-                .unwrap_or(LEAST);
-            let highest = (-least.ln() / 2.0).sqrt()
+            let highest = (-LEAST.ln() / 2.0).sqrt()
                 / (std::f64::consts::PI * f64::from(parameters.smooth_sigma));
             ((highest * side as f64).ceil() as usize).min(side / 2)
         };

@@ -167,7 +167,8 @@ pub(crate) fn most_probable(
         .map(|k| {
             let (left, logarithm) = explained(at(k as f64))?;
             let rest = (all - left).max(f64::MIN_POSITIVE);
-            Some(0.5 * freedom * (at(k as f64).ln() - rest.ln()) - 0.5 * logarithm)
+            let scale = (rest / freedom).clamp(1.0 / LOUDER, LOUDER);
+            Some(0.5 * (freedom * (at(k as f64) / scale).ln() - logarithm - rest / scale))
         })
         .collect();
     let likelihood = likelihood?;
@@ -185,6 +186,8 @@ pub(crate) fn most_probable(
     Some(at(best as f64 + offset.clamp(-0.5, 0.5)))
 }
 
+/// Largest factor by which the variance of the noise may differ from what is expected.
+const LOUDER: f64 = 4.0;
 /// Values of the stiffness that are tried per factor of ten.
 const PER_DECADE: f64 = 4.0;
 /// Standard deviation of a second difference of 1 px.
