@@ -151,7 +151,7 @@ impl Registrar {
         let mut filter = fourier.columns(band(width) + 1, height);
         // The reference is not tapered for phase correlation: a tapered frame
         // against it costs nothing of the overlap.
-        let (mean, _) = mean_of_finite(image.as_slice().unwrap_or_default());
+        let mean = mean_of_finite(image.as_slice().unwrap_or_default());
         let power: f64 = image.iter().map(|&v| f64::from(v - mean).powi(2)).sum();
         let row = |y: usize, line: &mut [f32]| {
             for (slot, &value) in line.iter_mut().zip(image.row(y)) {
@@ -373,22 +373,23 @@ impl Registrar {
     ) -> f64 {
         let frame = frame.as_standard_layout();
         let pixels = frame.as_slice().unwrap_or_default();
-        let (mean, whole) = mean_of_finite(pixels);
-        let Taper { y: down, x: across } = &self.window_function;
+        let taper = |y: usize| (self.window_function.y[y], self.window_function.x.as_slice());
+        let row = |y: usize| &pixels[y * self.width..(y + 1) * self.width];
+        let mean = rough_mean(pixels, self.width);
         let mut energy = 0.0;
-        self.fourier.forward_rows(
-            |y, line| {
-                let from = &pixels[y * self.width..(y + 1) * self.width];
-                let taper = (down[y], across.as_slice());
-                energy += f64::from(if whole {
-                    centre_and_taper(from, mean, taper, line)
-                } else {
-                    centre_and_taper_finite(from, mean, taper, line)
-                });
-            },
-            out,
-            scratch,
-        );
+        let line = |y: usize, line: &mut [f32]| {
+            energy += f64::from(centre_and_taper(row(y), mean, taper(y), line));
+        };
+        self.fourier.forward_rows(line, out, scratch);
+        if !energy.is_finite() {
+            // Some pixels are no numbers.
+            let mean = mean_of_finite(pixels);
+            energy = 0.0;
+            let line = |y: usize, line: &mut [f32]| {
+                energy += f64::from(centre_and_taper_finite(row(y), mean, taper(y), line));
+            };
+            self.fourier.forward_rows(line, out, scratch);
+        }
         energy
     }
 
@@ -529,22 +530,23 @@ vectorised! {
         sum(out, |v| v * v)
     }
 
-    /// The mean of the finite pixels, 0 if there are none, and whether all are finite.
-    fn mean_of_finite<'a>(pixels: &'a [f32]) -> (f32, bool) {
+    /// The mean of the finite pixels; 0 if there are none.
+    fn mean_of_finite<'a>(pixels: &'a [f32]) -> f32 {
         let (mut total, mut count) = (0.0, 0.0);
-        let mut whole = true;
         for part in pixels.chunks(1024) {
-            let all = f64::from(sum(part, |v| v));
-            if all.is_finite() {
-                total += all;
-                count += part.len() as f64;
-            } else {
-                whole = false;
-                total += f64::from(sum(part, |v| if v.is_finite() { v } else { 0.0 }));
-                count += f64::from(sum(part, |v| if v.is_finite() { 1.0 } else { 0.0 }));
-            }
+            total += f64::from(sum(part, |v| if v.is_finite() { v } else { 0.0 }));
+            count += f64::from(sum(part, |v| if v.is_finite() { 1.0 } else { 0.0 }));
         }
-        (if count > 0.0 { (total / count) as f32 } else { 0.0 }, whole)
+        if count > 0.0 { (total / count) as f32 } else { 0.0 }
+    }
+
+    /// The mean of every fifth row, an odd number because neighbouring rows may
+    /// have been scanned in opposite directions: near enough to the mean of all
+    /// for the taper to leave no edge.
+    fn rough_mean<'a>(pixels: &'a [f32], width: usize) -> f32 {
+        let rows = pixels.chunks_exact(width.max(1)).step_by(5);
+        let count = (rows.len() * width).max(1);
+        (rows.map(|row| f64::from(sum(row, |v| v))).sum::<f64>() / count as f64) as f32
     }
 }
 
@@ -554,18 +556,22 @@ fn in_band(height: usize, band: usize) -> [Range<usize>; 2] {
     [0..first, (height - band).max(first)..height]
 }
 
-/// Sum in lanes, the same on every processor.
+/// Sum in lanes, the same on every processor; enough of them that additions
+/// need not wait for one another.
 #[inline(always)]
 fn sum(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [0.0; 64];
-    let parts = values.chunks_exact(64);
-    let rest: f32 = parts.remainder().iter().map(|&v| term(v)).sum();
+    let mut lanes = [[0.0_f32; 16]; 4];
+    let (parts, rest) = values.as_chunks::<64>();
     for part in parts {
-        for (lane, &v) in lanes.iter_mut().zip(part) {
-            *lane += term(v);
+        let (part, _) = part.as_chunks::<16>();
+        for (lanes, part) in lanes.iter_mut().zip(part) {
+            for k in 0..16 {
+                lanes[k] += term(part[k]);
+            }
         }
     }
-    lanes.iter().sum::<f32>() + rest
+    let rest: f32 = rest.iter().map(|&v| term(v)).sum();
+    lanes.as_flattened().iter().sum::<f32>() + rest
 }
 
 /// The largest value, in lanes.

@@ -58,7 +58,7 @@ pub struct Field {
 }
 
 /// Most bytes of a block of frames; more would only be waited for longer.
-const BLOCK: usize = 192 << 20;
+const BLOCK: usize = 64 << 20;
 
 /// Registers every frame of `movie` and, if there is a `sink`, writes the
 /// registered movie into it (without finishing it), in its own pixel type.
@@ -236,16 +236,12 @@ fn check_size(movie: &dyn Movie, reference: ArrayView2<'_, f32>) -> Result<(), E
     )))
 }
 
-/// Raw frames of one block.
+/// Raw frames of one block, in the movie's own type.
 pub(crate) struct Block<'a> {
     pub(crate) frames: Range<usize>,
-    pixels: Pixels<'a>,
-}
-
-pub(crate) enum Pixels<'a> {
-    /// As they are stored.
-    Lent(PixelType, &'a [u8]),
-    Read(&'a [f32]),
+    pixel_type: PixelType,
+    /// One frame each.
+    raw: Vec<&'a [u8]>,
 }
 
 /// Registered frames of one block as they will be stored.
@@ -282,22 +278,29 @@ pub(crate) fn stream(
     let budget = Budget {
         bytes: budget.bytes.min(BLOCK),
     };
-    let lends = movie.view_bytes(0..shape.frames.min(1)).is_some();
-    let held = 2 * empty().bytes() + if lends { 0 } else { 4 * pixels };
+    let pixel_type = movie.pixel_type();
+    let frame_bytes = pixels * pixel_type.bytes();
+    let held = 2 * empty().bytes() + pixels * pixel_type.bytes().max(size_of::<f32>());
     let mut raw = Vec::new();
     let (mut out, mut ready) = (empty(), empty());
     let mut waiting: Option<usize> = None;
     for frames in frame_blocks(shape.frames, held, budget, align) {
         let make = || {
+            // Frames are lent one by one: in many files something lies between them.
+            let lent: Option<Vec<&[u8]>> = frames
+                .clone()
+                .map(|frame| movie.view_bytes(frame..frame + 1))
+                .collect();
             let block = Block {
-                pixels: if let Some(bytes) = movie.view_bytes(frames.clone()) {
-                    Pixels::Lent(movie.pixel_type(), bytes)
-                } else {
-                    raw.resize(frames.len() * pixels, 0.0);
-                    movie.read(frames.clone(), &mut raw)?;
-                    Pixels::Read(&raw)
-                },
                 frames: frames.clone(),
+                pixel_type,
+                raw: if let Some(lent) = lent {
+                    lent
+                } else {
+                    raw.resize(frames.len() * frame_bytes, 0);
+                    movie.read_native(frames.clone(), &mut raw)?;
+                    raw.chunks_exact(frame_bytes.max(1)).collect()
+                },
             };
             out.frames.resize(frames.len() * out.bytes(), 0);
             work(&block, &mut out);
@@ -382,26 +385,21 @@ impl<'a> Mover<'a> {
         }
     }
 
-    /// Frame `k` of a block as `f32`; says whether it has gaps.
+    /// Image `k` of a block as `f32`, plane after plane and frame after frame;
+    /// says whether it has gaps.
     pub(crate) fn load(&self, block: &Block<'_>, k: usize, moving: &mut Moving) -> bool {
-        let length = moving.frame.len();
-        let whole = match block.pixels {
-            Pixels::Lent(pixel_type, bytes) => {
-                let size = length * pixel_type.bytes();
-                from_native(
-                    pixel_type,
-                    &bytes[k * size..(k + 1) * size],
-                    &mut moving.frame,
-                );
-                !matches!(pixel_type, PixelType::F32 | PixelType::F64)
-            }
-            Pixels::Read(values) => {
-                moving
-                    .frame
-                    .copy_from_slice(&values[k * length..(k + 1) * length]);
-                false
-            }
-        };
+        let Block {
+            pixel_type, raw, ..
+        } = block;
+        let size = moving.frame.len() * pixel_type.bytes();
+        let images = raw
+            .first()
+            .map_or(1, |frame| frame.len() / size.max(1))
+            .max(1);
+        let at = k % images * size;
+        let bytes = &raw[k / images][at..at + size];
+        from_native(*pixel_type, bytes, &mut moving.frame);
+        let whole = !matches!(pixel_type, PixelType::F32 | PixelType::F64);
         shift_lines(&mut moving.frame, self.reference.ncols(), self.line_offset);
         moving.gaps = !whole && moving.frame.iter().any(|v| !v.is_finite());
         moving.gaps

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use crate::array::{ArrayFile, Unfinished, write_json};
+use crate::flush::Flusher;
 use crate::group::group_metadata;
 use crate::layout::{Frames, Layout};
 use crate::metadata::array_v3;
@@ -65,6 +66,8 @@ pub struct BlockWriter {
     layout: Layout,
     /// Only what outlives the process has to outlive a power failure at once.
     durable: bool,
+    /// Flushes the files of what is not durable at once, while others are made.
+    flusher: Option<Flusher>,
     states: Mutex<Vec<State>>,
     saturated: AtomicU64,
     nan: AtomicU64,
@@ -183,6 +186,7 @@ impl BlockWriter {
             array,
             layout,
             durable,
+            flusher: (!durable).then(Flusher::new),
             states: Mutex::new(states),
             saturated: AtomicU64::new(0),
             nan: AtomicU64::new(0),
@@ -277,7 +281,11 @@ impl BlockWriter {
             let (sender, written) = mpsc::sync_channel::<(usize, Unfinished, Lost)>(PENDING);
             let disk = scope.spawn(move || {
                 let finish = |(shard, file, lost): (usize, Unfinished, Lost)| {
+                    let written = file.file();
                     file.finish(self.durable)?;
+                    if let (Some(flusher), Some(file)) = (&self.flusher, written) {
+                        flusher.add(file);
+                    }
                     self.states()[shard] = State::Whole;
                     self.saturated.fetch_add(lost.saturated, Ordering::Relaxed);
                     self.nan.fetch_add(lost.nan, Ordering::Relaxed);
@@ -372,6 +380,7 @@ impl BlockWriter {
                 ));
             }
         }
+        drop(self.flusher);
         self.staging.close_shared()?;
         self.staging.commit()
     }

@@ -9,9 +9,6 @@ use std::io::{Read, Write};
 use std::ops::Range;
 
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
-use zarrs::array::codec::bytes_to_bytes::blosc::{
-    BloscCompressor, BloscShuffleMode, blosc_compress_bytes,
-};
 
 use crate::{Codec, blosc};
 
@@ -229,8 +226,14 @@ pub(crate) fn restore_axes(
 }
 
 impl Codec {
-    /// Encodes a chunk of native-endian elements: little-endian, compressed, checksum behind.
-    pub(crate) fn encode(self, native: &[u8], element: usize) -> Result<Vec<u8>, String> {
+    /// Encodes a chunk of native-endian elements: little-endian, compressed,
+    /// checksum behind; in the memory of `spare` where the codec allows it.
+    pub(crate) fn encode(
+        self,
+        native: &[u8],
+        element: usize,
+        spare: Vec<u8>,
+    ) -> Result<Vec<u8>, String> {
         let mut swapped;
         let bytes = if cfg!(target_endian = "big") && element > 1 {
             swapped = native.to_vec();
@@ -241,16 +244,13 @@ impl Codec {
         };
         let mut encoded = match self {
             Self::None => {
-                let mut copy = Vec::with_capacity(bytes.len() + 4);
+                let mut copy = spare;
+                copy.clear();
+                copy.reserve(bytes.len() + 4);
                 copy.extend_from_slice(bytes);
                 copy
             }
-            Self::Blosc => {
-                let level = BLOSC_LEVEL.try_into().map_err(|_| "blosc level")?;
-                let (shuffle, lz4) = (BloscShuffleMode::BitShuffle, BloscCompressor::LZ4);
-                blosc_compress_bytes(bytes, level, shuffle, element, lz4, 0, 1)
-                    .map_err(|e| e.to_string())?
-            }
+            Self::Blosc => blosc::encode(bytes, element, BLOSC_LEVEL, spare)?,
             Self::Zstd { level } => {
                 zstd::bulk::compress(bytes, level).map_err(|e| e.to_string())?
             }
@@ -296,7 +296,7 @@ mod tests {
     fn what_is_longer_or_shorter_than_the_chunk_is_refused() {
         let data: Vec<u8> = (0..4096u32).map(|i| ((i * i) >> 5) as u8).collect();
         for codec in CODECS {
-            let encoded = codec.encode(&data, 2).expect("encoded");
+            let encoded = codec.encode(&data, 2, Vec::new()).expect("encoded");
             for length in [0, 1, 4094, 4095, 4097, 9000] {
                 let mut out = vec![0; length];
                 assert!(

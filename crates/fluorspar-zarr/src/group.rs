@@ -164,7 +164,7 @@ fn store<T: Element>(array: &ArrayFile, view: &ArrayViewD<'_, T>) -> Result<(), 
             cell.slice_each_axis_mut(|axis| Slice::from(0..part.len_of(axis.axis)))
                 .assign(&part);
             let bytes = bytemuck::cast_slice(cell.as_slice().unwrap_or_default());
-            let encoded = array.encode_cell(Codec::default(), bytes)?;
+            let encoded = array.encode_cell(Codec::default(), bytes, Vec::new())?;
             array.write_file(&index, &[Some(encoded)])?.finish(false)
         })
         .collect();

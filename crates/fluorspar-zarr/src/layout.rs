@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fluorspar_movie::{Lost, MovieShape, PixelType, to_native};
 use rayon::prelude::*;
@@ -33,6 +34,8 @@ pub(crate) struct Layout {
     /// Height and width of an inner chunk.
     tile: [usize; 2],
     element: ElementType,
+    /// Memory of the encoded chunks of shards that are on disk, for the next.
+    spare: Mutex<Vec<Vec<u8>>>,
 }
 
 /// The frames of one call, in the caller's type.
@@ -83,6 +86,7 @@ impl Layout {
             chunk,
             tile,
             element,
+            spare: Mutex::default(),
         })
     }
 
@@ -173,7 +177,12 @@ impl Layout {
             total += lost;
         }
         let file = array.write_file(&self.index(shard), &cells)?;
+        self.spare().extend(cells.into_iter().flatten());
         Ok((file, total))
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Inner chunks down and across a frame.
@@ -199,12 +208,13 @@ impl Layout {
             return Ok((None, Lost::default()));
         }
         let present = first..(first + self.chunk).min(count);
+        let spare = self.spare().pop().unwrap_or_default();
         if let Some(native) = self.lent(frames, &present) {
-            let bytes = array.encode_cell(self.options.codec, native)?;
+            let bytes = array.encode_cell(self.options.codec, native, spare)?;
             return Ok((Some(bytes), Lost::default()));
         }
         let lost = self.gather(frames, &present, [place[1], place[2]], buffer);
-        let bytes = array.encode_cell(self.options.codec, buffer)?;
+        let bytes = array.encode_cell(self.options.codec, buffer, spare)?;
         Ok((Some(bytes), lost))
     }
 

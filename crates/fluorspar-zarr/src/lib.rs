@@ -121,6 +121,7 @@ mod blosc;
 mod codec;
 mod element;
 mod error;
+mod flush;
 mod group;
 mod layout;
 mod metadata;

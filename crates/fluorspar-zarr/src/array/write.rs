@@ -95,10 +95,15 @@ impl Plan<'_> {
 }
 
 impl ArrayFile {
-    /// Encodes one cell of native-endian bytes.
-    pub(crate) fn encode_cell(&self, codec: Codec, native: &[u8]) -> Result<Vec<u8>, Error> {
+    /// Encodes one cell of native-endian bytes, in the memory of `spare`.
+    pub(crate) fn encode_cell(
+        &self,
+        codec: Codec,
+        native: &[u8],
+        spare: Vec<u8>,
+    ) -> Result<Vec<u8>, Error> {
         codec
-            .encode(native, self.element().bytes())
+            .encode(native, self.element().bytes(), spare)
             .map_err(|reason| Error::Encode {
                 path: self.folder.clone(),
                 reason,
@@ -175,6 +180,11 @@ impl Unfinished {
             written.map_err(|e| Error::io(&unfinished.path, e))?;
         }
         Ok(unfinished)
+    }
+
+    /// Another handle to the file.
+    pub(crate) fn file(&self) -> Option<File> {
+        self.file.try_clone().ok()
     }
 
     /// Gives the file its name. If `durable`, it is there after a power failure too.
