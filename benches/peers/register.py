@@ -3,9 +3,10 @@
     register.py speed REGISTER_SPEED MOVIE.tif [--frames N] [--repeats 3] [--suite2p PYTHON] [--normcorre PYTHON]
     register.py accuracy REGISTER_SPEED FOLDER... [--suite2p PYTHON]
 
-REGISTER_SPEED is the built example `register_speed` of fluorspar-pipeline (target/release/examples).
+REGISTER_SPEED is the built example `register_speed` of fluorspar-pipeline (target/release/examples), or for
+`accuracy` a dash to hear of the peer alone.
 `speed` registers a movie from its file into a store on disk, reference included, rigidly and in pieces,
-and prints frames per second. `accuracy` compares displacements with planted ones, at the centres of
+and prints frames per second, peak memory, and how time grows with the length. `accuracy` compares displacements with planted ones, at the centres of
 Suite2p's blocks: each FOLDER holds movie.tif and truth.npz with `shape (3)`, `rigid (frame, 2)` and
 `warp (frame, 2, n, n)`, control values of a Catmull-Rom cubic spread over each side, all in pixels.
 
@@ -90,15 +91,21 @@ def bilinear(field, node_y, node_x, ys, xs):
     return np.moveaxis(top * (1 - fy) + bottom * fy, 1, -1)
 
 
-def ours(program, movie, mode, work, codec="blosc"):
-    """The example's JSON line, and its displacement at places."""
+def ours(program, movie, mode, work, codec="blosc", frames=0):
+    """The example's JSON line with its peak memory, and its displacement at places."""
     import zarr
 
     out = os.path.join(work, "registered.zarr")
     shutil.rmtree(out, ignore_errors=True)
     shutil.rmtree(out + ".motion", ignore_errors=True)
-    done = subprocess.run([program, movie, out, mode, codec], capture_output=True, text=True, check=True)
-    row = json.loads(done.stdout)
+    command = [program, movie, out, mode, codec, "0", str(frames)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        row = json.loads(process.stdout.read())
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = status
+    if status:
+        sys.exit(f"{program} failed")
+    row["peak_mb"] = usage.ru_maxrss / 1000
     motion = zarr.open(out + ".motion", mode="r")
     whole = np.stack([motion["dy"][:], motion["dx"][:]], -1)[:, None].astype(float)
 
@@ -120,6 +127,16 @@ def peer(python, name, movie, frames, mode, work):
     row = json.loads([line for line in done.stdout.splitlines() if line.startswith("{")][-1])
     found = np.load(out)
     return row, found["whole"][:, None], found["parts"]
+
+
+def kept(python, name, folder, mode, work):
+    """As `peer` on all frames of a folder's movie; kept there, as a peer takes minutes and finds the same again."""
+    path = os.path.join(folder, f"{name}-{mode}.npz")
+    if not os.path.exists(path):
+        row, whole, parts = peer(python, name, os.path.join(folder, "movie.tif"), 0, mode, work)
+        np.savez(path, whole=whole, parts=parts, version=row["version"])
+    found = np.load(path)
+    return str(found["version"]), found["whole"], found["parts"]
 
 
 def run_peer(name, movie, frames, mode, work, out):
@@ -178,7 +195,14 @@ def speed(a):
             rows = [ours(a.program, a.movie, mode, work)[0] for _ in range(a.repeats)]
             rate = statistics.median(row["fps"] for row in rows)
             steady = statistics.median(row["fps_without_reference"] for row in rows)
-            print(f"{mode:10} fluorspar {rate:.0f} frames/s, {steady:.0f} without the reference", flush=True)
+            peak = max(row["peak_mb"] for row in rows)
+            print(f"{mode:10} fluorspar {rate:.0f} frames/s, {steady:.0f} without the reference, {peak:.0f} MB",
+                  flush=True)
+            whole = int(rows[0]["frames"])
+            for frames in (whole // 4, whole // 2, whole):
+                rows = [ours(a.program, a.movie, mode, work, frames=frames)[0] for _ in range(a.repeats)]
+                seconds = statistics.median(row["total_s"] - row["reference_s"] for row in rows)
+                print(f"{mode:10} {frames} frames in {seconds:.2f} s beside the reference", flush=True)
             for name, python in (("suite2p", a.suite2p), ("jnormcorre", a.normcorre)):
                 if python:
                     row, _, _ = peer(python, name, a.movie, a.frames, mode, work)
@@ -187,24 +211,37 @@ def speed(a):
 
 
 def accuracy(a):
-    worst = 0.0
+    """A line per folder and mode, then the medians over the folders that differ in their seed only (`NAME_sSEED`)."""
+    worst, versions, table = 0.0, set(), {}
     for folder in a.folders:
         truth = Truth(folder)
-        movie = os.path.join(folder, "movie.tif")
         ys, xs = block_centres(truth.height, truth.width)
         with tempfile.TemporaryDirectory() as work:
             for mode in ("rigid", "piecewise"):
-                _, whole, at = ours(a.program, movie, mode, work)
-                mine = error(whole, truth.whole()) if mode == "rigid" else error(at(ys, xs), truth.at(ys, xs))
-                line = f"{os.path.basename(folder):24} {mode:10} fluorspar {mine[0]:.3f} {mine[1]:.3f}"
+                def judge(whole, parts):
+                    if mode == "rigid":
+                        return error(whole, truth.whole())
+                    return error(parts, truth.at(ys, xs))
+
+                pairs = []
+                if a.program != "-":
+                    _, whole, at = ours(a.program, os.path.join(folder, "movie.tif"), mode, work)
+                    pairs.append(judge(whole, at(ys, xs)))
                 if a.suite2p:
-                    _, whole, parts = peer(a.suite2p, "suite2p", movie, 0, mode, work)
-                    other = error(whole, truth.whole()) if mode == "rigid" else error(parts, truth.at(ys, xs))
-                    line += f"   suite2p {other[0]:.3f} {other[1]:.3f}"
-                    worst = max(worst, mine[0] / other[0], mine[1] / other[1])
-                print(line, flush=True)
+                    version, whole, parts = kept(a.suite2p, "suite2p", folder, mode, work)
+                    versions.add(version)
+                    pairs.append(judge(whole, parts))
+                name = os.path.basename(folder.rstrip("/"))
+                print(f"{name:24} {mode:10}", *("%.3f %.3f  " % pair for pair in pairs), flush=True)
+                table.setdefault((name.rsplit("_s", 1)[0], mode), []).append(pairs)
+                if len(pairs) == 2:
+                    worst = max(worst, *(mine / other for mine, other in zip(*pairs)))
+    print(f"medians over seeds: fluorspar, then Suite2p {' '.join(sorted(versions))}; median and 95th percentile, pixels")
+    for (name, mode), rows in table.items():
+        print(f"{name:24} {mode:10}", *("%.3f %.3f  " % tuple(pair) for pair in np.median(rows, 0)), f"{len(rows)} seeds")
     if worst > 1:
         sys.exit(f"a peer is more accurate somewhere, by {worst:.2f}")
+    print(f"at most {worst:.2f} of Suite2p's error anywhere")
 
 
 def main():

@@ -1,12 +1,13 @@
 //! Registers a movie from its file into a Zarr store and prints how fast, for
 //! comparison with other programs on the same file:
-//! `register_speed MOVIE OUT.zarr rigid|piecewise CODEC [THREADS]`.
+//! `register_speed MOVIE OUT.zarr rigid|piecewise CODEC [THREADS [FRAMES]]`,
+//! with 0 for all threads or all frames.
 #![allow(clippy::print_stdout, reason = "a program")]
 
 use std::path::PathBuf;
 use std::time::Instant;
 
-use fluorspar_movie::{Budget, Movie, PixelType, silent};
+use fluorspar_movie::{Budget, FrameRange, Movie, PixelType, silent};
 use fluorspar_register::{Mode, Parameters, Reference, Registrar, register};
 use fluorspar_zarr::{Codec, GroupWriter, MovieWriter, WriteOptions};
 use ndarray::aview1;
@@ -17,19 +18,24 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         return Err("give MOVIE OUT.zarr rigid|piecewise none|blosc [THREADS]".into());
     };
     let threads = rest.first().map_or(Ok(0), |n| n.parse())?;
+    let frames = rest.get(1).map_or(Ok(0), |n| n.parse())?;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()?;
-    pool.install(|| run(movie, out, mode, codec))
+    pool.install(|| run(movie, frames, out, mode, codec))
 }
 
 fn run(
     movie: &str,
+    frames: usize,
     out: &str,
     mode: &str,
     codec: &str,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let movie = fluorspar_pipeline::open_movie(&[PathBuf::from(movie)])?;
+    let all = movie.shape().frames;
+    let count = if frames == 0 { all } else { frames.min(all) };
+    let movie: Box<dyn Movie> = Box::new(FrameRange::new(movie, 0..count)?);
     let parameters = Parameters {
         mode: if mode == "rigid" {
             Mode::Rigid
@@ -59,7 +65,7 @@ fn run(
     let frames = movie.shape().frames as f64;
     println!(
         "{{\"reference_s\": {reference_s:.3}, \"total_s\": {total_s:.3}, \"fps\": {:.1}, \
-         \"fps_without_reference\": {:.1}, \"untrusted\": {}}}",
+         \"fps_without_reference\": {:.1}, \"frames\": {frames}, \"untrusted\": {}}}",
         frames / total_s,
         frames / (total_s - reference_s),
         motion.untrusted.iter().filter(|&&u| u).count()

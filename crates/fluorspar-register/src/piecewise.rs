@@ -17,7 +17,7 @@ use crate::stiffness::covariance;
 use crate::warp::keys;
 
 /// Displacements tried around the coarse one, pixels.
-const FINE: usize = 3;
+const FINE: usize = 2;
 const FINE_SIDE: usize = 2 * FINE + 1;
 /// Displacements tried at half resolution, in pixels of that.
 const COARSE: usize = 4;
@@ -533,15 +533,17 @@ fn blur<'a>(
 ) {
     let (rows, columns) = dim;
     let reach = (3.0 * sigma).ceil() as isize;
+    let weights: Vec<f32> = (-reach..=reach)
+        .map(|k| (-(k * k) as f32 / (2.0 * sigma * sigma)).exp())
+        .collect();
     for (tile, target) in out.chunks_exact_mut(MAP).enumerate() {
         let (y, x) = ((tile / columns) as isize, (tile % columns) as isize);
         target.fill(0.0);
-        for k in -reach..=reach {
+        for (k, &weight) in (-reach..=reach).zip(&weights) {
             let (y, x) = if along_y { (y + k, x) } else { (y, x + k) };
             if y < 0 || x < 0 || y >= rows as isize || x >= columns as isize {
                 continue;
             }
-            let weight = (-(k * k) as f32 / (2.0 * sigma * sigma)).exp();
             let from = (y as usize * columns + x as usize) * MAP;
             for (slot, &value) in target.iter_mut().zip(&maps[from..from + MAP]) {
                 *slot += weight * value;
