@@ -73,6 +73,7 @@ mod depth;
 mod error;
 mod field;
 mod fourier;
+mod frames;
 mod grid;
 mod images;
 mod lines;

@@ -1,17 +1,14 @@
-use fluorspar_movie::{Movie, PixelType, vectorised};
-use ndarray::{Array2, Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis};
+use fluorspar_movie::{Movie, vectorised};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
-use crate::correlate::{check_size, is_constant};
+use crate::correlate::is_constant;
 use crate::field::{Warp, WarpScratch};
+use crate::frames::Frames;
 use crate::model::{self, Model};
 use crate::piecewise::Piecewise;
-use crate::{Error, Mode, Parameters, Registrar, Shift, apply, line_offset, shift_lines};
+use crate::{Error, Mode, Parameters, Registrar, Shift, apply};
 
-/// Most bytes of frames held while the reference is built.
-const MEMORY: usize = 512 << 20;
-/// Fewest frames it is built from, where the movie has them.
-const FEWEST: usize = 20;
 /// Frames averaged into the first guess.
 const SEED: usize = 20;
 /// The reference stands when nine of ten shifts change by no more than this,
@@ -35,8 +32,8 @@ pub struct Reference {
 }
 
 /// Frames and where they belong.
-struct Sample {
-    frames: Array3<f32>,
+struct Sample<'a> {
+    frames: Frames<'a>,
     shifts: Vec<Shift>,
     /// Displacements beyond the shifts, empty for rigid registration.
     fields: Vec<Vec<f32>>,
@@ -51,8 +48,9 @@ impl Reference {
     /// the raw frame, and the mean shift of those is taken off, so that the
     /// reference does not wander. For [`Mode::Piecewise`] the spectrum of the
     /// noise and the stiffness of the field are learnt next, and the average
-    /// is made once more with every part of a frame where it belongs. At most
-    /// 512 MiB of frames are held.
+    /// is made once more with every part of a frame where it belongs. Frames
+    /// that the movie lends are looked at where they are; of others as many are
+    /// taken as fit 512 MiB as `f32`, and held in the movie's own type.
     ///
     /// Pixels that are not finite are left out of the averages.
     ///
@@ -61,11 +59,12 @@ impl Reference {
     /// with a side below 16 pixels; [`Error::Movie`] if it cannot be read.
     pub fn build(movie: &dyn Movie, parameters: &Parameters) -> Result<Self, Error> {
         parameters.validate()?;
-        let mut frames = spread_frames(movie, parameters.reference_frames)?;
-        let line_offset = straighten(&mut frames, parameters);
-        let mut image = first_guess(frames.view());
+        let mut held = Vec::new();
+        let mut frames = Frames::spread(movie, parameters.reference_frames, &mut held)?;
+        let line_offset = frames.straighten(parameters);
+        let mut image = first_guess(&frames);
         let mut sample = Sample {
-            shifts: vec![Shift::default(); frames.len_of(Axis(0))],
+            shifts: vec![Shift::default(); frames.len()],
             fields: Vec::new(),
             frames,
         };
@@ -127,9 +126,10 @@ impl Reference {
     /// image has pixels that are not finite.
     pub fn learn(self, movie: &dyn Movie, parameters: &Parameters) -> Result<Self, Error> {
         parameters.validate()?;
-        let mut frames = spread_frames(movie, parameters.reference_frames.min(model::FRAMES))?;
-        let (_, height, width) = frames.dim();
-        if self.image.dim() != (height, width) {
+        let mut held = Vec::new();
+        let most = parameters.reference_frames.min(model::FRAMES);
+        let mut frames = Frames::spread(movie, most, &mut held)?;
+        if self.image.dim() != frames.size() {
             return Err(Error::Image(format!(
                 "the movie is {}, the reference {} × {} px",
                 movie.shape(),
@@ -137,9 +137,9 @@ impl Reference {
                 self.image.ncols()
             )));
         }
-        let line_offset = straighten(&mut frames, parameters);
+        let line_offset = frames.straighten(parameters);
         let mut sample = Sample {
-            shifts: vec![Shift::default(); frames.len_of(Axis(0))],
+            shifts: vec![Shift::default(); frames.len()],
             fields: Vec::new(),
             frames,
         };
@@ -187,7 +187,7 @@ impl Reference {
     }
 }
 
-impl Sample {
+impl Sample<'_> {
     /// Registers the frames `numbers`, the others losing their place; returns
     /// how much the shifts of those that had one have changed beside the change
     /// that all share, the 90th percentile in pixels.
@@ -196,11 +196,11 @@ impl Sample {
         let found: Vec<(Shift, Vec<f32>)> = numbers
             .par_iter()
             .map_init(
-                || registrar.scratch(),
-                |scratch, &k| {
+                || (registrar.scratch(), self.frames.room()),
+                |(scratch, frame), &k| {
                     let mut field = vec![0.0; nodes];
-                    let frame = self.frames.index_axis(Axis(0), k);
-                    let shift = registrar.estimate_field(frame, scratch, &mut field);
+                    self.frames.load(k, frame);
+                    let shift = registrar.estimate_field(frame.view(), scratch, &mut field);
                     (shift, field)
                 },
             )
@@ -269,7 +269,7 @@ impl Sample {
         let (my, mx) = (mean(&|k| self.shifts[k].dy), mean(&|k| self.shifts[k].dx));
         let nodes = order.first().map_or(0, |&k| self.fields[k].len());
         let middle: Vec<f32> = (0..nodes).map(|n| mean(&|k| self.fields[k][n])).collect();
-        average(self.frames.view(), order, |k, frame, out, scratch| {
+        average(&self.frames, order, |k, frame, out, scratch| {
             let shift = (self.shifts[k].dy - my, self.shifts[k].dx - mx);
             match warp {
                 None => apply(frame, shift, out),
@@ -298,92 +298,31 @@ impl Sample {
         let step = order.len().div_ceil(model::FRAMES).max(1);
         let chosen: Vec<usize> = order.into_iter().step_by(step).collect();
         let shifts: Vec<Shift> = chosen.iter().map(|&k| self.shifts[k]).collect();
-        let frames: Vec<ArrayView2<'_, f32>> = chosen
-            .iter()
-            .map(|&k| self.frames.index_axis(Axis(0), k))
-            .collect();
+        let load = |&k: &usize| {
+            let mut frame = self.frames.room();
+            self.frames.load(k, &mut frame);
+            frame
+        };
+        let held: Vec<Array2<f32>> = chosen.iter().map(load).collect();
+        let frames: Vec<ArrayView2<'_, f32>> = held.iter().map(|frame| frame.view()).collect();
         Model::learn(&frames, &shifts, reference.image(), known, parameters)
     }
 }
 
-/// Frames spread evenly over a movie, gaps filled, `(frame, y, x)`.
-fn spread_frames(movie: &dyn Movie, most: usize) -> Result<Array3<f32>, Error> {
-    let shape = movie.shape();
-    if shape.frames == 0 {
-        return Err(Error::Image("the movie has no frames".into()));
-    }
-    if shape.planes != 1 {
-        return Err(Error::Image(format!(
-            "the movie has {} planes; register them one by one",
-            shape.planes
-        )));
-    }
-    check_size(shape.height, shape.width)?;
-    let fits = (MEMORY / (4 * shape.frame_len())).max(FEWEST);
-    let count = most.min(fits).min(shape.frames);
-    let mut frames = Array3::zeros((count, shape.height, shape.width));
-    if let Some(all) = frames.as_slice_mut() {
-        all.par_chunks_exact_mut(shape.frame_len())
-            .enumerate()
-            .map(|(k, slot)| {
-                let at = k * shape.frames / count;
-                movie.read(at..at + 1, slot)
-            })
-            .collect::<Result<Vec<()>, fluorspar_movie::Error>>()?;
-    }
-    if matches!(movie.pixel_type(), PixelType::F32 | PixelType::F64) {
-        fill_gaps(&mut frames);
-    }
-    Ok(frames)
-}
-
-/// Corrects the offset of odd lines, found out if it is not given; returns it.
-fn straighten(frames: &mut Array3<f32>, parameters: &Parameters) -> f32 {
-    let (count, height, width) = frames.dim();
-    let offset = parameters.line_offset.unwrap_or_else(|| {
-        let step = count.div_ceil(model::FRAMES).max(1);
-        let some = ndarray::Slice::new(0, None, step as isize);
-        line_offset(frames.slice_axis(Axis(0), some), 0..height)
-    });
-    let length = height * width;
-    if let Some(all) = frames.as_slice_mut() {
-        all.par_chunks_exact_mut(length)
-            .for_each(|frame| shift_lines(frame, width, offset.round() as i32));
-    }
-    offset
-}
-
-/// Replaces pixels that are not finite by the mean of that pixel in the other
-/// frames, or by 0 where no frame has it.
-fn fill_gaps(frames: &mut Array3<f32>) {
-    if frames.iter().all(|v| v.is_finite()) {
-        return;
-    }
-    let mean = frames.map_axis(Axis(0), |values| {
-        let (mut sum, mut n) = (0.0, 0_u32);
-        for &v in values.iter().filter(|v| v.is_finite()) {
-            sum += f64::from(v);
-            n += 1;
-        }
-        (sum / f64::from(n.max(1))) as f32
-    });
-    for mut frame in frames.axis_iter_mut(Axis(0)) {
-        frame.zip_mut_with(&mean, |v, &m| {
-            if !v.is_finite() {
-                *v = m;
-            }
-        });
-    }
-}
-
 /// The mean of the frames most correlated with the frame that has the best neighbours.
-fn first_guess(frames: ArrayView3<'_, f32>) -> Array2<f32> {
-    let (count, height, width) = frames.dim();
+fn first_guess(frames: &Frames<'_>) -> Array2<f32> {
+    let (count, (height, width)) = (frames.len(), frames.size());
     // Coarse pixels carry less noise and are enough to find calm frames.
     let side = ((height * width / COMPARED) as f64).sqrt().round().max(2.0) as usize;
     let coarse: Vec<Vec<f32>> = (0..count)
         .into_par_iter()
-        .map(|k| standardised(frames.index_axis(Axis(0), k), side))
+        .map_init(
+            || frames.room(),
+            |frame, k| {
+                frames.load(k, frame);
+                standardised(frame.view(), side)
+            },
+        )
         .collect();
     let above: Vec<Vec<f32>> = (0..count)
         .into_par_iter()
@@ -464,11 +403,11 @@ vectorised! {
 
 /// The mean of the frames `order`, each as `place(number, frame, out, scratch)` puts it.
 fn average(
-    frames: ArrayView3<'_, f32>,
+    frames: &Frames<'_>,
     order: &[usize],
     place: impl Fn(usize, ArrayView2<'_, f32>, ArrayViewMut2<'_, f32>, &mut WarpScratch) + Sync,
 ) -> Array2<f32> {
-    let (_, height, width) = frames.dim();
+    let (height, width) = frames.size();
     let part = order.len().div_ceil(PARTS).max(1);
     let sums: Vec<Array2<f64>> = order
         .par_chunks(part)
@@ -476,13 +415,10 @@ fn average(
             let mut sum = Array2::<f64>::zeros((height, width));
             let mut moved = Array2::<f32>::zeros((height, width));
             let mut scratch = WarpScratch::default();
+            let mut frame = frames.room();
             for &k in numbers {
-                place(
-                    k,
-                    frames.index_axis(Axis(0), k),
-                    moved.view_mut(),
-                    &mut scratch,
-                );
+                frames.load(k, &mut frame);
+                place(k, frame.view(), moved.view_mut(), &mut scratch);
                 if let (Some(sum), Some(moved)) = (sum.as_slice_mut(), moved.as_slice()) {
                     add(sum, moved);
                 }
