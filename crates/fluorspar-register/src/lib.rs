@@ -19,7 +19,7 @@
 //! | the depth of a frame in a stack | [`DepthFinder`] |
 //! | one pair of images | [`phase_correlation`] |
 //! | how far odd lines are off | [`line_offset`], [`shift_lines`] |
-//! | know how well it went | [`Quality`] |
+//! | know how well it went | [`Quality`], [`PrincipalMotion`] |
 //!
 //! A **shift** `(dy, dx)` is what must be added to a frame's coordinates to
 //! bring it onto the reference: `registered[y, x] = raw[y + dy, x + dx]`.
@@ -72,6 +72,7 @@ mod lines;
 mod model;
 mod parameters;
 mod piecewise;
+mod principal;
 mod quality;
 mod reference;
 mod refine;
@@ -86,6 +87,7 @@ pub use grid::Grid;
 pub use images::Images;
 pub use lines::{line_offset, shift_lines};
 pub use parameters::{Mode, Parameters};
+pub use principal::{Component, Displacement, PrincipalMotion};
 pub use quality::Quality;
 pub use reference::Reference;
 pub use stage::{Field, Motion, Registration, reapply, register};

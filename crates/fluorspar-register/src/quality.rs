@@ -2,10 +2,13 @@ use fluorspar_movie::{Movie, MovieExt};
 use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
 
-use crate::{Error, Parameters, Reference, Registrar, Registration};
+use crate::{Error, Parameters, PrincipalMotion, Reference, Registrar, Registration};
 
 /// Registered frames that are looked at again.
 const CHECKED: usize = 200;
+/// Ends of a principal component further apart, pixels, are motion: of
+/// standard deviation a third of it.
+const LEFT: f32 = 0.5;
 
 /// How well a movie was registered.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +30,9 @@ pub struct Quality {
     /// Giovannucci 2017, J. Neurosci. Methods 291:83): for comparing
     /// registrations of the same movie, higher is sharper.
     pub crispness: f64,
+    /// Displacement between frames at both ends of the movie's principal
+    /// components; `None` for fewer than 40 trusted frames.
+    pub principal: Option<PrincipalMotion>,
 }
 
 impl Quality {
@@ -85,7 +91,16 @@ impl Quality {
             residual_median: percentile(&mut left, 0.5),
             residual_p95: percentile(&mut left, 0.95),
             crispness: crispness(registration.images.mean.view()),
+            principal: PrincipalMotion::assess(registered, &trusted, parameters)?,
         })
+    }
+
+    /// Motion left in a principal component, pixels, if there is more of it
+    /// than noise makes and than good registration leaves.
+    fn left_in_components(&self) -> Option<f32> {
+        let principal = self.principal.as_ref()?;
+        let found = principal.largest();
+        (found > LEFT && found > 3.0 * principal.by_chance.distance()).then_some(found)
     }
 
     /// One sentence that says whether the recording is usable, and why not.
@@ -106,6 +121,12 @@ impl Quality {
             format!(
                 "Usable with care: {share:.1} % of the frames do not match the reference and are \
                  marked; the others are displaced by {left:.2} px at most half of the time."
+            )
+        } else if let Some(found) = self.left_in_components() {
+            format!(
+                "Usable with care: frames lie {left:.2} px (median) from their mean, but those at \
+                 the ends of a principal component are {found:.1} px apart, so that motion is left \
+                 which could pass for activity."
             )
         } else {
             format!(
