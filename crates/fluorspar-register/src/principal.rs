@@ -6,7 +6,7 @@ use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par, Spec};
-use fluorspar_movie::Movie;
+use fluorspar_movie::{Movie, PixelType};
 use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 
@@ -261,20 +261,29 @@ fn small_frames(
     }
     runs.par_iter()
         .zip(slots)
-        .map_init(Vec::new, |buffer, (run, out)| {
-            read(movie, run, buffer)?;
-            for (out, &k) in out.chunks_exact_mut(pixels).zip(&run.wanted) {
-                let frame = &buffer[k * height * width..(k + 1) * height * width];
-                let lines = frame.chunks_exact(width).take(tall * side);
-                for (y, line) in lines.enumerate() {
-                    let out = &mut out[y / side * wide..(y / side + 1) * wide];
-                    for (slot, square) in out.iter_mut().zip(line.chunks_exact(side)) {
-                        *slot += square.iter().sum::<f32>();
+        .map_init(
+            || (Vec::new(), vec![0.0; width]),
+            |(buffer, lines), (run, out)| {
+                read(movie, run, buffer)?;
+                for (out, &k) in out.chunks_exact_mut(pixels).zip(&run.wanted) {
+                    let frame = &buffer[k * height * width..(k + 1) * height * width];
+                    // Lines first, which is quick.
+                    let squares = frame.chunks_exact(side * width);
+                    for (out, rows) in out.chunks_exact_mut(wide).zip(squares) {
+                        lines.copy_from_slice(&rows[..width]);
+                        for row in rows.chunks_exact(width).skip(1) {
+                            for (sum, value) in lines.iter_mut().zip(row) {
+                                *sum += value;
+                            }
+                        }
+                        for (slot, square) in out.iter_mut().zip(lines.chunks_exact(side)) {
+                            *slot = square.iter().sum();
+                        }
                     }
                 }
-            }
-            Ok(())
-        })
+                Ok(())
+            },
+        )
         .collect::<Result<Vec<()>, Error>>()?;
     let mut mean = vec![0.0_f64; pixels];
     for frame in out.chunks_exact(pixels) {
@@ -294,6 +303,9 @@ fn small_frames(
 fn read(movie: &dyn Movie, run: &Run, buffer: &mut Vec<f32>) -> Result<(), Error> {
     buffer.resize(run.frames.len() * movie.shape().frame_len(), 0.0);
     movie.read(run.frames.clone(), buffer)?;
+    if !matches!(movie.pixel_type(), PixelType::F32 | PixelType::F64) {
+        return Ok(());
+    }
     for value in buffer.iter_mut() {
         if !value.is_finite() {
             *value = 0.0;
@@ -353,7 +365,12 @@ fn gram(frames: MatRef<'_, f32>) -> Mat<f32> {
     let columns = |start: usize| frames.subcols(start, BLOCK.min(n - start));
     let pairs: Vec<(usize, usize)> = starts
         .iter()
-        .flat_map(|&i| starts.iter().take_while(move |&&j| j <= i).map(move |&j| (i, j)))
+        .flat_map(|&i| {
+            starts
+                .iter()
+                .take_while(move |&&j| j <= i)
+                .map(move |&j| (i, j))
+        })
         .collect();
     let blocks: Vec<Mat<f32>> = pairs
         .par_iter()
@@ -416,7 +433,11 @@ fn orthonormalise(basis: &mut Mat<f32>) {
             }
         }
         let after = norm(&column);
-        let scale = if after > 1e-6 * before { 1.0 / after } else { 0.0 };
+        let scale = if after > 1e-6 * before {
+            1.0 / after
+        } else {
+            0.0
+        };
         for (row, value) in column.iter_mut().enumerate() {
             *value *= scale;
             basis[(row, k)] = *value as f32;
@@ -430,12 +451,8 @@ fn eigen(a: &Mat<f64>) -> Option<(Vec<f64>, Mat<f64>)> {
     let n = a.nrows();
     let mut vectors = Mat::zeros(n, n);
     let mut values = faer::diag::Diag::zeros(n);
-    let scratch = self_adjoint_evd_scratch::<f64>(
-        n,
-        ComputeEigenvectors::Yes,
-        Par::Seq,
-        Spec::default(),
-    );
+    let scratch =
+        self_adjoint_evd_scratch::<f64>(n, ComputeEigenvectors::Yes, Par::Seq, Spec::default());
     self_adjoint_evd(
         a.as_ref(),
         values.as_mut(),
@@ -514,7 +531,11 @@ fn tiles(height: usize, width: usize) -> Vec<Tile> {
     let across = cut(width);
     let all: Vec<Tile> = cut(height)
         .into_iter()
-        .flat_map(|rows| across.iter().map(move |columns| (rows.clone(), columns.clone())))
+        .flat_map(|rows| {
+            across
+                .iter()
+                .map(move |columns| (rows.clone(), columns.clone()))
+        })
         .collect();
     // A single part is the whole.
     if all.len() > 1 { all } else { Vec::new() }
@@ -581,10 +602,15 @@ mod tests {
         assert_eq!(chosen.len(), FRAMES / RUN);
         assert_eq!(chosen[0].frames, 0..8);
         assert!(chosen[249].frames.start > 99_000);
-        let gaps = chosen.windows(2).map(|w| w[1].frames.start - w[0].frames.start);
+        let gaps = chosen
+            .windows(2)
+            .map(|w| w[1].frames.start - w[0].frames.start);
         assert!(gaps.clone().max() <= Some(408) && gaps.min() >= Some(392));
         let few = runs(&[1, 2, 9, 12], 13, 100);
         assert_eq!(few.len(), 2);
-        assert_eq!((few[1].frames.clone(), &few[1].wanted[..]), (8..13, &[1, 4][..]));
+        assert_eq!(
+            (few[1].frames.clone(), &few[1].wanted[..]),
+            (8..13, &[1, 4][..])
+        );
     }
 }

@@ -26,7 +26,11 @@ fn photons(
     let scene = Scene::new(31);
     // The scene is about a hundred pixels wide; beyond, it begins again, turned.
     let at = |y: f64, x: f64| {
-        let (y, x) = if (x / 90.0).floor() % 2.0 == 0.0 { (y, x) } else { (x, y + 40.0) };
+        let (y, x) = if (x / 90.0).floor() % 2.0 == 0.0 {
+            (y, x)
+        } else {
+            (x, y + 40.0)
+        };
         scene.at(y.rem_euclid(90.0), x.rem_euclid(90.0)) / 200.0
     };
     let mut rng = ChaCha8Rng::seed_from_u64(3);
@@ -38,7 +42,11 @@ fn photons(
         let height: Vec<f64> = (0..8)
             .map(|k| {
                 let phase = (t as f64 / (11.0 + 3.0 * f64::from(k)) + f64::from(k)).sin();
-                if active { 3.0 * phase.max(0.0).powi(6) } else { 0.0 }
+                if active {
+                    3.0 * phase.max(0.0).powi(6)
+                } else {
+                    0.0
+                }
             })
             .collect();
         for ((y, x), value) in frame.indexed_iter_mut() {
@@ -86,7 +94,11 @@ fn motion_that_is_left_shows() {
     let most = most.max_by(|a, b| a.distance().total_cmp(&b.distance()));
     let most = most.unwrap();
     assert!(most.dy.abs() < 0.15 && most.dx.abs() > 0.7, "{most:?}");
-    assert!(moved.verdict().contains("principal component"), "{}", moved.verdict());
+    assert!(
+        moved.verdict().contains("principal component"),
+        "{}",
+        moved.verdict()
+    );
 
     let calm = assess(&still, &like);
     let found = calm.principal.as_ref().unwrap();

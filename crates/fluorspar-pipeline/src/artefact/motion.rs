@@ -1,7 +1,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use fluorspar_register::{Field, Grid, Motion, Quality, Registration};
+use fluorspar_register::{
+    Displacement, Field, Grid, Motion, PrincipalMotion, Quality, Registration,
+};
 use fluorspar_zarr::{GroupReader, GroupWriter};
 use ndarray::{Array2, aview1};
 use serde_json::{Value, json};
@@ -98,6 +100,34 @@ pub(crate) fn read_motion(path: &Path) -> Result<Motion, Error> {
     })
 }
 
+/// What principal components say, in the words of `quality.json`.
+fn principal_motion(found: &PrincipalMotion) -> Value {
+    let displacement = |d: &Displacement| {
+        json!({
+            "dy_px": d.dy,
+            "dx_px": d.dx,
+            "parts_mean_px": d.parts_mean,
+            "parts_max_px": d.parts_max,
+        })
+    };
+    let components: Vec<Value> = found
+        .components
+        .iter()
+        .map(|component| {
+            let mut out = displacement(&component.displacement);
+            out["variance_share"] = component.share.into();
+            out
+        })
+        .collect();
+    json!({
+        "frames": found.frames,
+        "largest_px": found.largest(),
+        "largest_parts_px": found.largest_parts(),
+        "by_chance": displacement(&found.by_chance),
+        "components": components,
+    })
+}
+
 /// Writes `motion.csv`, `quality.json` and `motion.zarr` into `folder`.
 pub(crate) fn write_motion(
     folder: &Path,
@@ -129,6 +159,7 @@ pub(crate) fn write_motion(
         "residual_median_px": quality.residual_median,
         "residual_p95_px": quality.residual_p95,
         "crispness": quality.crispness,
+        "principal_motion": quality.principal.as_ref().map(principal_motion),
         "line_offset_px": motion.line_offset,
         "nan_frames": registration.nan_frames,
         "saturated_samples_written": registration.saturated,
