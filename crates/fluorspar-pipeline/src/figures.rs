@@ -384,6 +384,14 @@ pub(crate) fn registration_report(
         ),
         row("Offset of odd lines (px)", motion.line_offset.to_string()),
         row(
+            "Jitter of single lines (px)",
+            match (quality.line_jitter, quality.line_noise) {
+                (Some(0.0), Some(noise)) => format!("none to be seen (noise {noise:.2})"),
+                (Some(jitter), _) => format!("{jitter:.3}"),
+                (None, _) => "too few frames".into(),
+            },
+        ),
+        row(
             "Largest displacement along a principal component (px)",
             quality
                 .principal

@@ -109,6 +109,17 @@ pub(crate) fn open_part(paths: &[PathBuf], part: Part) -> Result<Box<dyn Movie>,
     }
 }
 
+/// ScanImage's settings in the first of the files, if it wrote them.
+pub(crate) fn settings(paths: &[PathBuf]) -> Result<Option<fluorspar_tiff::ScanImage>, Error> {
+    match paths.first() {
+        Some(first) if !is_zarr(first) => {
+            let movie = open_tiff(&paths[..1], false)?;
+            Ok(movie.metadata().scanimage.clone())
+        }
+        _ => Ok(None),
+    }
+}
+
 /// TIFF files in the order given; a single file with the rest of its OME set.
 pub(crate) fn open_tiff(paths: &[PathBuf], salvage: bool) -> Result<fluorspar_tiff::Movie, Error> {
     let options = fluorspar_tiff::OpenOptions {

@@ -19,6 +19,8 @@
 //! | the depth of a frame in a stack | [`DepthFinder`] |
 //! | one pair of images | [`phase_correlation`] |
 //! | how far odd lines are off | [`line_offset`], [`shift_lines`] |
+//! | how far single lines jitter | [`line_jitter`], [`straighten`] |
+//! | how far apart strips that should touch are | [`seam`] |
 //! | know how well it went | [`Quality`], [`PrincipalMotion`] |
 //!
 //! A **shift** `(dy, dx)` is what must be added to a frame's coordinates to
@@ -68,6 +70,7 @@ mod field;
 mod fourier;
 mod grid;
 mod images;
+mod jitter;
 mod lines;
 mod model;
 mod parameters;
@@ -76,6 +79,7 @@ mod principal;
 mod quality;
 mod reference;
 mod refine;
+mod seam;
 mod stage;
 mod stiffness;
 mod volume;
@@ -85,11 +89,13 @@ pub use correlate::{Registrar, Scratch, Shift, phase_correlation};
 pub use error::Error;
 pub use grid::Grid;
 pub use images::Images;
+pub use jitter::{LineJitter, line_jitter, straighten};
 pub use lines::{line_offset, shift_lines};
 pub use parameters::{Mode, Parameters};
 pub use principal::{Component, Displacement, PrincipalMotion};
 pub use quality::Quality;
 pub use reference::Reference;
+pub use seam::{Seam, seam};
 pub use stage::{Field, Motion, Registration, reapply, register};
 pub use volume::{Depth, DepthFinder, VolumeRegistrar, plane_offsets, register_volumes};
 pub use warp::apply;

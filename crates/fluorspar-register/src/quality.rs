@@ -1,11 +1,17 @@
 use fluorspar_movie::{Movie, MovieExt};
-use ndarray::{ArrayView2, Axis};
+use ndarray::{ArrayView2, ArrayView3, Axis};
 use rayon::prelude::*;
 
-use crate::{Error, Parameters, PrincipalMotion, Reference, Registrar, Registration};
+use crate::{
+    Error, LineJitter, Parameters, PrincipalMotion, Reference, Registrar, Registration, line_jitter,
+};
 
 /// Registered frames that are looked at again.
 const CHECKED: usize = 200;
+/// Frames whose lines are looked at, at least and at most, and bytes of them.
+const FEWEST_LINES: usize = 8;
+const JITTER: usize = 48;
+const JITTER_BYTES: usize = 64 << 20;
 /// Ends of a principal component further apart, pixels, are motion: of
 /// standard deviation a third of it.
 const LEFT: f32 = 0.5;
@@ -33,6 +39,14 @@ pub struct Quality {
     /// Displacement between frames at both ends of the movie's principal
     /// components; `None` for fewer than 40 trusted frames.
     pub principal: Option<PrincipalMotion>,
+    /// Standard deviation of the displacement of single lines along x beside
+    /// their neighbours, pixels, as of a resonant scanner; 0 if it cannot be
+    /// told from none, `None` for fewer than 8 trusted frames. See
+    /// [`line_jitter`].
+    pub line_jitter: Option<f32>,
+    /// Standard deviation of the error with which a single line's place is
+    /// seen, pixels: the less, the smaller a jitter is noticed.
+    pub line_noise: Option<f32>,
 }
 
 impl Quality {
@@ -78,6 +92,7 @@ impl Quality {
                 change(&motion.dy).hypot(change(&motion.dx))
             })
             .collect();
+        let jitter = jitter(registered, &checked, registration)?;
         let mut correlation = motion.quality.clone();
         let shifts = trusted
             .iter()
@@ -92,6 +107,14 @@ impl Quality {
             residual_p95: percentile(&mut left, 0.95),
             crispness: crispness(registration.images.mean.view()),
             principal: PrincipalMotion::assess(registered, &trusted, parameters)?,
+            line_jitter: jitter.as_ref().map(|found| {
+                if found.distinguishable {
+                    found.deviation
+                } else {
+                    0.0
+                }
+            }),
+            line_noise: jitter.map(|found| found.noise),
         })
     }
 
@@ -135,6 +158,33 @@ impl Quality {
             )
         }
     }
+}
+
+/// The jitter of lines in some of the frames `checked`, if they are enough.
+fn jitter(
+    registered: &dyn Movie,
+    checked: &[usize],
+    registration: &Registration,
+) -> Result<Option<LineJitter>, Error> {
+    let shape = registered.shape();
+    let most = (JITTER_BYTES / (4 * shape.frame_len()).max(1)).clamp(FEWEST_LINES, JITTER);
+    let step = checked.len().div_ceil(most).max(1);
+    let chosen: Vec<usize> = checked.iter().copied().step_by(step).collect();
+    if chosen.len() < FEWEST_LINES {
+        return Ok(None);
+    }
+    let length = shape.frame_len();
+    let mut frames = vec![0.0; chosen.len() * length];
+    frames
+        .par_chunks_exact_mut(length)
+        .zip(&chosen)
+        .map(|(frame, &k)| registered.read(k..k + 1, frame))
+        .collect::<Result<Vec<()>, fluorspar_movie::Error>>()?;
+    let size = (chosen.len(), shape.height, shape.width);
+    let frames = ArrayView3::from_shape(size, &frames)
+        .map_err(|_| Error::Image("the movie has several planes".into()))?;
+    // A movie without structure has no jitter to speak of.
+    Ok(line_jitter(frames, registration.images.mean.view()).ok())
 }
 
 fn percentile(values: &mut [f32], share: f64) -> f32 {

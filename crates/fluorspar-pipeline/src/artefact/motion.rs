@@ -159,6 +159,8 @@ pub(crate) fn write_motion(
         "residual_median_px": quality.residual_median,
         "residual_p95_px": quality.residual_p95,
         "crispness": quality.crispness,
+        "line_jitter_px": quality.line_jitter,
+        "line_jitter_noise_px": quality.line_noise,
         "principal_motion": quality.principal.as_ref().map(principal_motion),
         "line_offset_px": motion.line_offset,
         "nan_frames": registration.nan_frames,
