@@ -221,9 +221,6 @@ fn register(
     if json {
         return print_json(&registered);
     }
-    if let Some(understood) = &registered.understood {
-        println!("Strips: {understood}");
-    }
     let one = std::slice::from_ref(&registered);
     let fields = if registered.fields.is_empty() {
         one
@@ -231,6 +228,9 @@ fn register(
         &registered.fields
     };
     for field in fields {
+        if let Some(understood) = &field.understood {
+            println!("Strips: {understood}.");
+        }
         if let Some(verdict) = &field.verdict {
             println!("{verdict}");
         }

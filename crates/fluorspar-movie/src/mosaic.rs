@@ -28,7 +28,8 @@ pub struct Piece {
 /// use ndarray::Array3;
 ///
 /// // Two strips of 2 × 3 pixels, a line between them: side by side.
-/// let pages = ArrayMovie::new(Array3::from_shape_fn((4, 5, 3), |(t, y, x)| (100 * t + 10 * y + x) as i16));
+/// let number = |(t, y, x)| (100 * t + 10 * y + x) as i16;
+/// let pages = ArrayMovie::new(Array3::from_shape_fn((4, 5, 3), number));
 /// let piece = |first: usize, x: usize| Piece {
 ///     rows: first..first + 2, columns: 0..3, place: [0, x], line_offset: 0,
 /// };

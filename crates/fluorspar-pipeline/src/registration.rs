@@ -88,10 +88,9 @@ pub fn register(
         let mut options = options.clone();
         options.register.line_offset = Some(0.0);
         if count > 1 {
-            for given in [&mut options.reference, &mut options.motion] {
-                if let Some(path) = given {
-                    *path = of_field(path, k)?;
-                }
+            let given = [&mut options.reference, &mut options.motion];
+            for path in given.into_iter().flatten() {
+                *path = of_field(path, k)?;
             }
         }
         each.push(options);

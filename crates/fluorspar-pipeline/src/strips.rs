@@ -194,19 +194,22 @@ pub(crate) fn fields(
             let fill = fill(&means);
             let moved: Vec<i32> = laid.iter().map(|strip| strip.moved_px).collect();
             let (least, most) = (moved.iter().min(), moved.iter().max());
-            let mut understood = in_words(layout);
-            understood.push_str(&match (least, most) {
-                (Some(0), Some(0)) => "; no line is moved".to_owned(),
-                (Some(a), Some(b)) if a == b => format!("; odd lines are moved back by {a} px"),
-                (Some(a), Some(b)) => {
-                    format!("; odd lines of the strips are moved back by {a} to {b} px")
+            let of = if count > 1 {
+                format!(" of field {}", field + 1)
+            } else {
+                String::new()
+            };
+            let lines = match (least, most) {
+                (Some(0), Some(0)) | (None, _) | (_, None) => format!("; no line{of} is moved"),
+                (Some(a), Some(b)) if a == b => {
+                    format!("; odd lines{of} are moved to the left by {a} px")
                 }
-                _ => String::new(),
-            });
+                (Some(a), Some(b)) => {
+                    format!("; odd lines{of} are moved to the left by {a} to {b} px")
+                }
+            };
             let (seams, wrong) = seams(&laid, &means);
-            if let Some(wrong) = wrong {
-                understood.push_str(&wrong);
-            }
+            let understood = in_words(layout) + &lines + &wrong.unwrap_or_default();
             let size = layout.fields[field];
             let movie = Mosaic::new(Arc::clone(&pages), size, pieces, fill).at("strips")?;
             Ok(Field {

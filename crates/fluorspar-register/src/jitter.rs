@@ -47,21 +47,24 @@ pub struct LineJitter {
 
 /// The displacement along x of each line of registered `frames` `(frame, y,
 /// x)` against the `reference` `(y, x)`, beside the common displacement of
-/// about 16 lines on each side: the jitter of a resonant scanner, whose lines do not all begin at the same place.
+/// about 16 lines on each side: the jitter of a resonant scanner, whose lines
+/// do not all begin at the same place.
 ///
 /// A line's own estimate is that of least squares along the slope of the
 /// reference, gain and offset left free, each pixel weighed by its noise
 /// (what frames have beyond the reference there); its information is the
 /// energy of the slope over the noise. Lines are then taken as draws from a
 /// normal distribution about 0 whose variance is learnt from all of them by
-/// expectation maximisation, and `displacement` is the mean of the posterior:
-/// a line that shows little stays where it is. How much the noise really
-/// displaces lines is seen along y, where scanners do not jitter: the same
-/// estimate with the slope along y gives a factor for all informations.
+/// expectation maximisation (Dempster, Laird and Rubin 1977, J. R. Stat. Soc.
+/// B 39:1), and `displacement` is the mean of the posterior: a line that shows
+/// little stays where it is. How much the noise really displaces lines is seen
+/// along y, where scanners do not jitter: the same estimate with the slope
+/// along y gives a factor for all informations.
 ///
 /// A line of a registered frame is a mixture of two recorded ones unless the
-/// shift along y is whole, so that jitter is seen to be up to a third smaller than
-/// it was; what all frames share is in the reference and not seen at all.
+/// shift along y is whole, so that jitter is seen to be up to a third smaller
+/// than it was; what all frames share is in the reference and not seen at all.
+/// Works on the caller's rayon pool, with the same result on any number of threads.
 ///
 /// # Errors
 /// [`Error::Image`] for fewer than 8 frames, images below 16 × 16 pixels,

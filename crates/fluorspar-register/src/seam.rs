@@ -45,9 +45,10 @@ impl Seam {
 /// Columns are the less alike the further apart they lie. How alike at which
 /// distance is seen within the images; how alike across the seam tells how
 /// far apart they are there, up to 16 pixels, whether columns are shown twice
-/// (then two of them are nearly the same) or are missing. Suite3D's fuse shift
-/// (Haydaroglu et al. 2025, bioRxiv) looks for the columns that are shown twice. The error
-/// comes from leaving out an eighth of the rows in turn.
+/// (then two of them are nearly the same) or are missing. Suite3D's fuse
+/// shift (Haydaroglu et al. 2025, bioRxiv) looks for columns that are shown
+/// twice only. The error comes from leaving out an eighth of the rows in turn;
+/// where cells are few, it is of the size of a cell.
 ///
 /// ```
 /// use fluorspar_register::seam;
