@@ -45,6 +45,10 @@ pub(crate) enum Command {
     Convert(Convert),
     /// Correct the motion of one movie, straight from its raw files
     ///
+    /// Planes recorded together, such as those of light beads microscopy, are registered together:
+    /// each as a whole, dim ones helped by bright ones. For TIFF files of several planes say
+    /// --channel, so that images that follow each other become volumes.
+    ///
     /// Pages of several regions (ScanImage's mROI: the strips of a mesoscope, one below the other)
     /// are put together as they are read, the odd lines of each strip moved by its own offset;
     /// strips.json says how. Regions that do not touch are fields of their own and go to OUT/field-1,
@@ -125,7 +129,7 @@ pub(crate) struct Register {
     /// Movies (several TIFF files become one), then the output folder: IN... OUT
     #[arg(required = true, num_args = 2.., value_name = "IN... OUT")]
     pub(crate) paths: Vec<PathBuf>,
-    /// Move frames as a whole only, not their parts beside it
+    /// Move frames as a whole only, not their parts beside it; movies of several planes always are
     #[arg(long)]
     pub(crate) rigid: bool,
     /// Largest shift, as a fraction of the shorter side
@@ -134,8 +138,8 @@ pub(crate) struct Register {
     /// Offset of odd lines in pixels, for frames scanned back and forth [default: found out]
     #[arg(long, value_name = "PX", allow_negative_numbers = true)]
     pub(crate) line_offset: Option<f32>,
-    /// Register to this image, to the mean of this movie or to the reference in this motion.zarr
-    /// [default: built from the movie]
+    /// Register to this image, to the mean of this movie or to the reference in this motion.zarr,
+    /// of as many planes as the movie has [default: built from the movie]
     #[arg(long, value_name = "IMAGE")]
     pub(crate) reference: Option<PathBuf>,
     /// Move frames as this motion.zarr says, such as a second channel as the first
@@ -150,9 +154,12 @@ pub(crate) struct Register {
     /// Only frames FIRST..END (END excluded)
     #[arg(long, value_name = "FIRST..END", value_parser = range)]
     pub(crate) frames: Option<[usize; 2]>,
-    /// Only this channel (from 0)
+    /// Only this channel (from 0), its planes put together into volumes
     #[arg(long, value_name = "N")]
     pub(crate) channel: Option<usize>,
+    /// Distance between planes in µm, for the depth over time [default: what the files say]
+    #[arg(long, value_name = "UM", value_parser = positive)]
+    pub(crate) plane_spacing: Option<f64>,
     /// Frame rate in Hz to write, instead of what the files say
     #[arg(long, value_name = "HZ", value_parser = positive)]
     pub(crate) frame_rate: Option<f64>,

@@ -213,6 +213,7 @@ fn register(
         frame_rate: command.frame_rate,
         reference: command.reference.clone(),
         motion: command.motion.clone(),
+        plane_spacing_um: command.plane_spacing,
         tiff: command.tiff,
         whole_pages: command.whole_pages,
     };

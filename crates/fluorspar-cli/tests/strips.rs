@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use fluorspar_movie::{Movie as _, MovieExt};
+use fluorspar_movie::{Movie as _, MovieExt, MovieShape};
 use serde_json::{Value, json};
 
 fn fluorspar(arguments: &[&str], folder: &Path) -> Output {
@@ -164,6 +164,15 @@ struct Planted {
     offsets: Vec<i32>,
 }
 
+/// Settings of volumes of two planes, which are scanned without flyback between them.
+fn settings_of_volumes(gap: usize) -> String {
+    settings(gap).replace(
+        "SI.hStackManager.zs = 425\n",
+        "SI.hStackManager.zs = [425 475]\nSI.hStackManager.numSlices = 2\nSI.hFastZ.enable = 1\n\
+         SI.hFastZ.numDiscardFlybackFrames = 0\nSI.hRoiManager.scanVolumeRate = 5\n",
+    )
+}
+
 fn motion(t: usize) -> (f64, f64) {
     let t = t as f64;
     (2.0 * (t / 4.0).sin(), 1.5 * (t / 7.0).cos())
@@ -176,9 +185,17 @@ impl Planted {
     }
 
     fn write(&self, path: &Path, frames: usize) {
+        let rois = regions(self.height, self.width, &self.x);
+        let pages = self.pages(frames, 1);
+        write_scanimage(path, &settings(self.gap), &rois, self.page(), &pages);
+    }
+
+    /// Pages of volumes, plane after plane; each plane shows other tissue.
+    fn pages(&self, frames: usize, planes: usize) -> Vec<Vec<u16>> {
         let [rows, width] = self.page();
-        let pages: Vec<Vec<u16>> = (0..frames)
-            .map(|t| {
+        (0..frames * planes)
+            .map(|image| {
+                let (t, below) = (image / planes, (image % planes * 400) as f64);
                 let (dy, dx) = motion(t);
                 let mut page = vec![0_u16; rows * width];
                 for (k, value) in page.iter_mut().enumerate() {
@@ -193,15 +210,13 @@ impl Planted {
                     } else {
                         let late = if y % 2 == 1 { self.offsets[strip] } else { 0 };
                         let x = (self.x[strip] + column) as f64 - f64::from(late);
-                        scene(y as f64 - dy, x - dx)
+                        scene(below + y as f64 - dy, x - dx)
                     };
-                    *value = (light + noise(k + t * rows * width)) as u16;
+                    *value = (light + noise(k + image * rows * width)) as u16;
                 }
                 page
             })
-            .collect();
-        let rois = regions(self.height, self.width, &self.x);
-        write_scanimage(path, &settings(self.gap), &rois, self.page(), &pages);
+            .collect()
     }
 }
 
@@ -382,6 +397,90 @@ fn fields_that_do_not_touch_are_registered_apart() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("several fields"));
     let again = fluorspar(&["register", "-q", "m.tif", "out"], folder);
     assert_eq!(again.status.code(), Some(2));
+}
+
+/// Regions scanned in several planes: strips of every plane are put together, and the planes of
+/// each field registered together.
+#[test]
+fn strips_of_volumes_are_put_together_in_every_plane() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (frames, planes) = (40, 2);
+    let planted = Planted {
+        height: 64,
+        width: 48,
+        gap: 4,
+        x: vec![0, 48, 400],
+        offsets: vec![2, -1, 1],
+    };
+    let settings = settings_of_volumes(4);
+    let pages = planted.pages(frames, planes);
+    let mut rois = regions(64, 48, &planted.x);
+    let page = planted.page();
+    write_scanimage(&folder.join("m.tif"), &settings, &rois, page, &pages);
+
+    let register = |out: &str, more: &[&str]| {
+        let mut all = vec!["register", "-q", "--json", "m.tif", out, "--channel", "0"];
+        all.extend(more);
+        parsed(&fluorspar(&all, folder))
+    };
+    let done = register("out", &["--plane-spacing", "50"]);
+    assert_eq!(done["planes"], planes);
+    assert_eq!(done["fields"].as_array().unwrap().len(), 2);
+    for (field, width, offsets) in [(1, 96, vec![2, -1]), (2, 48, vec![1])] {
+        let here = folder.join(format!("out/field-{field}"));
+        let written = fluorspar_pipeline_movie(&here.join("registered.zarr"));
+        let shape = MovieShape::new(frames, planes, 64, width);
+        assert_eq!(written.shape(), shape, "field {field}");
+        let strips = read(&here.join("strips.json"));
+        let laid = strips["strips"].as_array().unwrap().iter();
+        let moved: Vec<i64> = laid.map(|s| s["moved_px"].as_i64().unwrap()).collect();
+        assert_eq!(moved, offsets, "{strips}");
+        let quality = read(&here.join("quality.json"));
+        assert_eq!(quality["line_offset_px"], 0);
+        assert_eq!(quality["plane_spacing_um"], 50.0);
+        let each = quality["planes"].as_array().unwrap();
+        assert_eq!(each.len(), planes);
+        assert!(each.iter().all(|plane| plane["principal_motion"].is_null()));
+        let text = fs::read_to_string(here.join("motion.csv")).unwrap();
+        for plane in 0..planes {
+            // That plane's rows as those of a movie of its own.
+            let of_plane = |row: &str| {
+                let (frame, rest) = row.split_once(',')?;
+                let shift = rest.strip_prefix(&format!("{plane},"))?;
+                Some(format!("{frame},{shift}\n"))
+            };
+            let rows: String = text.lines().skip(1).filter_map(of_plane).collect();
+            let alone = folder.join(format!("field-{field}-plane-{plane}"));
+            fs::create_dir(&alone).unwrap();
+            let header = "frame,dy,dx,quality\n";
+            fs::write(alone.join("motion.csv"), header.to_owned() + &rows).unwrap();
+            let error = errors(&alone, frames);
+            assert!(error < 0.2, "field {field}, plane {plane}: {error}");
+        }
+    }
+    register("again", &["--motion", "out"]);
+    for field in [1, 2] {
+        let [first, again] = ["out", "again"].map(|out| {
+            let path = folder.join(format!("{out}/field-{field}/registered.zarr"));
+            let movie = fluorspar_pipeline_movie(&path);
+            movie.read_array(0..frames).unwrap()
+        });
+        assert_eq!(first, again, "field {field}");
+    }
+
+    // A strip that lies elsewhere in the second plane.
+    let roi = &mut rois["RoiGroups"]["imagingRoiGroup"]["rois"][1];
+    let field = roi["scanfields"].clone();
+    let mut elsewhere = field.clone();
+    elsewhere["centerXY"][1] = 0.4.into();
+    roi["zs"] = json!([425, 475]);
+    roi["scanfields"] = json!([field, elsewhere]);
+    write_scanimage(&folder.join("n.tif"), &settings, &rois, page, &pages);
+    let refused = fluorspar(&["register", "-q", "n.tif", "no", "--channel", "0"], folder);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(3), "{said}");
+    assert!(said.contains("not the same at all depths"), "{said}");
 }
 
 #[test]

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fluorspar_movie::{Budget, FrameRange, Movie, MovieExt};
-use fluorspar_register::{Reference, reapply};
+use fluorspar_movie::{Budget, FrameRange, Movie, MovieShape};
+use fluorspar_register::{Motion, Reference, reapply, reapply_volumes};
 use fluorspar_tiff::MroiLayout;
-use ndarray::{Array2, Axis};
+use ndarray::{Array3, Axis};
 use serde::Serialize;
 
-use crate::artefact::read_motion;
+use crate::artefact::read_motions;
 use crate::error::Context;
 use crate::{Error, Observer, config, disk, figures, source, stage, strips};
 
@@ -25,10 +25,13 @@ pub struct RegisterOptions {
     /// Frame rate in Hz to write instead of what the files say.
     pub frame_rate: Option<f64>,
     /// Register to this instead of to the movie's own reference: an image or
-    /// the mean of a movie, or the reference in a `motion.zarr`.
+    /// the mean of a movie, or the reference in a `motion.zarr`; of as many
+    /// planes as the movie has.
     pub reference: Option<PathBuf>,
     /// Move frames as this `motion.zarr` says, and find out nothing.
     pub motion: Option<PathBuf>,
+    /// Between planes, µm, for the depth of volumes; what the files say if not said.
+    pub plane_spacing_um: Option<f64>,
     /// Write `registered.tif` rather than `registered.zarr`.
     pub tiff: bool,
     /// Take pages as they are, even if the settings name several regions.
@@ -46,6 +49,8 @@ pub struct Registered {
     pub verdict: Option<String>,
     /// Its frames.
     pub frames: usize,
+    /// Its planes.
+    pub planes: usize,
     /// Wall time in seconds.
     pub seconds: f64,
     /// How pages of several strips were understood, in one sentence.
@@ -59,13 +64,15 @@ pub struct Registered {
 
 /// Registers one movie straight from its raw files into the folder `out`:
 /// `registered.zarr` (or `.tif`), `motion.csv`, `motion.zarr`, `quality.json`
-/// and `registration.html`.
+/// and `registration.html`. Planes recorded together are registered together,
+/// each as a whole.
 ///
 /// Pages that hold several regions as strips (ScanImage's mROI, as of a
-/// mesoscope) are put together as they are read, the odd lines of each strip
-/// moved by its own offset, and `strips.json` says how. Each field of several
-/// that do not touch is registered into a folder `field-1`, `field-2`, … of
-/// its own; `reference` and `motion` are then the folder that holds such.
+/// mesoscope) are put together as they are read, those of every plane alike,
+/// the odd lines of each strip moved by its own offset, and `strips.json` says
+/// how. Each field of several that do not touch is registered into a folder
+/// `field-1`, `field-2`, … of its own; `reference` and `motion` are then the
+/// folder that holds such.
 ///
 /// # Errors
 /// [`Error::Usage`] if `out` holds a registered movie already or options do
@@ -79,6 +86,12 @@ pub fn register(
     observer: &dyn Observer,
 ) -> Result<Registered, Error> {
     let (movie, layout) = open(inputs, options)?;
+    let options = &RegisterOptions {
+        plane_spacing_um: options
+            .plane_spacing_um
+            .or_else(|| source::plane_spacing(inputs)),
+        ..options.clone()
+    };
     let Some(layout) = layout else {
         return register_movie(movie, out, options, budget, observer);
     };
@@ -116,6 +129,7 @@ pub fn register(
             report: None,
             verdict: fields.first().and_then(|field| field.verdict.clone()),
             frames: fields.first().map_or(0, |field| field.frames),
+            planes: fields.first().map_or(0, |field| field.planes),
             seconds: fields.iter().map(|field| field.seconds).sum(),
             understood: fields.first().and_then(|field| field.understood.clone()),
             fields,
@@ -136,7 +150,7 @@ fn of_field(folder: &Path, number: usize) -> Result<PathBuf, Error> {
     )))
 }
 
-/// As [`register`], a movie whose frames are images.
+/// As [`register`], a movie whose pages are whole images.
 fn register_movie(
     movie: Box<dyn Movie>,
     out: &Path,
@@ -168,11 +182,11 @@ fn register_movie(
         .map_err(|error| Error::Usage(error.to_string()))?;
     let shape = movie.shape();
     let rate = options.frame_rate.or(movie.frame_rate());
-    let motion = options.motion.as_deref().map(read_motion).transpose()?;
+    let motions = options.motion.as_deref().map(read_motions).transpose()?;
     let reference = options
         .reference
         .as_deref()
-        .map(read_reference)
+        .map(|path| read_reference(path, shape, options.channel))
         .transpose()?;
     disk::create_folder(out)?;
     let frames = shape.frames as u64;
@@ -181,37 +195,62 @@ fn register_movie(
         report: None,
         verdict: None,
         frames: shape.frames,
+        planes: shape.planes,
         seconds: 0.0,
         understood: None,
         fields: Vec::new(),
     };
     observer.start("registering", frames);
-    if let Some(motion) = motion {
+    let place = (out, name);
+    if let (Some(motions), Some(path)) = (motions, &options.motion) {
         let mut sink = stage::registered_sink(&target, &*movie, rate)?;
         let progress = |frames| observer.advance(frames);
-        reapply(&*movie, &motion, &mut *sink, budget, &progress).at(target.display())?;
+        match motions.as_slice() {
+            [motion] => reapply(&*movie, motion, &mut *sink, budget, &progress),
+            several => reapply_volumes(&*movie, several, &mut *sink, budget, &progress),
+        }
+        .at(path.display())?;
         sink.finish().at(target.display())?;
-    } else {
-        let place = (out, name);
-        let (registration, quality) = stage::register(
+    } else if shape.planes > 1 {
+        let found = stage::register_volumes(
             &*movie,
             &parameters,
             reference,
+            (rate, options.plane_spacing_um),
+            place,
+            budget,
+            observer,
+        )?;
+        let before = mean_of_some(&*movie).at("the raw movie")?;
+        let page = figures::volume_report(&found, before.view(), rate)?;
+        registered.report = Some(write_page(out, &page)?);
+        registered.verdict = Some(found.quality.together.verdict());
+    } else {
+        let first = |stack: Array3<f32>| Reference::from_image(stack.index_axis_move(Axis(0), 0));
+        let (registration, quality) = stage::register(
+            &*movie,
+            &parameters,
+            reference.map(first),
             rate,
             place,
             budget,
             observer,
         )?;
         let before = mean_of_some(&*movie).at("the raw movie")?;
+        let before = before.index_axis_move(Axis(0), 0);
         let page = figures::registration_report(&registration, &quality, &before, rate)?;
-        let report = out.join("registration.html");
-        disk::write(&report, page.as_bytes())?;
-        registered.report = Some(report);
+        registered.report = Some(write_page(out, &page)?);
         registered.verdict = Some(quality.verdict());
     }
     registered.seconds = begun.elapsed().as_secs_f64();
     observer.finish("registering", registered.seconds);
     Ok(registered)
+}
+
+fn write_page(out: &Path, page: &str) -> Result<PathBuf, Error> {
+    let report = out.join("registration.html");
+    disk::write(&report, page.as_bytes())?;
+    Ok(report)
 }
 
 /// The movie, and how its pages are made up of strips if they are.
@@ -250,26 +289,76 @@ fn open(
     Ok((Box::new(movie), layout))
 }
 
-/// An image to register to: the reference of a `motion.zarr`, or the mean of a movie.
-fn read_reference(path: &Path) -> Result<Reference, Error> {
+/// Images `(plane, y, x)` to register a movie of this `shape` to: the
+/// references of a `motion.zarr`, or the mean of a movie. A TIFF file of as
+/// many images as there are planes is one volume.
+fn read_reference(
+    path: &Path,
+    shape: MovieShape,
+    channel: Option<usize>,
+) -> Result<Array3<f32>, Error> {
+    let files = [path.to_path_buf()];
+    let wrong = |planes: usize| {
+        let message = format!(
+            "has {planes} planes to register to, the movie {}",
+            shape.planes
+        );
+        Error::bad_data(path, message)
+    };
     if path.join("reference").is_dir() {
-        return Ok(Reference::from_image(read_motion(path)?.reference));
+        let motions = read_motions(path)?;
+        if motions.len() != shape.planes {
+            return Err(wrong(motions.len()));
+        }
+        return stacked(path, &motions);
     }
-    let movie = source::open_movie(&[path.to_path_buf()])?;
-    let image = mean_of_some(&*movie).at(path.display())?;
-    Ok(Reference::from_image(image))
+    let mut movie = source::open_movie(&files)?;
+    if shape.planes > 1 && movie.shape().planes == 1 {
+        let frames = movie.shape().frames;
+        let part = source::Part {
+            channel: channel.or(Some(0)),
+            ..source::Part::default()
+        };
+        if frames == shape.planes {
+            let mut stack = Array3::zeros((frames, movie.shape().height, movie.shape().width));
+            if let Some(pixels) = stack.as_slice_mut() {
+                movie.read(0..frames, pixels).at(path.display())?;
+            }
+            return Ok(stack);
+        }
+        if !source::is_zarr(path) {
+            movie = source::open_part(&files, part)?;
+        }
+    }
+    let planes = movie.shape().planes;
+    if planes != shape.planes {
+        return Err(wrong(planes));
+    }
+    mean_of_some(&*movie).at(path.display())
 }
 
-/// The mean of up to 400 frames, evenly spread, of the first plane.
-fn mean_of_some(movie: &dyn Movie) -> Result<Array2<f32>, fluorspar_movie::Error> {
+/// The references of all planes.
+fn stacked(path: &Path, motions: &[Motion]) -> Result<Array3<f32>, Error> {
+    let images: Vec<_> = motions
+        .iter()
+        .map(|motion| motion.reference.view())
+        .collect();
+    ndarray::stack(Axis(0), &images)
+        .map_err(|_| Error::bad_data(path, "the references of its planes are of several sizes"))
+}
+
+/// The mean of up to 400 frames, evenly spread, `(plane, y, x)`; of movies of
+/// many planes fewer, but 40.
+fn mean_of_some(movie: &dyn Movie) -> Result<Array3<f32>, fluorspar_movie::Error> {
     let shape = movie.shape();
-    let count = shape.frames.clamp(1, 400);
-    let mut sum = Array2::<f64>::zeros((shape.height, shape.width));
+    let most = (4000 / shape.planes.max(1)).clamp(40, 400);
+    let count = shape.frames.clamp(1, most);
+    let mut sum = vec![0.0_f64; shape.frame_len()];
+    let mut frame = vec![0.0_f32; shape.frame_len()];
     for k in 0..count.min(shape.frames) {
         let at = k * shape.frames / count;
-        let frame = movie.read_array(at..at + 1)?;
-        let plane = frame.index_axis(Axis(0), 0);
-        for (sum, &value) in sum.iter_mut().zip(plane.iter()) {
+        movie.read(at..at + 1, &mut frame)?;
+        for (sum, &value) in sum.iter_mut().zip(&frame) {
             *sum += if value.is_finite() {
                 f64::from(value)
             } else {
@@ -277,5 +366,7 @@ fn mean_of_some(movie: &dyn Movie) -> Result<Array2<f32>, fluorspar_movie::Error
             };
         }
     }
-    Ok(sum.mapv(|v| (v / count as f64) as f32))
+    let mean = sum.into_iter().map(|v| (v / count as f64) as f32).collect();
+    let size = (shape.planes, shape.height, shape.width);
+    Ok(Array3::from_shape_vec(size, mean).unwrap_or_default())
 }

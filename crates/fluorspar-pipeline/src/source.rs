@@ -120,6 +120,18 @@ pub(crate) fn settings(paths: &[PathBuf]) -> Result<Option<fluorspar_tiff::ScanI
     }
 }
 
+/// The distance between planes in µm, where a Zarr movie says it.
+pub(crate) fn plane_spacing(paths: &[PathBuf]) -> Option<f64> {
+    let [path] = paths else {
+        return None;
+    };
+    if !is_zarr(path) {
+        return None;
+    }
+    let movie = fluorspar_zarr::MovieReader::open(path).ok()?;
+    movie.pixel_size().and_then(|size| size.z)
+}
+
 /// TIFF files in the order given; a single file with the rest of its OME set.
 pub(crate) fn open_tiff(paths: &[PathBuf], salvage: bool) -> Result<fluorspar_tiff::Movie, Error> {
     let options = fluorspar_tiff::OpenOptions {

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use fluorspar_movie::vectorised;
 use ndarray::{Array2, ArrayView2};
 use realfft::num_complex::Complex32;
@@ -5,6 +7,7 @@ use realfft::num_complex::Complex32;
 use crate::fourier::{Fourier, FourierScratch, Spectrum, around_origin, scale, whiten};
 use crate::piecewise::{Piecewise, PiecewiseScratch};
 use crate::refine::{REACH, Refiner};
+use crate::tie::Window;
 use crate::{Error, Grid, Mode, Parameters, Reference};
 
 /// How far a frame is from the reference.
@@ -25,6 +28,9 @@ const SMALLEST: usize = 16;
 /// brought to the same weight: in smooth images they hold what leaks over the
 /// border, which stands still.
 const FLOOR: f64 = 0.03;
+/// Frequencies that the smoothing of the correlation leaves less than this of
+/// are not computed.
+const LEAST: f64 = 0.2;
 
 /// Estimates shifts against one reference, frame by frame: for whole movies
 /// through [`register`](crate::register), or online.
@@ -61,7 +67,10 @@ pub struct Registrar {
     parameters: Parameters,
     image: Array2<f32>,
     window_function: Taper,
+    /// Its columns are those within the band that is correlated.
     filter: Spectrum,
+    /// Rows of a spectrum on each side of frequency 0 within the band.
+    band: usize,
     fourier: Fourier,
     refiner: Refiner,
     /// Peak of the smoothed correlation of an image with itself.
@@ -113,7 +122,7 @@ impl Registrar {
         Self::with_max_shift(image, (most, most), parameters)
     }
 
-    fn with_max_shift(
+    pub(crate) fn with_max_shift(
         image: ArrayView2<'_, f32>,
         max_shift: (usize, usize),
         parameters: &Parameters,
@@ -134,10 +143,15 @@ impl Registrar {
         );
         let image = image.as_standard_layout().into_owned();
         let fourier = Fourier::new(height, width);
-        let mut filter = fourier.spectrum();
+        let band = |side: usize| {
+            let highest = (-LEAST.ln() / 2.0).sqrt()
+                / (std::f64::consts::PI * f64::from(parameters.smooth_sigma));
+            ((highest * side as f64).ceil() as usize).min(side / 2)
+        };
+        let mut filter = fourier.columns(band(width) + 1, height);
         // The reference is not tapered for phase correlation: a tapered frame
         // against it costs nothing of the overlap.
-        let mean = mean_of_finite(image.as_slice().unwrap_or_default());
+        let (mean, _) = mean_of_finite(image.as_slice().unwrap_or_default());
         let power: f64 = image.iter().map(|&v| f64::from(v - mean).powi(2)).sum();
         let row = |y: usize, line: &mut [f32]| {
             for (slot, &value) in line.iter_mut().zip(image.row(y)) {
@@ -146,7 +160,9 @@ impl Registrar {
         };
         fourier.forward(row, &mut filter, &mut fourier.scratch());
         let floor = (FLOOR * power.sqrt()) as f32;
-        let perfect = whiten_and_smooth(&mut filter, height, width, parameters.smooth_sigma, floor);
+        let sigma = parameters.smooth_sigma;
+        let band = band(height);
+        let perfect = whiten_and_smooth(&mut filter, (height, width), band, sigma, floor);
         Ok(Self {
             height,
             width,
@@ -156,6 +172,7 @@ impl Registrar {
             image,
             window_function: Taper::new(height, width, parameters.taper_sigma),
             filter,
+            band,
             fourier,
             refiner: Refiner::new(),
             perfect,
@@ -204,10 +221,15 @@ impl Registrar {
 
     /// Work space for one thread.
     pub fn scratch(&self) -> Scratch {
+        let whole = self.filter.count();
+        let parts = self.piecewise.as_ref().map_or(0, Piecewise::columns);
+        let columns = whole.max(parts);
         Scratch {
-            spectrum: self.fourier.spectrum(),
+            spectrum: self.fourier.columns(columns, self.height),
             column: vec![Complex32::default(); self.height],
-            window: self.fourier.columns(2 * self.window.0 + 1),
+            window: self
+                .fourier
+                .columns(self.filter.count(), 2 * self.window.0 + 1),
             map: vec![0.0; (2 * self.window.0 + 1) * (2 * self.window.1 + 1)],
             fourier: self.fourier.scratch(),
             piecewise: self.piecewise.as_ref().map(Piecewise::scratch),
@@ -241,6 +263,14 @@ impl Registrar {
         Some(&scratch.map)
     }
 
+    /// Which shifts [`Registrar::map`] covers.
+    pub(crate) fn window(&self) -> Window {
+        Window {
+            reach: self.window,
+            most: self.max_shift,
+        }
+    }
+
     /// The height of the peak of an image with itself.
     pub(crate) fn perfect(&self) -> f32 {
         self.perfect
@@ -261,17 +291,25 @@ impl Registrar {
         } = scratch;
         let floor = (FLOOR * energy.sqrt()) as f32;
         let mut weights = weights.map(|weights| self.fourier.weight_columns(weights));
-        let columns = spectrum.columns_mut().zip(window.columns_mut());
-        for ((column, around), filter) in columns.zip(self.filter.columns()) {
+        let mut matched = window.columns_mut().zip(self.filter.columns());
+        for column in spectrum.columns_mut() {
             self.fourier.forward_column(column, buffers);
-            whiten(column, filter, floor, product);
-            self.fourier.inverse_column(product, buffers);
-            around_origin(product, self.window.0, around);
+            if let Some((around, filter)) = matched.next() {
+                for part in in_band(self.height, self.band) {
+                    let [column, filter] = [&*column, filter].map(|c| &c[part.clone()]);
+                    whiten(column, filter, floor, &mut product[part]);
+                }
+                let [low, high] = in_band(self.height, self.band);
+                product[low.end..high.start].fill(Complex32::default());
+                self.fourier.inverse_column(product, buffers);
+                around_origin(product, self.window.0, around);
+            }
             if let Some(weights) = weights.as_mut().and_then(Iterator::next) {
                 scale(column, weights);
                 self.fourier.inverse_column(column, buffers);
             }
         }
+        drop(matched);
         let reach = self.window.1;
         let across = 2 * reach + 1;
         self.fourier.inverse_rows(window, buffers, |y, line| {
@@ -321,18 +359,35 @@ impl Registrar {
     /// Transforms the rows of the frame, its mean taken off and tapered, into
     /// the spectrum of `scratch`; returns the frame's energy then.
     fn transform_rows(&self, frame: ArrayView2<'_, f32>, scratch: &mut Scratch) -> f64 {
+        let Scratch {
+            spectrum, fourier, ..
+        } = scratch;
+        self.transform_rows_into(frame, spectrum, fourier)
+    }
+
+    fn transform_rows_into(
+        &self,
+        frame: ArrayView2<'_, f32>,
+        out: &mut Spectrum,
+        scratch: &mut FourierScratch,
+    ) -> f64 {
         let frame = frame.as_standard_layout();
         let pixels = frame.as_slice().unwrap_or_default();
-        let mean = mean_of_finite(pixels);
+        let (mean, whole) = mean_of_finite(pixels);
         let Taper { y: down, x: across } = &self.window_function;
         let mut energy = 0.0;
         self.fourier.forward_rows(
             |y, line| {
                 let from = &pixels[y * self.width..(y + 1) * self.width];
-                energy += f64::from(centre_and_taper(from, mean, down[y], across, line));
+                let taper = (down[y], across.as_slice());
+                energy += f64::from(if whole {
+                    centre_and_taper(from, mean, taper, line)
+                } else {
+                    centre_and_taper_finite(from, mean, taper, line)
+                });
             },
-            &mut scratch.spectrum,
-            &mut scratch.fourier,
+            out,
+            scratch,
         );
         energy
     }
@@ -343,11 +398,12 @@ impl Registrar {
         frame: ArrayView2<'_, f32>,
         scratch: &mut Scratch,
     ) -> Spectrum {
-        self.transform_rows(frame, scratch);
-        for column in scratch.spectrum.columns_mut() {
+        let mut out = self.fourier.spectrum();
+        self.transform_rows_into(frame, &mut out, &mut scratch.fourier);
+        for column in out.columns_mut() {
             self.fourier.forward_column(column, &mut scratch.fourier);
         }
-        scratch.spectrum.clone()
+        out
     }
 
     /// The highest place of a map, and its height beside `perfect`.
@@ -358,10 +414,13 @@ impl Registrar {
         let at = |dy: isize, dx: isize| map[((dy + wy) as usize) * columns + (dx + wx) as usize];
         let (mut best, mut place) = (f32::NEG_INFINITY, (0, 0));
         for dy in -my..=my {
-            for dx in -mx..=mx {
-                let value = at(dy, dx);
-                if value > best {
-                    (best, place) = (value, (dy, dx));
+            let start = (dy + wy) as usize * columns + (wx - mx) as usize;
+            let row = &map[start..start + 2 * mx as usize + 1];
+            if highest(row) > best {
+                for (dx, &value) in (-mx..=mx).zip(row) {
+                    if value > best {
+                        (best, place) = (value, (dy, dx));
+                    }
                 }
             }
         }
@@ -445,10 +504,24 @@ vectorised! {
     fn centre_and_taper<'a>(
         pixels: &'a [f32],
         mean: f32,
-        down: f32,
-        across: &'a [f32],
+        taper: (f32, &'a [f32]),
         out: &'a mut [f32],
     ) -> f32 {
+        let (down, across) = taper;
+        for ((slot, &value), &taper) in out.iter_mut().zip(pixels).zip(across) {
+            *slot = (value - mean) * (down * taper);
+        }
+        sum(out, |v| v * v)
+    }
+
+    /// As [`centre_and_taper`]; what is not finite becomes 0.
+    fn centre_and_taper_finite<'a>(
+        pixels: &'a [f32],
+        mean: f32,
+        taper: (f32, &'a [f32]),
+        out: &'a mut [f32],
+    ) -> f32 {
+        let (down, across) = taper;
         for ((slot, &value), &taper) in out.iter_mut().zip(pixels).zip(across) {
             let centred = if value.is_finite() { value - mean } else { 0.0 };
             *slot = centred * (down * taper);
@@ -456,22 +529,36 @@ vectorised! {
         sum(out, |v| v * v)
     }
 
-    /// The mean of the finite pixels; 0 if there are none.
-    fn mean_of_finite<'a>(pixels: &'a [f32]) -> f32 {
+    /// The mean of the finite pixels, 0 if there are none, and whether all are finite.
+    fn mean_of_finite<'a>(pixels: &'a [f32]) -> (f32, bool) {
         let (mut total, mut count) = (0.0, 0.0);
+        let mut whole = true;
         for part in pixels.chunks(1024) {
-            total += f64::from(sum(part, |v| if v.is_finite() { v } else { 0.0 }));
-            count += f64::from(sum(part, |v| if v.is_finite() { 1.0 } else { 0.0 }));
+            let all = f64::from(sum(part, |v| v));
+            if all.is_finite() {
+                total += all;
+                count += part.len() as f64;
+            } else {
+                whole = false;
+                total += f64::from(sum(part, |v| if v.is_finite() { v } else { 0.0 }));
+                count += f64::from(sum(part, |v| if v.is_finite() { 1.0 } else { 0.0 }));
+            }
         }
-        if count > 0.0 { (total / count) as f32 } else { 0.0 }
+        (if count > 0.0 { (total / count) as f32 } else { 0.0 }, whole)
     }
+}
+
+/// The rows of a column of `height` values whose frequency is at most `band`.
+fn in_band(height: usize, band: usize) -> [Range<usize>; 2] {
+    let first = band + 1;
+    [0..first, (height - band).max(first)..height]
 }
 
 /// Sum in lanes, the same on every processor.
 #[inline(always)]
 fn sum(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [0.0; 8];
-    let parts = values.chunks_exact(8);
+    let mut lanes = [0.0; 64];
+    let parts = values.chunks_exact(64);
     let rest: f32 = parts.remainder().iter().map(|&v| term(v)).sum();
     for part in parts {
         for (lane, &v) in lanes.iter_mut().zip(part) {
@@ -479,6 +566,23 @@ fn sum(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
         }
     }
     lanes.iter().sum::<f32>() + rest
+}
+
+/// The largest value, in lanes.
+fn highest(values: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    let parts = values.chunks_exact(16);
+    let rest = parts.remainder();
+    for part in parts {
+        for (lane, &v) in lanes.iter_mut().zip(part) {
+            *lane = if v > *lane { v } else { *lane };
+        }
+    }
+    let all = lanes.iter().chain(rest);
+    all.fold(
+        f32::NEG_INFINITY,
+        |most, &v| if v > most { v } else { most },
+    )
 }
 
 /// Without the care for overflow that `hypot` takes: spectra of images are far from it.
@@ -507,13 +611,13 @@ fn taper(side: usize, sigma: f32) -> Vec<f32> {
         .collect()
 }
 
-/// Turns a spectrum into the matched filter: conjugate, unit modulus, times
-/// the transfer function of a Gaussian. Returns the peak that the filter
-/// gives on its own image.
+/// Turns the columns of a spectrum into the matched filter: conjugate, unit
+/// modulus, times the transfer function of a Gaussian, within `band` rows of
+/// frequency 0. Returns the peak that the filter gives on its own image.
 fn whiten_and_smooth(
     spectrum: &mut Spectrum,
-    height: usize,
-    width: usize,
+    (height, width): (usize, usize),
+    band: usize,
     sigma: f32,
     floor: f32,
 ) -> f32 {
@@ -522,12 +626,16 @@ fn whiten_and_smooth(
         (-2.0 * (std::f64::consts::PI * frequency * f64::from(sigma)).powi(2)).exp()
     };
     let mut total = 0.0;
-    for (kx, row) in spectrum.columns_mut().enumerate() {
+    for (kx, column) in spectrum.columns_mut().enumerate() {
         let gx = gauss(kx, width);
         // Frequencies between the first and the last column stand for two.
         let both = kx > 0 && 2 * kx != width;
-        for (ky, value) in row.iter_mut().enumerate() {
-            let weight = gx * gauss(ky, height);
+        for (ky, value) in column.iter_mut().enumerate() {
+            let weight = if ky.min(height - ky) <= band {
+                gx * gauss(ky, height)
+            } else {
+                0.0
+            };
             *value =
                 value.conj() * (weight as f32 / (floor + modulus(*value)).max(f32::MIN_POSITIVE));
             total += weight * if both { 2.0 } else { 1.0 };

@@ -1,6 +1,6 @@
 //! From displacements at nodes to displacements at pixels, and the warp.
 
-use fluorspar_movie::vectorised;
+use fluorspar_movie::pulp::{Arch, Simd, WithSimd};
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 use crate::Grid;
@@ -21,28 +21,31 @@ pub(crate) struct Warp {
 /// Work space of one thread for [`Warp::apply`].
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WarpScratch {
+    /// The nodes of both components, with those beyond the ends.
+    extended: [Vec<f32>; 2],
     /// Nodes along a row.
     line: Vec<f32>,
     row: Row,
+    out: Vec<f32>,
 }
 
-/// Displacements along a row of pixels and the weights of the four neighbours.
+/// Displacements along a row of pixels, filled up to whole [`LANES`].
 #[derive(Clone, Debug, Default)]
 struct Row {
     dy: Vec<f32>,
     dx: Vec<f32>,
-    wy: [Vec<f32>; 4],
-    wx: [Vec<f32>; 4],
 }
 
 impl Row {
     fn resize(&mut self, width: usize) {
-        let all = [&mut self.dy, &mut self.dx].into_iter();
-        for values in all.chain(&mut self.wy).chain(&mut self.wx) {
-            values.resize(width, 0.0);
+        for values in [&mut self.dy, &mut self.dx] {
+            values.resize(width.next_multiple_of(LANES), 0.0);
         }
     }
 }
+
+/// Most values in a vector register.
+const LANES: usize = 16;
 
 /// Nodes added before the first by linear extrapolation, and after the last.
 const BEYOND: usize = 2;
@@ -95,22 +98,46 @@ impl Warp {
         mut out: ArrayViewMut2<'_, f32>,
         scratch: &mut WarpScratch,
     ) {
-        let (height, width) = frame.dim();
+        let (_, width) = frame.dim();
         let (Some(pixels), Some(target)) = (frame.as_slice(), out.as_slice_mut()) else {
             return;
         };
-        if height != self.rows.len() || width != self.columns[0].len() {
+        self.apply_rows(pixels, shift, nodes, scratch, |y, row| {
+            target[y * width..(y + 1) * width].copy_from_slice(row);
+        });
+    }
+
+    /// As [`Warp::apply`], handing every row to `take` while it is at hand.
+    pub(crate) fn apply_rows(
+        &self,
+        pixels: &[f32],
+        shift: (f32, f32),
+        nodes: &[f32],
+        scratch: &mut WarpScratch,
+        take: impl FnMut(usize, &[f32]),
+    ) {
+        let (height, width) = (self.rows.len(), self.columns[0].len());
+        let count = self.nodes.0 * self.nodes.1;
+        if pixels.len() != height * width || nodes.len() != 2 * count {
             return;
         }
         scratch.row.resize(width);
-        let count = self.nodes.0 * self.nodes.1;
+        scratch.out.resize(width.next_multiple_of(LANES), 0.0);
         let (dy, dx) = nodes.split_at(count);
-        let extended = [self.extend(dy), self.extend(dx)];
-        sample_rows(self, pixels, shift, &extended, scratch, target);
+        for (component, extended) in [dy, dx].into_iter().zip(&mut scratch.extended) {
+            self.extend(component, extended);
+        }
+        Arch::new().dispatch(SampleRows {
+            warp: self,
+            pixels,
+            shift,
+            scratch,
+            take,
+        });
     }
 
     /// One component with extrapolated nodes all around.
-    fn extend(&self, nodes: &[f32]) -> Vec<f32> {
+    fn extend(&self, nodes: &[f32], out: &mut Vec<f32>) {
         let (rows, columns) = self.nodes;
         let (tall, wide) = (rows + 2 * BEYOND, columns + 2 * BEYOND);
         // Inside the nearest interval, so that the ends go on straight.
@@ -119,7 +146,7 @@ impl Warp {
             let base = u.clamp(0.0, n.saturating_sub(2) as f32).floor();
             (base as usize, if n > 1 { u - base } else { 0.0 })
         };
-        let mut out = vec![0.0; tall * wide];
+        out.resize(tall * wide, 0.0);
         for i in 0..tall {
             let (y, fy) = along(i, rows);
             let next_y = (y + 1).min(rows - 1);
@@ -132,7 +159,6 @@ impl Warp {
                 out[i * wide + j] = top + fy * (bottom - top);
             }
         }
-        out
     }
 
     /// The displacement along row `y`.
@@ -146,135 +172,222 @@ impl Warp {
                 .map(|k| weights[k] * extended[(node + k) * wide + j])
                 .sum::<f32>()
         }));
-        let [a, b, c, d] = &self.columns;
         for &(start, end, node) in &self.runs {
-            let [p, q, r, s] = [line[node], line[node + 1], line[node + 2], line[node + 3]];
-            let weights = a[start..end]
-                .iter()
-                .zip(&b[start..end])
-                .zip(c[start..end].iter().zip(&d[start..end]));
-            for (slot, ((a, b), (c, d))) in out[start..end].iter_mut().zip(weights) {
-                *slot = shift + a * p + b * q + c * r + d * s;
-            }
+            let nodes = [line[node], line[node + 1], line[node + 2], line[node + 3]];
+            let weights = self.columns.each_ref().map(|w| &w[start..end]);
+            blend_nodes(&mut out[start..end], shift, nodes, weights);
         }
     }
 }
 
-vectorised! {
-    fn sample_rows<'a>(
-        warp: &'a Warp,
-        pixels: &'a [f32],
-        shift: (f32, f32),
-        extended: &'a [Vec<f32>; 2],
-        scratch: &'a mut WarpScratch,
-        target: &'a mut [f32],
-    ) {
-        let (height, width) = (warp.rows.len(), warp.columns[0].len());
-        let WarpScratch { line, row } = scratch;
-        for (y, out) in target.chunks_exact_mut(width).enumerate() {
-            warp.row(&extended[0], y, shift.0, line, &mut row.dy);
-            warp.row(&extended[1], y, shift.1, line, &mut row.dx);
-            sample_row(pixels, (height, width), y, row, out);
-        }
-    }
-}
-
-/// Samples row `y`. Displacements change slowly, so that long runs of pixels
-/// take theirs from the same rows and from as many columns further on.
+/// `out = shift + Σ nodes · weights`.
 #[inline(always)]
-fn sample_row(
+fn blend_nodes(out: &mut [f32], shift: f32, nodes: [f32; 4], weights: [&[f32]; 4]) {
+    let [p, q, r, s] = nodes;
+    let [a, b, c, d] = weights;
+    let value = |a: f32, b: f32, c: f32, d: f32| shift + a * p + b * q + c * r + d * s;
+    let n = out.len();
+    let whole = n / LANES * LANES;
+    for start in (0..whole).step_by(LANES) {
+        let Some(out) = out[start..].first_chunk_mut::<LANES>() else {
+            return;
+        };
+        let lanes = [a, b, c, d].map(|w| w[start..].first_chunk::<LANES>());
+        let [Some(a), Some(b), Some(c), Some(d)] = lanes else {
+            return;
+        };
+        for k in 0..LANES {
+            out[k] = value(a[k], b[k], c[k], d[k]);
+        }
+    }
+    for k in whole..n {
+        out[k] = value(a[k], b[k], c[k], d[k]);
+    }
+}
+
+/// Samples a frame along a field, row by row.
+struct SampleRows<'a, F> {
+    warp: &'a Warp,
+    pixels: &'a [f32],
+    shift: (f32, f32),
+    scratch: &'a mut WarpScratch,
+    take: F,
+}
+
+impl<F: FnMut(usize, &[f32])> WithSimd for SampleRows<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self {
+            warp,
+            pixels,
+            shift,
+            scratch,
+            mut take,
+        } = self;
+        let size = (warp.rows.len(), warp.columns[0].len());
+        let WarpScratch {
+            extended,
+            line,
+            row,
+            out,
+        } = scratch;
+        for y in 0..size.0 {
+            warp.row(&extended[0], y, shift.0, line, &mut row.dy[..size.1]);
+            warp.row(&extended[1], y, shift.1, line, &mut row.dx[..size.1]);
+            sample_row(simd, pixels, size, y, row, out);
+            take(y, &out[..size.1]);
+        }
+    }
+}
+
+/// Samples row `y`. Displacements change slowly, so that pixels side by side
+/// take theirs from the same rows and from as many columns further on, or
+/// from one more.
+#[inline(always)]
+fn sample_row<S: Simd>(
+    simd: S,
     pixels: &[f32],
     (height, width): (usize, usize),
     y: usize,
-    row: &mut Row,
+    row: &Row,
     out: &mut [f32],
 ) {
-    let Row { dy, dx, wy, wx } = row;
-    split(dy, wy);
-    split(dx, wx);
-    let mut start = 0;
-    while start < width {
-        let (fy, fx) = (dy[start], dx[start]);
-        let end = run_end(dy, dx, start);
-        let top = y as isize + fy as isize - 1;
-        let shift = fx as isize - 1;
-        // Where all sixteen neighbours are inside.
-        let rows_inside = top >= 0 && top + 4 <= height as isize;
-        let from = (-shift).clamp(start as isize, end as isize) as usize;
-        let to = (width as isize - 3 - shift).clamp(from as isize, end as isize) as usize;
-        let (from, to) = if rows_inside { (from, to) } else { (end, end) };
-        for x in (start..from).chain(to..end) {
-            let weights = (
-                [0, 1, 2, 3].map(|k| wy[k][x]),
-                [0, 1, 2, 3].map(|k| wx[k][x]),
-            );
-            let corner = (top, x as isize + shift);
-            out[x] = sample(pixels, (height, width), corner, weights);
-        }
-        if from < to {
-            let across = [0, 1, 2, 3].map(|k| &wx[k][from..to]);
-            out[from..to].fill(0.0);
-            for (i, weight) in wy.iter().enumerate() {
-                let at = ((top + i as isize) * width as isize + from as isize + shift) as usize;
-                add_row(&mut out[from..to], &weight[from..to], across, &pixels[at..]);
-            }
-        }
-        start = end;
-    }
-}
-
-/// Where the run of equal displacements that begins at `start` ends.
-#[inline(always)]
-fn run_end(dy: &[f32], dx: &[f32], start: usize) -> usize {
-    const STEP: usize = 16;
-    let (fy, fx) = (dy[start], dx[start]);
-    let mut end = start + 1;
-    while end + STEP <= dy.len() {
-        let differ = |values: &[f32], first: f32| {
-            let differ = values[end..end + STEP].iter();
-            differ.fold(0, |n, &v| n + u32::from(v != first))
+    let lanes = S::F32_LANES;
+    let (dy, _) = S::as_simd_f32s(&row.dy);
+    let (dx, _) = S::as_simd_f32s(&row.dx);
+    let (out, _) = S::as_mut_simd_f32s(out);
+    // Neighbours of pixels at the border, which is repeated.
+    let mut near = [0.0; 5 * (LANES + 4)];
+    let starts = (0..width).step_by(lanes);
+    for ((start, out), (&dy, &dx)) in starts.zip(out).zip(dy.iter().zip(dx)) {
+        let (whole_y, wy) = split(simd, dy);
+        let (whole_x, wx) = split(simd, dx);
+        let ends = |whole| (simd.reduce_min_f32s(whole), simd.reduce_max_f32s(whole));
+        let ((low_y, high_y), (low_x, high_x)) = (ends(whole_y), ends(whole_x));
+        // The first pixel that any of them takes, and the rows and columns that some do.
+        let top = y as isize + low_y as isize - 1;
+        let left = start as isize + low_x as isize - 1;
+        let taps = if high_y == low_y && high_x == low_x {
+            4
+        } else {
+            5
         };
-        if differ(dy, fy) + differ(dx, fx) > 0 {
-            break;
+        if high_y > low_y + 1.0 || high_x > low_x + 1.0 {
+            // Torn apart: one by one.
+            let mut values = [0.0; LANES];
+            for (k, slot) in values[..lanes.min(width - start)].iter_mut().enumerate() {
+                let x = start + k;
+                *slot = sample(pixels, (height, width), (y, x), (row.dy[x], row.dx[x]));
+            }
+            *out = S::as_simd_f32s(&values[..lanes]).0[0];
+            continue;
         }
-        end += STEP;
+        let inside = top >= 0
+            && left >= 0
+            && top as usize + taps <= height
+            && left as usize + lanes + taps - 1 <= width;
+        let (corner, stride) = if inside {
+            (&pixels[top as usize * width + left as usize..], width)
+        } else {
+            let columns = lanes + taps - 1;
+            for (i, near) in near.chunks_exact_mut(columns).take(taps).enumerate() {
+                let v = (top + i as isize).clamp(0, height as isize - 1) as usize;
+                for (j, near) in near.iter_mut().enumerate() {
+                    let u = (left + j as isize).clamp(0, width as isize - 1) as usize;
+                    *near = pixels[v * width + u];
+                }
+            }
+            (&near[..], columns)
+        };
+        *out = if taps == 4 {
+            weigh(simd, corner, stride, wy, wx)
+        } else {
+            let wy = spread(simd, wy, whole_y, low_y);
+            let wx = spread(simd, wx, whole_x, low_x);
+            weigh(simd, corner, stride, wy, wx)
+        };
     }
-    while end < dy.len() && dy[end] == fy && dx[end] == fx {
-        end += 1;
-    }
-    end
 }
 
-/// `out[x] += down[x] · Σ across[k][x] · pixels[x + k]`.
+/// Weights of five neighbours, the first of them at `low`, from those of four
+/// at `whole`, which is `low` or one more.
 #[inline(always)]
-fn add_row(out: &mut [f32], down: &[f32], across: [&[f32]; 4], pixels: &[f32]) {
-    let n = out.len();
-    let [a, b, c, d] = across.map(|w| &w[..n]);
-    let [p, q, r, s] = [0, 1, 2, 3].map(|k| &pixels[k..k + n]);
-    let down = &down[..n];
-    for x in 0..n {
-        out[x] += down[x] * (a[x] * p[x] + b[x] * q[x] + c[x] * r[x] + d[x] * s[x]);
-    }
+fn spread<S: Simd>(simd: S, weights: [S::f32s; 4], whole: S::f32s, low: f32) -> [S::f32s; 5] {
+    let first = simd.equal_f32s(whole, simd.splat_f32s(low));
+    let zero = simd.splat_f32s(0.0);
+    let [a, b, c, d] = weights;
+    let pick = |here, before| simd.select_f32s(first, here, before);
+    [
+        pick(a, zero),
+        pick(b, a),
+        pick(c, b),
+        pick(d, c),
+        pick(zero, d),
+    ]
 }
 
-/// Leaves the whole part of displacements and gives the rest as weights.
+/// `Σᵢ wy[i] · Σⱼ wx[j] · pixels[i, x + j]` for pixels side by side.
 #[inline(always)]
-fn split(displacement: &mut [f32], [a, b, c, d]: &mut [Vec<f32>; 4]) {
-    let weights = a.iter_mut().zip(b).zip(c.iter_mut().zip(d));
-    for (value, ((a, b), (c, d))) in displacement.iter_mut().zip(weights) {
-        let whole = value.floor();
-        [*a, *b, *c, *d] = keys(*value - whole);
-        *value = whole;
+fn weigh<S: Simd, const N: usize>(
+    simd: S,
+    corner: &[f32],
+    stride: usize,
+    wy: [S::f32s; N],
+    wx: [S::f32s; N],
+) -> S::f32s {
+    let mut out = simd.splat_f32s(0.0);
+    for i in 0..N {
+        let row = &corner[i * stride..][..S::F32_LANES + N - 1];
+        let pixels = |j: usize| S::as_simd_f32s(&row[j..][..S::F32_LANES]).0[0];
+        let mut along = simd.mul_f32s(wx[0], pixels(0));
+        for j in 1..N {
+            along = simd.mul_add_f32s(wx[j], pixels(j), along);
+        }
+        out = simd.mul_add_f32s(wy[i], along, out);
     }
+    out
 }
 
-/// The pixel whose sixteen neighbours begin at `corner`, the border repeated.
+/// Added to a number below 2²² and taken off again, this leaves it without a fraction.
+const NO_FRACTION: f32 = 12_582_912.0;
+
+/// The whole part of displacements (or one less where there is no more) and
+/// the rest as weights.
+#[inline(always)]
+fn split<S: Simd>(simd: S, displacement: S::f32s) -> (S::f32s, [S::f32s; 4]) {
+    let constant = |value: f32| simd.splat_f32s(value);
+    let half_less = simd.sub_f32s(displacement, constant(0.5));
+    let whole = simd.sub_f32s(
+        simd.add_f32s(half_less, constant(NO_FRACTION)),
+        constant(NO_FRACTION),
+    );
+    let t = simd.sub_f32s(displacement, whole);
+    // As [`keys`].
+    let poly = |[a, b, c]: [f32; 3]| {
+        let inner = simd.mul_add_f32s(constant(a), t, constant(b));
+        simd.mul_add_f32s(inner, t, constant(c))
+    };
+    let square = simd.mul_f32s(t, t);
+    let weights = [
+        simd.mul_f32s(poly([-0.5, 1.0, -0.5]), t),
+        simd.mul_add_f32s(poly([0.0, 1.5, -2.5]), square, constant(1.0)),
+        simd.mul_f32s(poly([-1.5, 2.0, 0.5]), t),
+        simd.mul_f32s(poly([0.0, 0.5, -0.5]), square),
+    ];
+    (whole, weights)
+}
+
+/// Pixel `(y, x)` displaced, the border repeated.
 fn sample(
     pixels: &[f32],
     (height, width): (usize, usize),
-    (top, left): (isize, isize),
-    (wy, wx): ([f32; 4], [f32; 4]),
+    (y, x): (usize, usize),
+    (dy, dx): (f32, f32),
 ) -> f32 {
+    let place = |at: usize, by: f32| (at as isize + by.floor() as isize - 1, keys(by - by.floor()));
+    let ((top, wy), (left, wx)) = (place(y, dy), place(x, dx));
     let mut sum = 0.0;
     for (i, weight) in wy.iter().enumerate() {
         let y = (top + i as isize).clamp(0, height as isize - 1) as usize;
@@ -342,20 +455,17 @@ mod tests {
             out.view_mut(),
             &mut scratch,
         );
-        let extended = [
-            warp.extend(&nodes[..grid.len()]),
-            warp.extend(&nodes[grid.len()..]),
-        ];
+        let mut extended = [Vec::new(), Vec::new()];
+        for (component, extended) in nodes.chunks(grid.len()).zip(&mut extended) {
+            warp.extend(component, extended);
+        }
         let (mut dy, mut dx) = (vec![0.0; 77], vec![0.0; 77]);
         for y in 0..64 {
             warp.row(&extended[0], y, 0.0, &mut Vec::new(), &mut dy);
             warp.row(&extended[1], y, 0.0, &mut Vec::new(), &mut dx);
             for x in 0..77 {
                 let pixels = frame.as_slice().unwrap();
-                let (fy, fx) = (dy[x].floor(), dx[x].floor());
-                let corner = (y as isize + fy as isize - 1, x as isize + fx as isize - 1);
-                let weights = (keys(dy[x] - fy), keys(dx[x] - fx));
-                let one = sample(pixels, (64, 77), corner, weights);
+                let one = sample(pixels, (64, 77), (y, x), (dy[x], dx[x]));
                 assert!((one - out[[y, x]]).abs() < 1e-4);
             }
         }

@@ -7,16 +7,16 @@ use std::sync::Arc;
 
 use fluorspar_movie::vectorised;
 use realfft::num_complex::Complex32;
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use rustfft::{Fft, FftPlanner};
 
 /// Complex values of padding after each column.
 const PADDING: usize = 8;
-/// Side of the square that is transposed at a time.
+/// Side of the square that is transposed at a time; even, since rows are
+/// transformed in pairs.
 const TILE: usize = 16;
 
-/// The spectrum of a real image: `width / 2 + 1` columns (kx) of `height`
-/// values (ky), one after the other, each padded.
+/// The spectrum of a real image, or its first columns: up to `width / 2 + 1`
+/// columns (kx) of `height` values (ky), one after the other, each padded.
 #[derive(Clone, Debug)]
 pub(crate) struct Spectrum {
     values: Vec<Complex32>,
@@ -40,6 +40,11 @@ impl Spectrum {
             .map(move |column| &mut column[..height])
     }
 
+    /// Columns that are held.
+    pub(crate) fn count(&self) -> usize {
+        self.values.len() / self.stride
+    }
+
     /// All values with the padding, which is zero, for work value by value.
     pub(crate) fn padded(&self) -> &[Complex32] {
         &self.values
@@ -53,18 +58,24 @@ impl Spectrum {
 /// Work space of one thread.
 #[derive(Clone, Debug)]
 pub(crate) struct FourierScratch {
+    /// One row of complex values for every two of pixels.
+    pair: Vec<Complex32>,
     rows: Vec<Complex32>,
-    real: Vec<f32>,
+    real: [Vec<f32>; 2],
     fft: Vec<Complex32>,
 }
 
 /// Plans for one image size.
+///
+/// Rows are transformed two at a time, as the real and the imaginary part of
+/// one complex row: their spectra come apart by symmetry, without the twiddle
+/// factors that the transform of a single real row needs.
 #[derive(Clone)]
 pub(crate) struct Fourier {
     height: usize,
     width: usize,
-    forward_x: Arc<dyn RealToComplex<f32>>,
-    inverse_x: Arc<dyn ComplexToReal<f32>>,
+    forward_x: Arc<dyn Fft<f32>>,
+    inverse_x: Arc<dyn Fft<f32>>,
     forward_y: Arc<dyn Fft<f32>>,
     inverse_y: Arc<dyn Fft<f32>>,
 }
@@ -80,31 +91,32 @@ impl fmt::Debug for Fourier {
 
 impl Fourier {
     pub(crate) fn new(height: usize, width: usize) -> Self {
-        let mut real = RealFftPlanner::new();
-        let mut complex = FftPlanner::new();
+        let mut planner = FftPlanner::new();
         Self {
             height,
             width,
-            forward_x: real.plan_fft_forward(width),
-            inverse_x: real.plan_fft_inverse(width),
-            forward_y: complex.plan_fft_forward(height),
-            inverse_y: complex.plan_fft_inverse(height),
+            forward_x: planner.plan_fft_forward(width),
+            inverse_x: planner.plan_fft_inverse(width),
+            forward_y: planner.plan_fft_forward(height),
+            inverse_y: planner.plan_fft_inverse(height),
         }
     }
 
+    /// Columns of a whole spectrum.
     fn half(&self) -> usize {
         self.width / 2 + 1
     }
 
+    /// A whole spectrum.
     pub(crate) fn spectrum(&self) -> Spectrum {
-        self.columns(self.height)
+        self.columns(self.half(), self.height)
     }
 
-    /// As many columns as a spectrum has, of `height` values.
-    pub(crate) fn columns(&self, height: usize) -> Spectrum {
+    /// The first `count` columns of a spectrum, of `height` values.
+    pub(crate) fn columns(&self, count: usize, height: usize) -> Spectrum {
         let stride = height + PADDING;
         Spectrum {
-            values: vec![Complex32::default(); self.half() * stride],
+            values: vec![Complex32::default(); count.min(self.half()) * stride],
             height,
             stride,
         }
@@ -119,16 +131,18 @@ impl Fourier {
     }
 
     pub(crate) fn scratch(&self) -> FourierScratch {
-        let longest = self
-            .forward_x
-            .get_scratch_len()
-            .max(self.inverse_x.get_scratch_len())
-            .max(self.forward_y.get_inplace_scratch_len())
-            .max(self.inverse_y.get_inplace_scratch_len());
+        let plans = [
+            &self.forward_x,
+            &self.inverse_x,
+            &self.forward_y,
+            &self.inverse_y,
+        ];
+        let longest = plans.map(|plan| plan.get_inplace_scratch_len());
         FourierScratch {
+            pair: vec![Complex32::default(); self.width],
             rows: vec![Complex32::default(); TILE * (self.half() + PADDING)],
-            real: vec![0.0; self.width],
-            fft: vec![Complex32::default(); longest],
+            real: [vec![0.0; self.width], vec![0.0; self.width]],
+            fft: vec![Complex32::default(); longest.into_iter().max().unwrap_or(0)],
         }
     }
 
@@ -179,33 +193,44 @@ impl Fourier {
         }
     }
 
-    /// The first half of [`Fourier::forward`]: transforms the rows.
+    /// The first half of [`Fourier::forward`]: transforms the rows, into as
+    /// many columns as `out` has.
     pub(crate) fn forward_rows(
         &self,
         mut line: impl FnMut(usize, &mut [f32]),
         out: &mut Spectrum,
         scratch: &mut FourierScratch,
     ) {
-        let half = self.half();
-        let row_stride = half + PADDING;
-        let stride = out.stride;
-        let length = self.forward_x.get_scratch_len();
+        let FourierScratch {
+            pair,
+            rows,
+            real: [even, odd],
+            fft,
+        } = scratch;
+        let (count, stride) = (out.count(), out.stride);
+        let row_stride = self.half() + PADDING;
+        let length = self.forward_x.get_inplace_scratch_len();
         for start in (0..self.height).step_by(TILE) {
             let end = (start + TILE).min(self.height);
-            for y in start..end {
-                line(y, &mut scratch.real);
-                let row = &mut scratch.rows[(y - start) * row_stride..][..half];
-                // Lengths come from the same plan, so this cannot fail.
-                let _ = self.forward_x.process_with_scratch(
-                    &mut scratch.real,
-                    row,
-                    &mut scratch.fft[..length],
-                );
+            for (y, both) in (start..end)
+                .step_by(2)
+                .zip(rows.chunks_exact_mut(2 * row_stride))
+            {
+                line(y, even);
+                if y + 1 < end {
+                    line(y + 1, odd);
+                } else {
+                    odd.fill(0.0);
+                }
+                interleave(even, odd, pair);
+                self.forward_x
+                    .process_with_scratch(pair, &mut fft[..length]);
+                let (first, second) = both.split_at_mut(row_stride);
+                part(pair, &mut first[..count], &mut second[..count]);
             }
-            for x in 0..half {
-                let column = &mut out.values[x * stride + start..x * stride + end];
-                for (k, slot) in column.iter_mut().enumerate() {
-                    *slot = scratch.rows[k * row_stride + x];
+            for (x, column) in out.values.chunks_exact_mut(stride).enumerate() {
+                for (k, slot) in column[start..end].iter_mut().enumerate() {
+                    *slot = rows[k * row_stride + x];
                 }
             }
         }
@@ -239,38 +264,47 @@ impl Fourier {
     }
 
     /// The second half of [`Fourier::inverse`], of columns that are back
-    /// already; `columns` may have any number of rows.
+    /// already; `columns` may have any number of rows, and columns that it
+    /// does not hold count as zero.
     pub(crate) fn inverse_rows(
         &self,
         columns: &Spectrum,
         scratch: &mut FourierScratch,
         mut take: impl FnMut(usize, &[f32]),
     ) {
-        let half = self.half();
-        let row_stride = half + PADDING;
+        let FourierScratch {
+            pair,
+            rows,
+            real: [even, odd],
+            fft,
+        } = scratch;
+        let count = columns.count();
+        let row_stride = self.half() + PADDING;
         let scale = 1.0 / (self.height * self.width) as f32;
-        let length = self.inverse_x.get_scratch_len();
+        let length = self.inverse_x.get_inplace_scratch_len();
         for start in (0..columns.height).step_by(TILE) {
             let end = (start + TILE).min(columns.height);
-            for x in 0..half {
-                let column = &columns.values[x * columns.stride..];
+            for (x, column) in columns.values.chunks_exact(columns.stride).enumerate() {
                 for (k, value) in column[start..end].iter().enumerate() {
-                    scratch.rows[k * row_stride + x] = value * scale;
+                    rows[k * row_stride + x] = value * scale;
                 }
             }
-            for y in start..end {
-                let line = &mut scratch.rows[(y - start) * row_stride..][..half];
-                // The first and, for even widths, the last value are real but for rounding.
-                line[0].im = 0.0;
-                if self.width.is_multiple_of(2) {
-                    line[half - 1].im = 0.0;
+            for (y, both) in (start..end)
+                .step_by(2)
+                .zip(rows.chunks_exact_mut(2 * row_stride))
+            {
+                let (first, second) = both.split_at_mut(row_stride);
+                if y + 1 == end {
+                    second.fill(Complex32::default());
                 }
-                let _ = self.inverse_x.process_with_scratch(
-                    line,
-                    &mut scratch.real,
-                    &mut scratch.fft[..length],
-                );
-                take(y, &scratch.real);
+                join(&first[..count], &second[..count], pair);
+                self.inverse_x
+                    .process_with_scratch(pair, &mut fft[..length]);
+                separate(pair, even, odd);
+                take(y, even);
+                if y + 1 < end {
+                    take(y + 1, odd);
+                }
             }
         }
     }
@@ -285,6 +319,67 @@ pub(crate) fn around_origin(column: &[Complex32], reach: usize, out: &mut [Compl
 }
 
 vectorised! {
+    /// `out = a + i·b`.
+    fn interleave<'a>(a: &'a [f32], b: &'a [f32], out: &'a mut [Complex32]) {
+        for (slot, (&re, &im)) in out.iter_mut().zip(a.iter().zip(b)) {
+            *slot = Complex32 { re, im };
+        }
+    }
+
+    /// The real and the imaginary part.
+    fn separate<'a>(values: &'a [Complex32], re: &'a mut [f32], im: &'a mut [f32]) {
+        for (value, (re, im)) in values.iter().zip(re.iter_mut().zip(im)) {
+            (*re, *im) = (value.re, value.im);
+        }
+    }
+
+    /// From the spectrum of `a + i·b` the first values of those of `a` and of
+    /// `b`, which are its Hermitian and its anti-Hermitian part.
+    fn part<'a>(both: &'a [Complex32], a: &'a mut [Complex32], b: &'a mut [Complex32]) {
+        let count = a.len().min(b.len());
+        let (Some((a0, a)), Some((b0, b))) = (a.split_first_mut(), b.split_first_mut()) else {
+            return;
+        };
+        let Some((zero, both)) = both.split_first() else {
+            return;
+        };
+        *a0 = Complex32 { re: zero.re, im: 0.0 };
+        *b0 = Complex32 { re: zero.im, im: 0.0 };
+        let mirrored = both[both.len() + 1 - count..].iter().rev();
+        for ((u, v), (a, b)) in both.iter().zip(mirrored).zip(a.iter_mut().zip(b)) {
+            a.re = 0.5 * (u.re + v.re);
+            a.im = 0.5 * (u.im - v.im);
+            b.re = 0.5 * (u.im + v.im);
+            b.im = 0.5 * (v.re - u.re);
+        }
+    }
+
+    /// The spectrum of `a + i·b` from the first values of those of two real
+    /// rows `a` and `b`, zero beyond.
+    fn join<'a>(a: &'a [Complex32], b: &'a [Complex32], both: &'a mut [Complex32]) {
+        let width = both.len();
+        let half = width / 2 + 1;
+        let count = a.len().min(b.len()).min(half);
+        let real = |a: Complex32, b: Complex32| Complex32 { re: a.re, im: b.re };
+        // What is its own mirror image is real but for rounding.
+        let own = count == half && width.is_multiple_of(2);
+        let inner = if own { count - 1 } else { count };
+        for (slot, (a, b)) in both[..inner].iter_mut().zip(a.iter().zip(b)) {
+            *slot = Complex32 { re: a.re - b.im, im: a.im + b.re };
+        }
+        if own {
+            both[half - 1] = real(a[half - 1], b[half - 1]);
+        }
+        both[count..(width + 1 - inner).max(count)].fill(Complex32::default());
+        let mirrored = both[width + 1 - inner.max(1)..].iter_mut().rev();
+        for (slot, (a, b)) in mirrored.zip(a[1..].iter().zip(&b[1..])) {
+            *slot = Complex32 { re: a.re + b.im, im: b.re - a.im };
+        }
+        if inner > 0 {
+            both[0] = real(a[0], b[0]);
+        }
+    }
+
     /// `out = values of unit modulus · filter`, where `floor` keeps empty
     /// frequencies from being divided by nothing.
     pub(crate) fn whiten<'a>(
@@ -332,7 +427,7 @@ mod tests {
                 .collect();
             let (fourier, mut spectrum) = transformed(&image, height, width);
             let mut scratch = fourier.scratch();
-            let mut window = fourier.columns(5);
+            let mut window = fourier.columns(width, 5);
             fourier.inverse(&mut spectrum, &mut scratch, |y, line| {
                 for (a, b) in line.iter().zip(&image[y * width..]) {
                     assert!((a - b).abs() < 1e-3);
@@ -350,6 +445,41 @@ mod tests {
                 rows += 1;
             });
             assert_eq!(rows, 5);
+        }
+    }
+
+    #[test]
+    fn the_first_columns_are_those_of_the_whole_and_come_back_smoothed() {
+        for (height, width) in [(16, 24), (15, 17), (17, 16)] {
+            let image: Vec<f32> = (0..height * width)
+                .map(|i| ((i * i * 37) % 101) as f32)
+                .collect();
+            let (fourier, mut whole) = transformed(&image, height, width);
+            let mut scratch = fourier.scratch();
+            let mut first = fourier.columns(4, height);
+            let line = |y: usize, line: &mut [f32]| {
+                line.copy_from_slice(&image[y * width..(y + 1) * width]);
+            };
+            fourier.forward(line, &mut first, &mut scratch);
+            for (a, b) in first.columns().zip(whole.columns()) {
+                assert_eq!(a, b);
+            }
+            // Without the other columns, as with these set to zero.
+            for column in whole.columns_mut().skip(4) {
+                column.fill(Complex32::default());
+            }
+            let mut smooth = Vec::new();
+            fourier.inverse(&mut whole, &mut scratch, |_, line| {
+                smooth.extend_from_slice(line)
+            });
+            let mut rows = 0;
+            fourier.inverse(&mut first, &mut scratch, |y, line| {
+                for (a, b) in line.iter().zip(&smooth[y * width..]) {
+                    assert!((a - b).abs() < 1e-3);
+                }
+                rows += 1;
+            });
+            assert_eq!(rows, height);
         }
     }
 

@@ -19,7 +19,10 @@ pub struct Images {
 }
 
 /// Rows that one task adds up, frame after frame.
-const BAND: usize = 4;
+const BAND: usize = 8;
+/// Frames whose rows wait for one another, so that every sum is fetched and
+/// put back once for all of them.
+const GROUP: usize = 4;
 /// Frames that are added in single precision before the sums are kept in double.
 const RUN: usize = 32;
 /// Sums per pixel: value, square, products with the neighbours to the right,
@@ -50,10 +53,9 @@ struct Band {
     run: Vec<f32>,
     in_run: usize,
     max: Vec<f32>,
-    /// The rows of two frames and the one below, the centre taken off; two,
-    /// so that every sum is fetched and put back half as often.
-    lines: [Vec<f32>; 2],
-    /// How many of the two are waiting.
+    /// The rows of a group of frames and the one below, the centre taken off.
+    lines: [Vec<f32>; GROUP],
+    /// How many of them are waiting.
     waiting: usize,
 }
 
@@ -72,7 +74,7 @@ impl Accumulator {
                     run: vec![0.0; SUMS * rows * width],
                     in_run: 0,
                     max: vec![f32::NEG_INFINITY; rows * width],
-                    lines: [vec![0.0; (rows + 1) * width], vec![0.0; (rows + 1) * width]],
+                    lines: std::array::from_fn(|_| vec![0.0; (rows + 1) * width]),
                     waiting: 0,
                 }
             })
@@ -193,7 +195,7 @@ impl Band {
         from_native(pixel_type, bytes, lines);
         centre_and_max(lines, centre, &mut self.max);
         self.waiting += 1;
-        if self.waiting == 2 {
+        if self.waiting == GROUP {
             self.flush(centre.len() == self.rows * width, width);
         }
     }
@@ -203,38 +205,27 @@ impl Band {
         if self.waiting == 0 {
             return;
         }
-        if self.waiting == 1 {
-            self.lines[1].fill(0.0);
+        for absent in &mut self.lines[self.waiting..] {
+            absent.fill(0.0);
+        }
+        if bottom {
+            for lines in &mut self.lines {
+                lines[self.rows * width..].fill(0.0);
+            }
         }
         self.waiting = 0;
         let plane = self.rows * width;
-        let [first, second] = &self.lines;
         let mut kinds = self.run.chunks_exact_mut(plane);
-        let mut next = || kinds.next().unwrap_or_default();
-        let (value, square, right) = (next(), next(), next());
-        let (below, below_right, below_left) = (next(), next(), next());
+        let mut sums: [&mut [f32]; SUMS] =
+            std::array::from_fn(|_| kinds.next().unwrap_or_default());
         for row in 0..self.rows {
-            let span = row * width..(row + 1) * width;
-            let here = [&first[span.clone()], &second[span.clone()]];
-            add_row(
-                here,
-                &mut value[span.clone()],
-                &mut square[span.clone()],
-                &mut right[span.clone()],
-            );
-            if row + 1 < self.rows || !bottom {
-                let next = (row + 1) * width..(row + 2) * width;
-                add_below(
-                    here,
-                    [&first[next.clone()], &second[next]],
-                    &mut below[span.clone()],
-                    &mut below_right[span.clone()],
-                    &mut below_left[span],
-                );
-            }
+            let at = row * width;
+            let line = |at: usize| std::array::from_fn(|k| &self.lines[k][at..at + width]);
+            let sums = sums.each_mut().map(|sum| &mut sum[at..at + width]);
+            add_row(line(at), line(at + width), sums);
         }
-        self.in_run += 1;
-        if self.in_run == RUN / 2 {
+        self.in_run += GROUP;
+        if self.in_run >= RUN {
             self.keep();
         }
     }
@@ -251,47 +242,72 @@ impl Band {
 
 vectorised! {
     fn centre_and_max<'a>(lines: &'a mut [f32], centre: &'a [f32], max: &'a mut [f32]) {
-        for (top, &value) in max.iter_mut().zip(lines.iter()) {
-            *top = top.max(value);
+        let (own, next) = lines.split_at_mut(max.len());
+        let (middle, middle_next) = centre.split_at(max.len());
+        for ((value, top), &middle) in own.iter_mut().zip(max).zip(middle) {
+            *top = if *value > *top { *value } else { *top };
+            *value -= middle;
         }
-        for (value, &middle) in lines.iter_mut().zip(centre) {
+        for (value, &middle) in next.iter_mut().zip(middle_next) {
             *value -= middle;
         }
     }
 
+    /// Adds a row of a group of frames, with the row below it.
     fn add_row<'a>(
-        here: [&'a [f32]; 2],
-        value: &'a mut [f32],
-        square: &'a mut [f32],
-        right: &'a mut [f32],
+        here: [&'a [f32]; GROUP],
+        under: [&'a [f32]; GROUP],
+        sums: [&'a mut [f32]; SUMS],
     ) {
-        let [a, b] = here;
-        products(right, here, [&a[1..], &b[1..]]);
-        products(square, here, here);
-        for (sum, (a, b)) in value.iter_mut().zip(a.iter().zip(b)) {
-            *sum += a + b;
+        let [value, square, right, below, below_right, below_left] = sums;
+        let width = value.len();
+        // The first column has none to its left, the last none to its right.
+        for k in 0..GROUP {
+            for x in [0, width - 1] {
+                let a = here[k][x];
+                value[x] += a;
+                square[x] += a * a;
+                below[x] += a * under[k][x];
+                if x + 1 < width {
+                    right[x] += a * here[k][x + 1];
+                    below_right[x] += a * under[k][x + 1];
+                }
+                if x > 0 {
+                    below_left[x] += a * under[k][x - 1];
+                }
+                if width == 1 {
+                    break;
+                }
+            }
         }
-    }
-
-    fn add_below<'a>(
-        here: [&'a [f32]; 2],
-        under: [&'a [f32]; 2],
-        below: &'a mut [f32],
-        below_right: &'a mut [f32],
-        below_left: &'a mut [f32],
-    ) {
-        products(below, here, under);
-        products(below_right, here, under.map(|line| &line[1..]));
-        products(&mut below_left[1..], here.map(|line| &line[1..]), under);
-    }
-}
-
-/// `sums += a · b` for two frames.
-#[inline(always)]
-fn products(sums: &mut [f32], [a0, a1]: [&[f32]; 2], [b0, b1]: [&[f32]; 2]) {
-    let pairs = a0.iter().zip(b0).zip(a1.iter().zip(b1));
-    for (sum, ((a0, b0), (a1, b1))) in sums.iter_mut().zip(pairs) {
-        *sum += a0 * b0 + a1 * b1;
+        let inner = width.saturating_sub(2);
+        if inner == 0 {
+            return;
+        }
+        let at = |lines: [&'a [f32]; GROUP], x: usize| lines.map(|line| &line[x..x + inner]);
+        let (centre, east) = (at(here, 1), at(here, 2));
+        let (west_under, centre_under, east_under) = (at(under, 0), at(under, 1), at(under, 2));
+        let [value, square, right] = [value, square, right].map(|sum| &mut sum[1..=inner]);
+        let [below, below_right, below_left] =
+            [below, below_right, below_left].map(|sum| &mut sum[1..=inner]);
+        for x in 0..inner {
+            let mut add = [0.0_f32; SUMS];
+            for k in 0..GROUP {
+                let a = centre[k][x];
+                add[VALUE] += a;
+                add[SQUARE] += a * a;
+                add[RIGHT] += a * east[k][x];
+                add[BELOW] += a * centre_under[k][x];
+                add[BELOW_RIGHT] += a * east_under[k][x];
+                add[BELOW_LEFT] += a * west_under[k][x];
+            }
+            value[x] += add[VALUE];
+            square[x] += add[SQUARE];
+            right[x] += add[RIGHT];
+            below[x] += add[BELOW];
+            below_right[x] += add[BELOW_RIGHT];
+            below_left[x] += add[BELOW_LEFT];
+        }
     }
 }
 

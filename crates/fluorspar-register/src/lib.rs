@@ -14,9 +14,10 @@
 //! | register a movie | [`Reference::build`], [`Registrar::new`], [`register`] |
 //! | register to an image you have | [`Reference::from_image`], [`Reference::learn`] |
 //! | shifts of frames as they come | [`Registrar::estimate`] |
-//! | move a second channel, or a movie again | [`reapply`] |
+//! | move a second channel, or a movie again | [`reapply`], [`reapply_volumes`] |
 //! | register planes recorded together | [`VolumeRegistrar`], [`register_volumes`] |
-//! | the depth of a frame in a stack | [`DepthFinder`] |
+//! | the depth of a frame or a volume in a stack | [`DepthFinder`] |
+//! | how planes lie beside each other | [`plane_offsets`] |
 //! | one pair of images | [`phase_correlation`] |
 //! | how far odd lines are off | [`line_offset`], [`shift_lines`] |
 //! | how far single lines jitter | [`line_jitter`], [`straighten`] |
@@ -44,6 +45,11 @@
 //! matrix of the steps depends on the reference only, as in inverse
 //! compositional alignment (Baker and Matthews 2004, IJCV 56:221).
 //!
+//! Method, volumes: the maps of all planes are added up, weighted by how well
+//! each is seen; a plane deviates from the shift they share by as much as its
+//! own map, the other planes' and the usual shear and spread of planes, learnt
+//! from the movie, make probable.
+//!
 //! ```
 //! use fluorspar_movie::{ArrayMovie, Budget, silent};
 //! use fluorspar_register::{Parameters, Reference, Registrar, register};
@@ -65,6 +71,7 @@
 #![forbid(unsafe_code)]
 
 mod correlate;
+mod depth;
 mod error;
 mod field;
 mod fourier;
@@ -79,13 +86,17 @@ mod principal;
 mod quality;
 mod reference;
 mod refine;
+mod sample;
 mod seam;
 mod stage;
 mod stiffness;
+mod tie;
 mod volume;
+mod volumes;
 mod warp;
 
 pub use correlate::{Registrar, Scratch, Shift, phase_correlation};
+pub use depth::{Depth, DepthFinder, Drift, plane_offsets};
 pub use error::Error;
 pub use grid::Grid;
 pub use images::Images;
@@ -93,9 +104,10 @@ pub use jitter::{LineJitter, line_jitter, straighten};
 pub use lines::{line_offset, shift_lines};
 pub use parameters::{Mode, Parameters};
 pub use principal::{Component, Displacement, PrincipalMotion};
-pub use quality::Quality;
+pub use quality::{Quality, VolumeQuality};
 pub use reference::Reference;
 pub use seam::{Seam, seam};
 pub use stage::{Field, Motion, Registration, reapply, register};
-pub use volume::{Depth, DepthFinder, VolumeRegistrar, plane_offsets, register_volumes};
+pub use volume::{VolumeRegistrar, VolumeScratch};
+pub use volumes::{VolumeRegistration, reapply_volumes, register_volumes};
 pub use warp::apply;

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use crate::correlate::Scratch;
 use crate::field::{Warp, WarpScratch};
 use crate::piecewise::Piecewise;
-use crate::stiffness::{bending, covariance, reestimate};
+use crate::stiffness::{bending, most_probable};
 use crate::{Error, Grid, Parameters, Registrar, Shift, apply};
 
 /// Most frames that the model is learnt from.
@@ -28,26 +28,31 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// From frames with their shifts.
+    /// From frames with their shifts. What is known of a reference much like
+    /// `image` saves a round.
     pub(crate) fn learn(
         frames: &[ArrayView2<'_, f32>],
         shifts: &[Shift],
         image: ArrayView2<'_, f32>,
+        known: Option<&Self>,
         parameters: &Parameters,
     ) -> Result<Self, Error> {
         let (height, width) = image.dim();
         let grid = Grid::new(height, width, parameters.tile);
         let registrar = Registrar::rigid(image, parameters)?;
-        let still = vec![vec![0.0; 2 * grid.len()]; frames.len()];
-        let mut model = Self {
-            noise: noise(frames, shifts, &still, &grid, &registrar),
-            stiffness: FIRST_STIFFNESS,
-            grid,
-        };
+        let mut model = known.cloned().unwrap_or_else(|| {
+            let still = vec![vec![0.0; 2 * grid.len()]; frames.len()];
+            Self {
+                noise: noise(frames, shifts, &still, &grid, &registrar),
+                stiffness: FIRST_STIFFNESS,
+                grid,
+            }
+        });
         let energy = bending(&model.grid);
-        for round in 0..ROUNDS {
+        let rounds = if known.is_some() { 1 } else { ROUNDS };
+        for round in 0..rounds {
             let piecewise = model.piecewise(&registrar, parameters)?;
-            let covariance = covariance(piecewise.information(), &energy, model.stiffness);
+            let information = piecewise.information().to_vec();
             let mut registrar = registrar.clone();
             registrar.set_piecewise(piecewise);
             let fields: Vec<Vec<f32>> = frames
@@ -61,8 +66,8 @@ impl Model {
                     },
                 )
                 .collect();
-            if let Some(covariance) = covariance {
-                model.stiffness = reestimate(&fields, &covariance, &energy);
+            if let Some(found) = most_probable(&fields, &information, &energy, model.stiffness) {
+                model.stiffness = found;
             }
             if round == 0 {
                 model.noise = noise(frames, shifts, &fields, &model.grid, &registrar);

@@ -1,13 +1,16 @@
 use fluorspar_movie::{Movie, MovieExt};
-use ndarray::{ArrayView2, ArrayView3, Axis};
+use ndarray::{Array3, ArrayView2, ArrayView3, Axis};
 use rayon::prelude::*;
 
 use crate::{
-    Error, LineJitter, Parameters, PrincipalMotion, Reference, Registrar, Registration, line_jitter,
+    Error, LineJitter, Motion, Parameters, PrincipalMotion, Reference, Registrar, Registration,
+    Shift, VolumeRegistrar, VolumeRegistration, line_jitter,
 };
 
 /// Registered frames that are looked at again.
 const CHECKED: usize = 200;
+/// The same of volumes, of which each says more.
+const CHECKED_VOLUMES: usize = 100;
 /// Frames whose lines are looked at, at least and at most, and bytes of them.
 const FEWEST_LINES: usize = 8;
 const JITTER: usize = 48;
@@ -37,16 +40,29 @@ pub struct Quality {
     /// registrations of the same movie, higher is sharper.
     pub crispness: f64,
     /// Displacement between frames at both ends of the movie's principal
-    /// components; `None` for fewer than 40 trusted frames.
+    /// components; `None` for fewer than 40 trusted frames, and for planes
+    /// recorded together, which are not looked at.
     pub principal: Option<PrincipalMotion>,
     /// Standard deviation of the displacement of single lines along x beside
     /// their neighbours, pixels, as of a resonant scanner; 0 if it cannot be
-    /// told from none, `None` for fewer than 8 trusted frames. See
-    /// [`line_jitter`].
+    /// told from none, `None` for fewer than 8 trusted frames and for planes
+    /// recorded together. See [`line_jitter`].
     pub line_jitter: Option<f32>,
     /// Standard deviation of the error with which a single line's place is
-    /// seen, pixels: the less, the smaller a jitter is noticed.
+    /// seen, pixels: the less, the smaller a jitter is noticed; `None` where
+    /// `line_jitter` is.
     pub line_noise: Option<f32>,
+}
+
+/// How well a movie of planes was registered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VolumeQuality {
+    /// Every plane on its own. Where a plane is too dim to be located in a
+    /// single volume, what seems left is the noise of looking.
+    pub planes: Vec<Quality>,
+    /// All planes together, by the shift that they share; the crispness is the
+    /// norm of the gradient of all mean images.
+    pub together: Quality,
 }
 
 impl Quality {
@@ -83,29 +99,10 @@ impl Quality {
                 },
             )
             .collect();
-        let mut left = left?;
-        let mut steps: Vec<f32> = trusted
-            .windows(2)
-            .filter(|pair| pair[1] == pair[0] + 1)
-            .map(|pair| {
-                let change = |v: &[f32]| v[pair[1]] - v[pair[0]];
-                change(&motion.dy).hypot(change(&motion.dx))
-            })
-            .collect();
+        let crispness = crispness(registration.images.mean.view());
+        let summed = Self::sum_up(&shifts_of(motion), &trusted, left?, crispness);
         let jitter = jitter(registered, &checked, registration)?;
-        let mut correlation = motion.quality.clone();
-        let shifts = trusted
-            .iter()
-            .map(|&k| motion.dy[k].abs().max(motion.dx[k].abs()));
-        let frames = motion.dy.len().max(1) as f64;
         Ok(Self {
-            median_correlation: percentile(&mut correlation, 0.5),
-            untrusted_share: (motion.dy.len() - trusted.len()) as f64 / frames,
-            largest_shift: shifts.fold(0.0, f32::max),
-            median_step: percentile(&mut steps, 0.5),
-            residual_median: percentile(&mut left, 0.5),
-            residual_p95: percentile(&mut left, 0.95),
-            crispness: crispness(registration.images.mean.view()),
             principal: PrincipalMotion::assess(registered, &trusted, parameters)?,
             line_jitter: jitter.as_ref().map(|found| {
                 if found.distinguishable {
@@ -115,7 +112,99 @@ impl Quality {
                 }
             }),
             line_noise: jitter.map(|found| found.noise),
+            ..summed
         })
+    }
+
+    /// Looks at a movie that [`register_volumes`](crate::register_volumes)
+    /// has written: at every plane on its own, and at all together by the
+    /// shift that they share, which dim planes do not cloud.
+    ///
+    /// # Errors
+    /// As [`Quality::assess`].
+    pub fn assess_volumes(
+        registered: &dyn Movie,
+        registrar: &VolumeRegistrar,
+        registration: &VolumeRegistration,
+        parameters: &Parameters,
+    ) -> Result<VolumeQuality, Error> {
+        let planes = &registration.planes;
+        let count = planes.len();
+        let (height, width) = planes
+            .first()
+            .map_or((0, 0), |plane| plane.images.mean.dim());
+        let mut means = Array3::zeros((count, height, width));
+        for (mut slot, plane) in means.outer_iter_mut().zip(planes) {
+            slot.assign(&plane.images.mean);
+        }
+        let again = registrar.beside(means.view(), parameters)?;
+        again.check(registered)?;
+        let trusted = |plane: &Registration| -> Vec<usize> {
+            let untrusted = &plane.motion.untrusted;
+            (0..untrusted.len()).filter(|&k| !untrusted[k]).collect()
+        };
+        let shared: Vec<usize> = (0..registration.shared.len())
+            .filter(|&k| planes.iter().any(|plane| !plane.motion.untrusted[k]))
+            .collect();
+        let step = shared.len().div_ceil(CHECKED_VOLUMES).max(1);
+        let mut left = vec![Vec::new(); count];
+        let mut left_shared = Vec::new();
+        let mut look = again.look();
+        let mut volume = Array3::<f32>::zeros((count, height, width));
+        for &k in shared.iter().step_by(step) {
+            if let Some(pixels) = volume.as_slice_mut() {
+                registered.read(k..k + 1, pixels)?;
+            }
+            let (together, alone) = again.look_again(volume.view(), &mut look);
+            left_shared.push(together.dy.hypot(together.dx));
+            for ((left, plane), shift) in left.iter_mut().zip(planes).zip(alone) {
+                if !plane.motion.untrusted[k] {
+                    left.push(shift.dy.hypot(shift.dx));
+                }
+            }
+        }
+        let per_plane: Vec<Self> = planes
+            .iter()
+            .zip(left)
+            .map(|(plane, left)| {
+                let crispness = crispness(plane.images.mean.view());
+                Self::sum_up(&shifts_of(&plane.motion), &trusted(plane), left, crispness)
+            })
+            .collect();
+        let squares: f64 = per_plane.iter().map(|plane| plane.crispness.powi(2)).sum();
+        Ok(VolumeQuality {
+            together: Self::sum_up(&registration.shared, &shared, left_shared, squares.sqrt()),
+            planes: per_plane,
+        })
+    }
+
+    /// What shifts and what is left say; nothing of components and lines.
+    fn sum_up(shifts: &[Shift], trusted: &[usize], mut left: Vec<f32>, crispness: f64) -> Self {
+        let mut steps: Vec<f32> = trusted
+            .windows(2)
+            .filter(|pair| pair[1] == pair[0] + 1)
+            .map(|pair| {
+                let (before, after) = (shifts[pair[0]], shifts[pair[1]]);
+                (after.dy - before.dy).hypot(after.dx - before.dx)
+            })
+            .collect();
+        let mut correlation: Vec<f32> = shifts.iter().map(|shift| shift.quality).collect();
+        let sizes = trusted
+            .iter()
+            .map(|&k| shifts[k].dy.abs().max(shifts[k].dx.abs()));
+        let frames = shifts.len().max(1) as f64;
+        Self {
+            median_correlation: percentile(&mut correlation, 0.5),
+            untrusted_share: (shifts.len() - trusted.len()) as f64 / frames,
+            largest_shift: sizes.fold(0.0, f32::max),
+            median_step: percentile(&mut steps, 0.5),
+            residual_median: percentile(&mut left, 0.5),
+            residual_p95: percentile(&mut left, 0.95),
+            crispness,
+            principal: None,
+            line_jitter: None,
+            line_noise: None,
+        }
     }
 
     /// Motion left in a principal component, pixels, if there is more of it
@@ -158,6 +247,13 @@ impl Quality {
             )
         }
     }
+}
+
+fn shifts_of(motion: &Motion) -> Vec<Shift> {
+    let pairs = motion.dy.iter().zip(&motion.dx).zip(&motion.quality);
+    pairs
+        .map(|((&dy, &dx), &quality)| Shift { dy, dx, quality })
+        .collect()
 }
 
 /// The jitter of lines in some of the frames `checked`, if they are enough.

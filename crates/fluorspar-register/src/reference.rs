@@ -1,4 +1,4 @@
-use fluorspar_movie::{Movie, vectorised};
+use fluorspar_movie::{Movie, PixelType, vectorised};
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 
@@ -17,8 +17,9 @@ const SEED: usize = 20;
 /// The reference stands when nine of ten shifts change by no more than this,
 /// pixels, beside the change of all.
 const CONVERGED: f32 = 0.05;
-/// Rounds that take every fourth frame only.
+/// Rounds that take every [`FEW`]th frame only.
 const EARLY: usize = 2;
+const FEW: usize = 4;
 /// Pixels of the small images that frames are compared by.
 const COMPARED: usize = 4096;
 /// Partial sums of an average; more cost memory, fewer leave cores idle.
@@ -68,16 +69,18 @@ impl Reference {
             fields: Vec::new(),
             frames,
         };
+        let all: Vec<usize> = (0..sample.shifts.len()).collect();
+        let few: Vec<usize> = all.iter().copied().step_by(FEW).collect();
         for round in 0..parameters.reference_iterations {
             if is_constant(image.view()) {
                 break;
             }
             let registrar = Registrar::rigid(image.view(), parameters)?;
             // A few frames are enough to begin with.
-            let few = round < EARLY && sample.shifts.len() > 4 * SEED;
-            let change = sample.locate(&registrar, if few { 4 } else { 1 });
-            image = sample.average_best(None);
-            if change < CONVERGED && !few {
+            let early = round < EARLY && few.len() > SEED;
+            let change = sample.locate(&registrar, if early { &few } else { &all });
+            image = sample.average(&sample.better(), None);
+            if change < CONVERGED && !early {
                 break;
             }
         }
@@ -88,14 +91,17 @@ impl Reference {
             model: None,
         };
         if parameters.mode == Mode::Piecewise && !is_constant(reference.image.view()) {
-            reference.model = Some(sample.learn(&reference, parameters)?);
+            let model = sample.learn(&reference, None, parameters)?;
+            reference.model = Some(model);
             let registrar = Registrar::new(&reference, parameters)?;
-            sample.locate(&registrar, 1);
+            sample.locate(&registrar, &sample.better());
             if let Some(grid) = registrar.grid() {
-                reference.image = sample.average_best(Some(&Warp::new(grid)));
-                sample.locate(&Registrar::rigid(reference.image.view(), parameters)?, 1);
+                reference.image = sample.average(&sample.ranked(), Some(&Warp::new(grid)));
+                let registrar = Registrar::rigid(reference.image.view(), parameters)?;
+                sample.locate(&registrar, if few.len() > SEED { &few } else { &all });
                 reference.usual_quality = sample.usual_quality();
-                reference.model = Some(sample.learn(&reference, parameters)?);
+                let model = sample.learn(&reference, reference.model.as_ref(), parameters)?;
+                reference.model = Some(model);
             }
         }
         Ok(reference)
@@ -137,14 +143,15 @@ impl Reference {
             fields: Vec::new(),
             frames,
         };
-        sample.locate(&Registrar::rigid(self.image.view(), parameters)?, 1);
+        let all: Vec<usize> = (0..sample.shifts.len()).collect();
+        sample.locate(&Registrar::rigid(self.image.view(), parameters)?, &all);
         let mut learnt = Self {
             usual_quality: sample.usual_quality(),
             line_offset: Some(line_offset),
             ..self
         };
         if parameters.mode == Mode::Piecewise {
-            learnt.model = Some(sample.learn(&learnt, parameters)?);
+            learnt.model = Some(sample.learn(&learnt, None, parameters)?);
         }
         Ok(learnt)
     }
@@ -181,19 +188,16 @@ impl Reference {
 }
 
 impl Sample {
-    /// Registers every `step`th frame, the others losing their place; returns
-    /// how much the shifts have changed beside the change that all share, the
-    /// 90th percentile in pixels.
-    fn locate(&mut self, registrar: &Registrar, step: usize) -> f32 {
+    /// Registers the frames `numbers`, the others losing their place; returns
+    /// how much the shifts of those that had one have changed beside the change
+    /// that all share, the 90th percentile in pixels.
+    fn locate(&mut self, registrar: &Registrar, numbers: &[usize]) -> f32 {
         let nodes = registrar.grid().map_or(0, |grid| 2 * grid.len());
-        let found: Vec<(Shift, Vec<f32>)> = (0..self.shifts.len())
-            .into_par_iter()
+        let found: Vec<(Shift, Vec<f32>)> = numbers
+            .par_iter()
             .map_init(
                 || registrar.scratch(),
-                |scratch, k| {
-                    if k % step != 0 {
-                        return (Shift::default(), Vec::new());
-                    }
+                |scratch, &k| {
                     let mut field = vec![0.0; nodes];
                     let frame = self.frames.index_axis(Axis(0), k);
                     let shift = registrar.estimate_field(frame, scratch, &mut field);
@@ -201,26 +205,33 @@ impl Sample {
                 },
             )
             .collect();
-        let (shifts, fields): (Vec<Shift>, Vec<Vec<f32>>) = found.into_iter().unzip();
+        let nowhere = vec![Shift::default(); self.shifts.len()];
+        let before = std::mem::replace(&mut self.shifts, nowhere);
+        self.fields = vec![Vec::new(); before.len()];
+        for (&k, (shift, field)) in numbers.iter().zip(found) {
+            self.shifts[k] = shift;
+            self.fields[k] = field;
+        }
+        let known: Vec<usize> = (0..before.len())
+            .filter(|&k| before[k].quality > 0.0 && self.shifts[k].quality > 0.0)
+            .collect();
         let percentile = |values: &mut Vec<f32>, tenths: usize| {
             values.sort_unstable_by(f32::total_cmp);
-            values
-                .get(values.len() * tenths / 10)
-                .copied()
-                .unwrap_or(0.0)
+            let at = values.get(values.len() * tenths / 10);
+            at.copied().unwrap_or(f32::INFINITY)
         };
         let mut change = 0.0_f32;
         for part in [|s: &Shift| s.dy, |s: &Shift| s.dx] {
-            let pairs = shifts.iter().zip(&self.shifts).step_by(step);
-            let mut changes: Vec<f32> = pairs.map(|(a, b)| part(a) - part(b)).collect();
+            let mut changes: Vec<f32> = known
+                .iter()
+                .map(|&k| part(&self.shifts[k]) - part(&before[k]))
+                .collect();
             let shared = percentile(&mut changes, 5);
             for change in &mut changes {
                 *change = (*change - shared).abs();
             }
             change = change.max(percentile(&mut changes, 9));
         }
-        self.shifts = shifts;
-        self.fields = if nodes > 0 { fields } else { Vec::new() };
         change
     }
 
@@ -241,19 +252,24 @@ impl Sample {
         order.get(order.len() / 2).map(|&k| self.shifts[k].quality)
     }
 
-    /// The mean of the better half of the frames, each where it belongs.
-    fn average_best(&self, warp: Option<&Warp>) -> Array2<f32> {
+    /// The better half of the frames that have a place.
+    fn better(&self) -> Vec<usize> {
         let mut order = self.ranked();
         let count = order.len();
         order.truncate((count / 2).clamp(SEED.min(count), count));
+        order
+    }
+
+    /// The mean of the frames `order`, each where it belongs.
+    fn average(&self, order: &[usize], warp: Option<&Warp>) -> Array2<f32> {
         let kept = order.len() as f64;
         let mean = |pick: &dyn Fn(usize) -> f32| {
             (order.iter().map(|&k| f64::from(pick(k))).sum::<f64>() / kept) as f32
         };
         let (my, mx) = (mean(&|k| self.shifts[k].dy), mean(&|k| self.shifts[k].dx));
-        let nodes = self.fields.first().map_or(0, Vec::len);
+        let nodes = order.first().map_or(0, |&k| self.fields[k].len());
         let middle: Vec<f32> = (0..nodes).map(|n| mean(&|k| self.fields[k][n])).collect();
-        average(self.frames.view(), &order, |k, frame, out, scratch| {
+        average(self.frames.view(), order, |k, frame, out, scratch| {
             let shift = (self.shifts[k].dy - my, self.shifts[k].dx - mx);
             match warp {
                 None => apply(frame, shift, out),
@@ -269,10 +285,15 @@ impl Sample {
         })
     }
 
-    /// What the better frames say about noise and stiffness.
-    fn learn(&self, reference: &Reference, parameters: &Parameters) -> Result<Model, Error> {
-        let mut order = self.ranked();
-        order.truncate((order.len() / 2).max(SEED.min(order.len())));
+    /// What the better frames say about noise and stiffness, beginning with
+    /// what is known already.
+    fn learn(
+        &self,
+        reference: &Reference,
+        known: Option<&Model>,
+        parameters: &Parameters,
+    ) -> Result<Model, Error> {
+        let order = self.better();
         // Evenly over the good ones, not the very best only.
         let step = order.len().div_ceil(model::FRAMES).max(1);
         let chosen: Vec<usize> = order.into_iter().step_by(step).collect();
@@ -281,7 +302,7 @@ impl Sample {
             .iter()
             .map(|&k| self.frames.index_axis(Axis(0), k))
             .collect();
-        Model::learn(&frames, &shifts, reference.image(), parameters)
+        Model::learn(&frames, &shifts, reference.image(), known, parameters)
     }
 }
 
@@ -310,7 +331,9 @@ fn spread_frames(movie: &dyn Movie, most: usize) -> Result<Array3<f32>, Error> {
             })
             .collect::<Result<Vec<()>, fluorspar_movie::Error>>()?;
     }
-    fill_gaps(&mut frames);
+    if matches!(movie.pixel_type(), PixelType::F32 | PixelType::F64) {
+        fill_gaps(&mut frames);
+    }
     Ok(frames)
 }
 
@@ -362,26 +385,23 @@ fn first_guess(frames: ArrayView3<'_, f32>) -> Array2<f32> {
         .into_par_iter()
         .map(|k| standardised(frames.index_axis(Axis(0), k), side))
         .collect();
-    let similarity: Vec<Vec<f32>> = (0..count)
+    let above: Vec<Vec<f32>> = (0..count)
         .into_par_iter()
-        .map(|i| {
-            (0..count)
-                .map(|j| product(&coarse[i], &coarse[j]))
-                .collect()
-        })
+        .map(|i| (0..=i).map(|j| product(&coarse[i], &coarse[j])).collect())
         .collect();
+    let similarity = |i: usize, j: usize| above[i.max(j)][i.min(j)];
     let take = SEED.min(count);
     let ranked = |i: usize| {
         let mut order: Vec<usize> = (0..count).collect();
         order.sort_by(|&a, &b| {
-            similarity[i][b]
-                .total_cmp(&similarity[i][a])
+            similarity(i, b)
+                .total_cmp(&similarity(i, a))
                 .then(a.cmp(&b))
         });
         order.truncate(take);
         order
     };
-    let score = |i: usize| ranked(i).iter().map(|&j| similarity[i][j]).sum::<f32>();
+    let score = |i: usize| ranked(i).iter().map(|&j| similarity(i, j)).sum::<f32>();
     let scores: Vec<f32> = (0..count).into_par_iter().map(score).collect();
     let seed = (0..count)
         .max_by(|&a, &b| scores[a].total_cmp(&scores[b]).then(b.cmp(&a)))
@@ -393,11 +413,21 @@ fn first_guess(frames: ArrayView3<'_, f32>) -> Array2<f32> {
 
 /// Means of `side × side` pixels, of zero mean and unit length.
 fn standardised(frame: ArrayView2<'_, f32>, side: usize) -> Vec<f32> {
-    let mut out: Vec<f64> = frame
-        .exact_chunks((side, side))
-        .into_iter()
-        .map(|part| f64::from(part.sum()))
-        .collect();
+    let (rows, columns) = (frame.nrows() / side, frame.ncols() / side);
+    let mut out = vec![0.0_f64; rows * columns];
+    let mut line = vec![0.0_f32; frame.ncols()];
+    for (y, sums) in out.chunks_exact_mut(columns.max(1)).enumerate() {
+        line.fill(0.0);
+        for k in 0..side {
+            let row = frame.row(y * side + k);
+            for (sum, &value) in line.iter_mut().zip(row.as_slice().unwrap_or_default()) {
+                *sum += value;
+            }
+        }
+        for (sum, part) in sums.iter_mut().zip(line.chunks_exact(side)) {
+            *sum = f64::from(part.iter().sum::<f32>());
+        }
+    }
     let mean = out.iter().sum::<f64>() / out.len().max(1) as f64;
     let length = out
         .iter()

@@ -3,13 +3,14 @@ use std::ops::Range;
 use fluorspar_movie::{
     Budget, Lost, Movie, MovieSink, PixelType, Progress, frame_blocks, from_native, to_native,
 };
-use ndarray::{Array2, Array4, ArrayView2, ArrayViewMut2};
+use ndarray::{Array2, Array4, ArrayView2};
 use rayon::prelude::*;
 
 use crate::correlate::Scratch;
 use crate::field::{Warp, WarpScratch};
 use crate::images::Accumulator;
-use crate::{Error, Grid, Images, Registrar, Shift, apply, shift_lines};
+use crate::warp::{Lines, apply_rows};
+use crate::{Error, Grid, Images, Registrar, Shift, shift_lines};
 
 /// Where each frame of a movie belongs; all that [`reapply`] needs.
 #[derive(Clone, Debug, PartialEq)]
@@ -353,10 +354,10 @@ pub(crate) struct Mover<'a> {
 /// Work space of one thread.
 pub(crate) struct Moving {
     pub(crate) frame: Vec<f32>,
-    moved: Vec<f32>,
     /// Whether the frame has pixels that are not finite.
     gaps: bool,
-    lines: WarpScratch,
+    lines: Lines,
+    field: WarpScratch,
 }
 
 impl<'a> Mover<'a> {
@@ -375,9 +376,9 @@ impl<'a> Mover<'a> {
     pub(crate) fn scratch(&self) -> Moving {
         Moving {
             frame: vec![0.0; self.reference.len()],
-            moved: vec![0.0; self.reference.len()],
             gaps: false,
-            lines: WarpScratch::default(),
+            lines: Lines::default(),
+            field: WarpScratch::default(),
         }
     }
 
@@ -415,24 +416,34 @@ impl<'a> Mover<'a> {
         out: &mut [u8],
         moving: &mut Moving,
     ) -> Lost {
-        let size = self.reference.dim();
-        if moving.gaps {
-            for (value, &reference) in moving.frame.iter_mut().zip(self.reference) {
+        let Moving {
+            frame,
+            gaps,
+            lines,
+            field,
+        } = moving;
+        if *gaps {
+            for (value, &reference) in frame.iter_mut().zip(self.reference) {
                 if !value.is_finite() {
                     *value = reference;
                 }
             }
         }
-        if let (Ok(view), Ok(target)) = (
-            ArrayView2::from_shape(size, &moving.frame),
-            ArrayViewMut2::from_shape(size, &mut moving.moved),
-        ) {
-            let by = (shift.dy, shift.dx);
-            match &self.warp {
-                Some(warp) => warp.apply(view, by, nodes, target, &mut moving.lines),
-                None => apply(view, by, target),
-            }
+        let size = self.reference.dim();
+        let row_bytes = size.1 * pixel_type.bytes();
+        let mut lost = Lost::default();
+        let take = |y: usize, row: &[f32]| {
+            lost += to_native(
+                pixel_type,
+                row,
+                &mut out[y * row_bytes..(y + 1) * row_bytes],
+            );
+        };
+        let by = (shift.dy, shift.dx);
+        match &self.warp {
+            Some(warp) => warp.apply_rows(frame, by, nodes, field, take),
+            None => apply_rows(frame, size, by, lines, take),
         }
-        to_native(pixel_type, &moving.moved, out)
+        lost
     }
 }

@@ -2,7 +2,9 @@
 
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;
+use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{Mat, Par, Spec};
+use rayon::prelude::*;
 
 use crate::Grid;
 
@@ -53,15 +55,10 @@ pub(crate) fn bending(grid: &Grid) -> Mat<f64> {
     q
 }
 
-/// The inverse of `information + stiffness · Q`, the covariance of a field
-/// given the images. `information` holds per node the precision
-/// `[yy, xx, yx]` in px⁻²; the order of the unknowns is all dy, then all dx.
-/// `None` if the matrix is not positive definite.
-pub(crate) fn covariance(
-    information: &[[f64; 3]],
-    bending: &Mat<f64>,
-    stiffness: f64,
-) -> Option<Mat<f64>> {
+/// `information + stiffness · Q`, the precision of a field given the images.
+/// `information` holds per node the precision `[yy, xx, yx]` in px⁻²; the
+/// order of the unknowns is all dy, then all dx.
+fn precision(information: &[[f64; 3]], bending: &Mat<f64>, stiffness: f64) -> Mat<f64> {
     let n = information.len();
     let mut matrix = Mat::<f64>::zeros(2 * n, 2 * n);
     for i in 0..n {
@@ -76,24 +73,41 @@ pub(crate) fn covariance(
         matrix[(n + i, i)] += yx;
         matrix[(i, n + i)] += yx;
     }
-    let size = 2 * n;
-    let request = llt::factor::cholesky_in_place_scratch::<f64>(size, Par::Seq, Spec::default())
-        .or(llt::inverse::inverse_scratch::<f64>(size, Par::Seq));
-    let mut memory = MemBuffer::new(request);
+    matrix
+}
+
+/// The Cholesky factor of a matrix in its lower triangle; `None` if it is not
+/// positive definite.
+fn factor(mut matrix: Mat<f64>) -> Option<Mat<f64>> {
+    let request =
+        llt::factor::cholesky_in_place_scratch::<f64>(matrix.nrows(), Par::Seq, Spec::default());
     llt::factor::cholesky_in_place(
         matrix.as_mut(),
         llt::factor::LltRegularization::default(),
         Par::Seq,
-        MemStack::new(&mut memory),
+        MemStack::new(&mut MemBuffer::new(request)),
         Spec::default(),
     )
     .ok()?;
+    Some(matrix)
+}
+
+/// The covariance of a field given the images, the inverse of its
+/// [`precision`]; `None` if that is not positive definite.
+pub(crate) fn covariance(
+    information: &[[f64; 3]],
+    bending: &Mat<f64>,
+    stiffness: f64,
+) -> Option<Mat<f64>> {
+    let matrix = factor(precision(information, bending, stiffness))?;
+    let size = matrix.nrows();
     let mut inverse = Mat::<f64>::zeros(size, size);
+    let request = llt::inverse::inverse_scratch::<f64>(size, Par::Seq);
     llt::inverse::inverse(
         inverse.as_mut(),
         matrix.as_ref(),
         Par::Seq,
-        MemStack::new(&mut memory),
+        MemStack::new(&mut MemBuffer::new(request)),
     );
     // Only the lower triangle was filled.
     for i in 0..size {
@@ -104,38 +118,78 @@ pub(crate) fn covariance(
     Some(inverse)
 }
 
-/// What the fields found so far say about the stiffness: the reciprocal of
-/// their mean squared bending per degree of freedom, the part that their
-/// uncertainty hides included (one step of expectation maximisation).
-pub(crate) fn reestimate(fields: &[Vec<f32>], covariance: &Mat<f64>, bending: &Mat<f64>) -> f64 {
+/// The stiffness under which what the images say of the fields is most
+/// probable, from fields found with stiffness `before` on the same
+/// `information`.
+///
+/// A field `d` found by Gauss–Newton steps maximises `hᵀd − dᵀ(I + κQ)d / 2`
+/// where `h = (I + κQ)d` is what the images say, whatever the stiffness `κ`.
+/// The marginal likelihood of `h`, with the size of the noise beside what `I`
+/// expects left open (it differs where activity is no noise of the model), is
+/// up to a constant
+///
+/// ```text
+/// f/2 · (ln κ − ln R(κ)) − ln|I + κQ| / 2,   R(κ) = mean of hᵀI⁻¹h − hᵀ(I + κQ)⁻¹h
+/// ```
+///
+/// with `f` the directions in which a field can bend (empirical Bayes, as in
+/// MacKay 1992, Neural Computation 4:415). It is evaluated on a grid of κ,
+/// four values a decade, and its highest place refined by a parabola. `None`
+/// if a matrix is not positive definite or nothing bends.
+pub(crate) fn most_probable(
+    fields: &[Vec<f32>],
+    information: &[[f64; 3]],
+    bending: &Mat<f64>,
+    before: f64,
+) -> Option<f64> {
     let n = bending.nrows();
-    let mut hidden = 0.0;
-    for part in [0, n] {
-        for i in 0..n {
-            for j in 0..n {
-                hidden += bending[(i, j)] * covariance[(part + i, part + j)];
-            }
-        }
-    }
-    let mut seen = 0.0;
-    for field in fields {
-        for component in field.chunks_exact(n) {
-            for (i, &a) in component.iter().enumerate() {
-                let row: f64 = component
-                    .iter()
-                    .enumerate()
-                    .map(|(j, &b)| bending[(i, j)] * f64::from(b))
-                    .sum();
-                seen += f64::from(a) * row;
-            }
-        }
-    }
     // Three of a component's directions do not bend.
-    let freedom = 2.0 * n.saturating_sub(3) as f64;
-    let mean = (seen / fields.len().max(1) as f64 + hidden) / freedom.max(1.0);
-    (1.0 / mean.max(1e-9)).clamp(SOFTEST, STIFFEST)
+    let freedom = 2.0 * n.checked_sub(3)? as f64;
+    if fields.is_empty() || freedom <= 0.0 {
+        return None;
+    }
+    let found = Mat::from_fn(2 * n, fields.len(), |i, k| f64::from(fields[k][i]));
+    let told = &precision(information, bending, before) * &found;
+    // Mean of hᵀ M⁻¹ h, and ln|M|.
+    let explained = |stiffness: f64| -> Option<(f64, f64)> {
+        let lower = factor(precision(information, bending, stiffness))?;
+        let mut solved = told.clone();
+        solve_lower_triangular_in_place(lower.as_ref(), solved.as_mut(), Par::Seq);
+        let logarithm: f64 = (0..2 * n).map(|i| 2.0 * lower[(i, i)].ln()).sum();
+        Some((solved.squared_norm_l2() / fields.len() as f64, logarithm))
+    };
+    let (all, _) = explained(0.0)?;
+    let decades = (STIFFEST / SOFTEST).log10();
+    let steps = (PER_DECADE * decades).round() as usize;
+    let at = |k: f64| SOFTEST * 10.0_f64.powf(k / PER_DECADE);
+    let likelihood: Option<Vec<f64>> = (0..=steps)
+        .into_par_iter()
+        .map(|k| {
+            let (left, logarithm) = explained(at(k as f64))?;
+            let rest = (all - left).max(f64::MIN_POSITIVE);
+            let scale = (rest / freedom).clamp(1.0 / LOUDER, LOUDER);
+            Some(0.5 * (freedom * (at(k as f64) / scale).ln() - logarithm - rest / scale))
+        })
+        .collect();
+    let likelihood = likelihood?;
+    let best = (0..=steps).max_by(|&a, &b| likelihood[a].total_cmp(&likelihood[b]))?;
+    if best == 0 || best == steps {
+        return Some(at(best as f64));
+    }
+    let [low, top, high] = [best - 1, best, best + 1].map(|k| likelihood[k]);
+    let bend = 2.0 * top - low - high;
+    let offset = if bend > 0.0 {
+        (high - low) / (2.0 * bend)
+    } else {
+        0.0
+    };
+    Some(at(best as f64 + offset.clamp(-0.5, 0.5)))
 }
 
+/// Largest factor by which the variance of the noise may differ from what is expected.
+const LOUDER: f64 = 4.0;
+/// Values of the stiffness that are tried per factor of ten.
+const PER_DECADE: f64 = 4.0;
 /// Standard deviation of a second difference of 1 px.
 pub(crate) const SOFTEST: f64 = 1.0;
 /// And of 0.001 px: no motion but shifts, stretches and rotations.
@@ -194,5 +248,61 @@ mod tests {
                 assert!((product - f64::from(u8::from(i == j))).abs() < 1e-9);
             }
         }
+    }
+
+    #[test]
+    fn the_stiffness_of_random_fields_is_found() {
+        // Fields drawn from the prior, seen through noise twice as large as expected.
+        use rand_chacha::ChaCha8Rng;
+        use rand_chacha::rand_core::SeedableRng;
+        use rand_distr::{Distribution, StandardNormal};
+        let grid = Grid::new(256, 256, 32);
+        let n = grid.len();
+        let q = bending(&grid);
+        let information: Vec<[f64; 3]> = (0..n)
+            .map(|k| {
+                [
+                    60.0 + (k % 7) as f64 * 20.0,
+                    90.0,
+                    ((k % 3) as f64 - 1.0) * 20.0,
+                ]
+            })
+            .collect();
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        for truth in [20.0, 200.0, 5000.0] {
+            // d = L⁻ᵀ z has covariance (κQ + a small anchor)⁻¹.
+            let prior = factor(precision(&vec![[0.0; 3]; n], &q, truth)).unwrap();
+            let noise = factor(precision(&information, &q, 0.0)).unwrap();
+            let mut draw = |lower: &Mat<f64>| {
+                let mut z = Mat::from_fn(2 * n, 1, |_, _| StandardNormal.sample(&mut rng));
+                faer::linalg::triangular_solve::solve_upper_triangular_in_place(
+                    lower.transpose(),
+                    z.as_mut(),
+                    Par::Seq,
+                );
+                z
+            };
+            let before = 50.0;
+            let posterior = covariance(&information, &q, before).unwrap();
+            let precise = precision(&information, &q, 0.0);
+            let fields: Vec<Vec<f32>> = (0..40)
+                .map(|_| {
+                    let seen = draw(&prior) + draw(&noise) * faer::Scale(2.0);
+                    let field = &posterior * (&precise * seen);
+                    (0..2 * n).map(|i| field[(i, 0)] as f32).collect()
+                })
+                .collect();
+            let found = most_probable(&fields, &information, &q, before).unwrap();
+            // κ is learnt relative to the noise that was expected: four times
+            // its variance makes the same fields four times as stiff beside it.
+            let ratio = found / (4.0 * truth);
+            assert!((0.75..1.33).contains(&ratio), "{truth}: {found}");
+        }
+        // Nothing bends: as stiff as can be.
+        let still = vec![vec![0.25_f32; 2 * n]; 10];
+        assert_eq!(
+            most_probable(&still, &information, &q, 50.0),
+            Some(STIFFEST)
+        );
     }
 }

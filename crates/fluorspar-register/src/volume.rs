@@ -1,95 +1,158 @@
-//! Planes recorded together, and depth.
+//! Planes recorded together.
 
-use fluorspar_movie::{Budget, Movie, MovieSink, Progress};
-use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
+use fluorspar_movie::Movie;
+use ndarray::{Array3, ArrayView2, ArrayView3, Axis};
 use rayon::prelude::*;
 
-use crate::correlate::Scratch;
-use crate::images::Accumulator;
-use crate::stage::{Mover, stream};
-use crate::{
-    Error, Images, Mode, Motion, Parameters, Reference, Registrar, Registration, Shift, apply,
-    phase_correlation,
-};
+use crate::correlate::{Scratch, check_size};
+use crate::sample::{FIRST, MEMORY, OnePlane, Placed, Sample, VOLUMES, strongest_plane};
+use crate::tie::{Evidence, Found, Tie, Window};
+use crate::{Error, Mode, Parameters, Reference, Registrar, Shift, line_offset};
 
-/// Most volumes that references are built from.
-const VOLUMES: usize = 200;
-/// Volumes that the plane of most structure is looked for in.
-const FIRST: usize = 20;
 /// Rounds of building the references of all planes together.
 const ROUNDS: usize = 2;
 
-/// Estimates one shift for planes that are recorded at the same time, such as
-/// those of light beads microscopy: their correlation maps are added up, each
-/// weighted by how well its plane matches as a rule, so that dim planes borrow
-/// from bright ones.
+/// Estimates the shifts of planes that are recorded at the same time, such as
+/// those of light beads microscopy.
+///
+/// The correlation maps of all planes are added up, each weighted by how well
+/// its plane is seen as a rule; the peak is the shift that all share. Beside
+/// it planes may be shifted in proportion to their depth, as in tissue that
+/// tilts, and each has a deviation of its own, both normal with widths learnt
+/// from the movie: a plane seen well follows its own peak as far as planes do
+/// deviate, a plane seen badly stays with the others. Where planes move as
+/// one, the widths are 0 and so are all deviations. Rigid: parts of planes do
+/// not move beside the whole.
+///
+/// ```
+/// use fluorspar_movie::{ArrayMovie, Budget, ImageOrder, Volumes, silent};
+/// use fluorspar_register::{Parameters, VolumeRegistrar, register_volumes};
+/// use ndarray::Array3;
+///
+/// // Two planes, one image after the other; odd volumes lie a pixel along x.
+/// let texture = |z: i64, y: i64, x: i64| ((y * 7919 + x * 104_729 + z).pow(2) % 1009) as f32;
+/// let images = ArrayMovie::new(Array3::from_shape_fn((40, 64, 64), |(k, y, x)| {
+///     texture(k as i64 % 2, y as i64, x as i64 + (k as i64 / 2) % 2)
+/// }));
+/// let order = ImageOrder { first: 0, frame_step: 2, plane_step: 1 };
+/// let movie = Volumes::new(images, 20, 2, order)?;
+///
+/// let registrar = VolumeRegistrar::build(&movie, &Parameters::default())?;
+/// let found = register_volumes(&movie, &registrar, None, Budget::default(), &silent)?;
+/// let motion = &found.planes[1].motion;
+/// assert!((motion.dx[0] - motion.dx[1] - 1.0).abs() < 0.1);
+/// # Ok::<(), fluorspar_register::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct VolumeRegistrar {
-    planes: Vec<Registrar>,
+    pub(crate) planes: Vec<Registrar>,
+    pub(crate) tie: Tie,
     weights: Vec<f32>,
+    /// Quality of the volumes that the references were made of.
+    usual_quality: Option<f32>,
+    trusted_quality: f32,
+    line_offset: i32,
+}
+
+/// Work space for [`VolumeRegistrar::look_again`].
+pub(crate) struct Look {
+    maps: Vec<f32>,
+    present: Vec<bool>,
+    sum: Vec<f32>,
+}
+
+/// What a movie says about planes beside their references.
+struct Learnt {
+    tie: Tie,
+    weights: Vec<f32>,
+    usual_quality: Option<f32>,
+}
+
+/// Work space of one thread for [`VolumeRegistrar::estimate`].
+#[derive(Clone, Debug)]
+pub struct VolumeScratch {
+    /// Planes are of one size, so one serves all.
+    plane: Scratch,
+    maps: Vec<f32>,
+    present: Vec<bool>,
+    pub(crate) settling: Settling,
+}
+
+/// Work space for [`VolumeRegistrar::settle`].
+#[derive(Clone, Debug)]
+pub(crate) struct Settling {
+    sum: Vec<f32>,
+    found: Vec<Found>,
 }
 
 impl VolumeRegistrar {
     /// Builds the references of all planes of `movie` together: the plane of
-    /// most structure first, then every plane from the shifts of all, so that
-    /// one shift brings all of them onto their references. Rigid.
+    /// most structure first, then every plane from its shifts, then every
+    /// plane from the shifts of all, each with its own deviation.
+    ///
+    /// What a volume says of its planes is asked of references that it is no
+    /// part of, where the movie has 20 volumes or more. Up to 200 volumes,
+    /// evenly spread, are read about six times; up to 256 MiB of frames and
+    /// ten volumes as `f32` are held.
     ///
     /// # Errors
-    /// As [`Reference::build`].
+    /// [`Error::Image`] for a movie without frames or with a side below 16
+    /// pixels; [`Error::Parameter`]; [`Error::Movie`] if it cannot be read.
     pub fn build(movie: &dyn Movie, parameters: &Parameters) -> Result<Self, Error> {
         parameters.validate()?;
-        let parameters = Parameters {
-            mode: Mode::Rigid,
-            ..parameters.clone()
-        };
         let shape = movie.shape();
         if shape.frames == 0 || shape.planes == 0 {
             return Err(Error::Image("the movie has no frames".into()));
         }
-        let few = Parameters {
-            reference_frames: FIRST,
+        check_size(shape.height, shape.width)?;
+        let parameters = rigid(parameters);
+        let plane = strongest_plane(movie, &parameters)?;
+        let fits = (MEMORY / (4 * shape.height * shape.width)).max(FIRST);
+        let first = Parameters {
+            reference_frames: parameters.reference_frames.min(VOLUMES).min(fits),
             ..parameters.clone()
         };
-        let strength = |plane| -> Result<f32, Error> {
-            let reference = Reference::build(&Plane { movie, plane }, &few)?;
-            Ok(reference.usual_quality().unwrap_or(0.0))
+        let reference = Reference::build(&OnePlane::new(movie, plane), &first)?;
+        let offset = reference.line_offset().unwrap_or(0.0);
+        let parameters = Parameters {
+            line_offset: Some(offset),
+            ..parameters
         };
-        let mut strongest = (0, f32::NEG_INFINITY);
-        for plane in 0..shape.planes {
-            let found = strength(plane)?;
-            if found > strongest.1 {
-                strongest = (plane, found);
-            }
-        }
-        let plane = strongest.0;
-        let first = Reference::build(&Plane { movie, plane }, &parameters)?;
-        let registrar = Registrar::new(&first, &parameters)?;
-        let count = VOLUMES.min(parameters.reference_frames).min(shape.frames);
-        let numbers: Vec<usize> = (0..count).map(|k| k * shape.frames / count).collect();
-        let mut means = average(movie, &numbers, |volume, scratch: &mut Option<Scratch>| {
-            let scratch = scratch.get_or_insert_with(|| registrar.scratch());
-            registrar.estimate(volume.index_axis(Axis(0), plane), scratch)
+        let line_offset = offset.round() as i32;
+        let sample = Sample::of(movie, parameters.reference_frames, line_offset);
+        let registrar = Registrar::new(&reference, &parameters)?;
+        let mut scratch = registrar.scratch();
+        let mut shifts = Vec::with_capacity(sample.numbers.len());
+        let mut last = None;
+        sample.each(|_, volume| {
+            let shift = registrar.estimate(volume.index_axis(Axis(0), plane), &mut scratch);
+            shifts.push((shift, vec![shift; shape.planes]));
         })?;
-        for _ in 1..ROUNDS {
-            let all = Self::new(means.view(), &parameters)?;
-            means = average(
-                movie,
-                &numbers,
-                |volume, scratch: &mut Option<Vec<Scratch>>| {
-                    let scratch = scratch.get_or_insert_with(|| all.scratch());
-                    all.estimate(volume, scratch)
-                },
-            )?;
+        for _ in 0..ROUNDS {
+            let halves = if shifts.len() < FIRST { 1 } else { 2 };
+            let means = sample.averages(&shifts, halves)?;
+            let pair: Result<Vec<Self>, Error> = means
+                .iter()
+                .map(|means| Self::new(means.view(), &parameters))
+                .collect();
+            let (learnt, placed) = Self::learn_across(&pair?, &sample)?;
+            shifts = placed;
+            last = Some(learnt);
         }
-        let mut registrar = Self::new(means.view(), &parameters)?;
-        registrar.weigh(movie, &numbers)?;
-        Ok(registrar)
+        let mut means = sample.averages(&shifts, 1)?;
+        let all = Self::new(means.remove(0).view(), &parameters)?;
+        Ok(match last {
+            Some(learnt) => all.with(learnt),
+            None => all,
+        })
     }
 
-    /// Against the images `(plane, y, x)`, all planes of equal weight.
+    /// Against the images `(plane, y, x)`, all planes of equal weight and
+    /// tied to one shift.
     ///
     /// # Errors
-    /// As [`Registrar::new`].
+    /// [`Error::Image`] if there are no planes, a side is below 16 pixels or
+    /// a pixel is not finite; [`Error::Parameter`].
     pub fn new(references: ArrayView3<'_, f32>, parameters: &Parameters) -> Result<Self, Error> {
         let planes: Result<Vec<Registrar>, Error> = references
             .outer_iter()
@@ -100,31 +163,151 @@ impl VolumeRegistrar {
             return Err(Error::Image("there are no planes".into()));
         }
         Ok(Self {
+            tie: Tie::rigid(planes.iter().map(Registrar::perfect)),
             weights: vec![1.0; planes.len()],
             planes,
+            usual_quality: None,
+            trusted_quality: parameters.trusted_quality as f32,
+            line_offset: parameters.line_offset.unwrap_or(0.0).round() as i32,
         })
     }
 
-    /// Weighs each plane by the height of its own correlation peak.
-    fn weigh(&mut self, movie: &dyn Movie, numbers: &[usize]) -> Result<(), Error> {
-        let mut sums = vec![0.0_f64; self.planes.len()];
+    /// Learns from volumes of `movie` how well each plane is seen, how far
+    /// planes deviate and how good a match is usual, for references that came
+    /// as images; finds the offset of odd lines if `parameters` do not give it.
+    ///
+    /// # Errors
+    /// [`Error::Image`] if the movie has other planes or another size than the
+    /// references, or no frames; [`Error::Parameter`]; [`Error::Movie`].
+    pub fn learn(mut self, movie: &dyn Movie, parameters: &Parameters) -> Result<Self, Error> {
+        parameters.validate()?;
+        self.check(movie)?;
         let shape = movie.shape();
-        let mut volume = Array3::zeros((shape.planes, shape.height, shape.width));
-        let mut scratch = self.scratch();
-        let step = numbers.len().div_ceil(FIRST).max(1);
-        for &frame in numbers.iter().step_by(step) {
-            read(movie, frame, &mut volume)?;
-            for (plane, sum) in sums.iter_mut().enumerate() {
-                let image = volume.index_axis(Axis(0), plane);
-                let shift = self.planes[plane].estimate(image, &mut scratch[plane]);
-                *sum += f64::from(shift.quality);
+        if shape.frames == 0 {
+            return Err(Error::Image("the movie has no frames".into()));
+        }
+        if parameters.line_offset.is_none() {
+            let bare = Sample::of(movie, FIRST, 0);
+            let mut middle = Vec::with_capacity(bare.numbers.len() * shape.height * shape.width);
+            bare.each(|_, volume| {
+                middle.extend(volume.index_axis(Axis(0), shape.planes / 2).iter());
+            })?;
+            let size = (bare.numbers.len(), shape.height, shape.width);
+            let frames = Array3::from_shape_vec(size, middle).unwrap_or_default();
+            self.line_offset = line_offset(frames.view(), 0..shape.height).round() as i32;
+        }
+        let sample = Sample::of(movie, parameters.reference_frames, self.line_offset);
+        let (learnt, _) = Self::learn_across(std::slice::from_ref(&self), &sample)?;
+        Ok(self.with(learnt))
+    }
+
+    /// What a sample says about references of which `pair[k % pair.len()]` is
+    /// made of the volumes `k`, and where its volumes belong. Each is compared
+    /// with references that it is no part of: its own noise in them would look
+    /// like a match at the place that it was put.
+    fn learn_across(pair: &[Self], sample: &Sample<'_>) -> Result<(Learnt, Placed), Error> {
+        let first = &pair[0];
+        let other = |k: usize| &pair[(k + 1) % pair.len()];
+        let planes = first.planes.len();
+        // The height of each plane's own peak, wherever that is: good enough
+        // to add maps up until more is known.
+        let mut heights = vec![0.0_f32; planes];
+        sample.some(FIRST).each(|k, volume| {
+            // An odd step: places in the part are even and odd as in the whole.
+            let found: Vec<f32> = other(k)
+                .planes
+                .par_iter()
+                .enumerate()
+                .map_init(
+                    || first.planes[0].scratch(),
+                    |scratch, (plane, registrar)| {
+                        let image = volume.index_axis(Axis(0), plane);
+                        registrar.estimate(image, scratch).quality
+                    },
+                )
+                .collect();
+            for (sum, height) in heights.iter_mut().zip(found) {
+                *sum += height;
             }
+        })?;
+        let weights = relative(&heights);
+        let mut evidence = Evidence::new(planes);
+        let window = first.window();
+        let mut maps = vec![0.0; planes * window.len()];
+        let mut present = vec![false; planes];
+        let mut sum = vec![0.0; window.len()];
+        sample.each(|k, volume| {
+            other(k).maps(volume, &mut maps, &mut present);
+            let shared = first.sum(&weights, &maps, &present, &mut sum);
+            evidence.add(shared, window, &maps, &present);
+        })?;
+        let mut tie = first.tie.clone();
+        evidence.learn(&mut tie);
+        let placed = (0..sample.numbers.len()).map(|k| {
+            let mut shifts = vec![Shift::default(); planes];
+            let shared = evidence.resolve(k, &tie, &mut shifts);
+            (shared, shifts)
+        });
+        let placed = placed.collect();
+        let heights: Vec<f32> = tie.heights().collect();
+        let learnt = Learnt {
+            weights: relative(&heights),
+            usual_quality: evidence.usual_quality(),
+            tie,
+        };
+        Ok((learnt, placed))
+    }
+
+    /// Against other images of the same planes, with what was learnt of these.
+    pub(crate) fn beside(
+        &self,
+        references: ArrayView3<'_, f32>,
+        parameters: &Parameters,
+    ) -> Result<Self, Error> {
+        let other = Self::new(references, parameters)?;
+        if other.planes.len() != self.planes.len() {
+            return Err(Error::Image(format!(
+                "{} planes cannot be compared with {}",
+                other.planes.len(),
+                self.planes.len()
+            )));
         }
-        let largest = sums.iter().copied().fold(0.0, f64::max);
-        if largest > 0.0 {
-            self.weights = sums.iter().map(|s| (s / largest) as f32).collect();
+        Ok(Self {
+            weights: self.weights.clone(),
+            ..other
+        })
+    }
+
+    pub(crate) fn look(&self) -> Look {
+        Look {
+            maps: vec![0.0; self.planes.len() * self.window().len()],
+            present: vec![false; self.planes.len()],
+            sum: vec![0.0; self.window().len()],
         }
-        Ok(())
+    }
+
+    /// The shift that all planes of a volume share, and each plane's own
+    /// peak, tied to nothing. Planes are looked at in parallel.
+    pub(crate) fn look_again(
+        &self,
+        volume: ArrayView3<'_, f32>,
+        look: &mut Look,
+    ) -> (Shift, Vec<Shift>) {
+        let Look { maps, present, sum } = look;
+        self.maps(volume, maps, present);
+        let together = self.sum(&self.weights, maps, present, sum);
+        let maps = maps.chunks_exact(sum.len()).zip(&self.planes);
+        let alone = maps.map(|(map, plane)| plane.peak(map, plane.perfect()));
+        (together, alone.collect())
+    }
+
+    fn with(self, learnt: Learnt) -> Self {
+        Self {
+            tie: learnt.tie,
+            weights: learnt.weights,
+            usual_quality: learnt.usual_quality,
+            ..self
+        }
     }
 
     /// The reference of each plane, `(y, x)`.
@@ -137,352 +320,201 @@ impl VolumeRegistrar {
         &self.weights
     }
 
-    /// Work space for one thread.
-    pub fn scratch(&self) -> Vec<Scratch> {
-        self.planes.iter().map(Registrar::scratch).collect()
+    /// Standard deviation over volumes of the last plane's shift beside the
+    /// first's, as far as shifts grow evenly with depth, pixels along y and x,
+    /// as learnt from the movie; 0 where noise explains it.
+    pub fn shear(&self) -> (f32, f32) {
+        self.tie.shear()
     }
 
-    /// The shift that all planes of `volume` `(plane, y, x)` share; quality 0
-    /// if the size is another or no plane has structure.
-    pub fn estimate(&self, volume: ArrayView3<'_, f32>, scratch: &mut [Scratch]) -> Shift {
-        if volume.len_of(Axis(0)) != self.planes.len() || scratch.len() != self.planes.len() {
+    /// Standard deviation of the planes' own shifts about the shared shift and
+    /// the shear, pixels along y and x, as learnt from the movie; 0 where the
+    /// planes' scatter is no more than noise explains.
+    pub fn spread(&self) -> (f32, f32) {
+        self.tie.spread()
+    }
+
+    /// Standard error of each plane's own peak in a single volume, pixels;
+    /// infinite for planes too weak to be located on their own, which then
+    /// have no say in [`VolumeRegistrar::spread`], and for all before
+    /// anything is learnt.
+    pub fn own_errors(&self) -> Vec<f32> {
+        self.tie.errors().collect()
+    }
+
+    /// Whole pixels by which [`register_volumes`](crate::register_volumes)
+    /// moves odd lines of all planes to the left first.
+    pub fn line_offset(&self) -> i32 {
+        self.line_offset
+    }
+
+    /// Whether the shared shift of a volume can be believed; see
+    /// [`Registrar::trusts`].
+    pub fn trusts(&self, shared: &Shift) -> bool {
+        let usual = self.usual_quality.unwrap_or(0.0);
+        self.planes[0].trusts(shared) && shared.quality >= self.trusted_quality * usual
+    }
+
+    /// Work space for one thread.
+    pub fn scratch(&self) -> VolumeScratch {
+        VolumeScratch {
+            plane: self.planes[0].scratch(),
+            maps: vec![0.0; self.planes.len() * self.window().len()],
+            present: vec![false; self.planes.len()],
+            settling: self.settling(),
+        }
+    }
+
+    /// The most probable shift of every plane of `volume` `(plane, y, x)` into
+    /// `shifts`, each with the height of its own map there as its quality;
+    /// returns the shared shift, its quality that of the summed maps. Nothing
+    /// is allocated.
+    ///
+    /// All are 0 if the size is another or no plane has structure. A plane
+    /// without structure has the shared shift, quality 0.
+    pub fn estimate(
+        &self,
+        volume: ArrayView3<'_, f32>,
+        scratch: &mut VolumeScratch,
+        shifts: &mut [Shift],
+    ) -> Shift {
+        shifts.fill(Shift::default());
+        let planes = self.planes.len();
+        if volume.len_of(Axis(0)) != planes || shifts.len() != planes {
             return Shift::default();
         }
-        let mut sum: Vec<f32> = Vec::new();
-        let mut total = 0.0;
-        let mut perfect = 0.0;
-        for ((image, registrar), (buffers, &weight)) in volume
-            .outer_iter()
-            .zip(&self.planes)
-            .zip(scratch.iter_mut().zip(&self.weights))
-        {
-            let Some(map) = registrar.map(image, buffers) else {
-                continue;
-            };
-            sum.resize(map.len(), 0.0);
-            for (sum, value) in sum.iter_mut().zip(map) {
-                *sum += weight * value;
+        let length = self.window().len();
+        let slots = scratch.maps.chunks_exact_mut(length);
+        let slots = slots.zip(&mut scratch.present).zip(volume.outer_iter());
+        for (plane, ((map, present), image)) in slots.enumerate() {
+            *present = self.map(plane, image, &mut scratch.plane, map);
+        }
+        self.settle(
+            &scratch.maps,
+            &scratch.present,
+            &mut scratch.settling,
+            shifts,
+        )
+    }
+
+    pub(crate) fn settling(&self) -> Settling {
+        Settling {
+            sum: vec![0.0; self.window().len()],
+            found: vec![Found::default(); self.planes.len()],
+        }
+    }
+
+    pub(crate) fn window(&self) -> Window {
+        self.planes[0].window()
+    }
+
+    /// The correlation map of one plane; whether there is one.
+    pub(crate) fn map(
+        &self,
+        plane: usize,
+        image: ArrayView2<'_, f32>,
+        scratch: &mut Scratch,
+        into: &mut [f32],
+    ) -> bool {
+        let map = self.planes[plane].map(image, scratch);
+        if let Some(map) = map.filter(|map| map.len() == into.len()) {
+            into.copy_from_slice(map);
+            true
+        } else {
+            into.fill(0.0);
+            false
+        }
+    }
+
+    /// The maps of all planes of a volume, in parallel.
+    fn maps(&self, volume: ArrayView3<'_, f32>, maps: &mut [f32], present: &mut [bool]) {
+        maps.par_chunks_exact_mut(self.window().len())
+            .zip(present)
+            .enumerate()
+            .for_each_init(
+                || self.planes[0].scratch(),
+                |scratch, (plane, (map, present))| {
+                    *present = self.map(plane, volume.index_axis(Axis(0), plane), scratch, map);
+                },
+            );
+    }
+
+    /// The peak of the weighted sum of maps.
+    fn sum(&self, weights: &[f32], maps: &[f32], present: &[bool], sum: &mut [f32]) -> Shift {
+        sum.fill(0.0);
+        let (mut total, mut perfect) = (0.0, 0.0);
+        let maps = maps.chunks_exact(sum.len()).zip(present);
+        let maps = maps.zip(&self.planes).zip(weights);
+        for (((map, &present), registrar), &weight) in maps {
+            if present {
+                for (sum, value) in sum.iter_mut().zip(map) {
+                    *sum += weight * value;
+                }
+                total += weight;
+                perfect += weight * registrar.perfect();
             }
-            total += weight;
-            perfect += weight * registrar.perfect();
         }
         if total <= 0.0 || perfect <= 0.0 {
             return Shift::default();
         }
-        self.planes[0].peak(&sum, perfect)
+        self.planes[0].peak(sum, perfect)
     }
-}
 
-/// Registers volumes with one shift for all planes and, if there is a `sink`,
-/// writes the registered movie into it, `(frame, plane, y, x)`. Returns one
-/// [`Registration`] per plane; they share their shifts.
-///
-/// # Errors
-/// As [`crate::register`].
-pub fn register_volumes(
-    movie: &dyn Movie,
-    registrar: &VolumeRegistrar,
-    sink: Option<&mut dyn MovieSink>,
-    budget: Budget,
-    progress: Progress<'_>,
-) -> Result<Vec<Registration>, Error> {
-    let shape = movie.shape();
-    let planes = registrar.planes.len();
-    let first = registrar.planes[0].reference();
-    if (shape.planes, shape.height, shape.width) != (planes, first.nrows(), first.ncols()) {
-        return Err(Error::Image(format!(
-            "the movie is {shape}, the references {planes} planes of {} × {} px",
-            first.nrows(),
-            first.ncols()
-        )));
-    }
-    let movers: Vec<Mover<'_>> = registrar
-        .references()
-        .map(|reference| Mover::new(None, 0, reference))
-        .collect();
-    let mut images: Vec<_> = registrar.references().map(Accumulator::new).collect();
-    let mut shifts: Vec<Shift> = Vec::with_capacity(shape.frames);
-    let mut untrusted = Vec::with_capacity(shape.frames);
-    let mut lost = vec![0_u64; planes];
-    let mut gaps = vec![0_u64; planes];
-    stream(movie, sink, budget, |block, out| {
-        let plane_bytes = first.len() * out.pixel_type.bytes();
-        let found: Vec<Shift> = (0..block.frames.len())
-            .into_par_iter()
-            .map_init(
-                || {
-                    (
-                        registrar.scratch(),
-                        movers[0].scratch(),
-                        Array3::zeros((planes, first.nrows(), first.ncols())),
-                    )
-                },
-                |(scratch, moving, volume), k| {
-                    for (plane, mut image) in volume.outer_iter_mut().enumerate() {
-                        movers[plane].load(block, k * planes + plane, moving);
-                        for (slot, &value) in image.iter_mut().zip(&moving.frame) {
-                            *slot = value;
-                        }
-                    }
-                    registrar.estimate(volume.view(), scratch)
-                },
-            )
-            .collect();
-        let begin = shifts.len();
-        for shift in found {
-            let trusted = registrar.planes[0].trusts(&shift);
-            let before = shifts.last().copied().unwrap_or_default();
-            let quality = shift.quality;
-            shifts.push(if trusted {
-                shift
+    /// The shared shift and those of all planes, from their maps.
+    pub(crate) fn settle(
+        &self,
+        maps: &[f32],
+        present: &[bool],
+        settling: &mut Settling,
+        shifts: &mut [Shift],
+    ) -> Shift {
+        let shared = self.sum(&self.weights, maps, present, &mut settling.sum);
+        if shared.quality <= 0.0 {
+            shifts.fill(Shift::default());
+            return Shift::default();
+        }
+        let window = self.window();
+        let length = window.len();
+        let at = |plane: usize, dy: isize, dx: isize| {
+            if present[plane] {
+                window.at(&maps[plane * length..(plane + 1) * length], dy, dx)
             } else {
-                Shift { quality, ..before }
-            });
-            untrusted.push(!trusted);
-        }
-        let moved: Vec<(u64, bool)> = out
-            .frames
-            .par_chunks_exact_mut(plane_bytes)
-            .enumerate()
-            .map_init(
-                || movers[0].scratch(),
-                |moving, (image, target)| {
-                    let mover = &movers[image % planes];
-                    let gap = mover.load(block, image, moving);
-                    let shift = &shifts[begin + image / planes];
-                    let lost = mover.store(shift, &[], out.pixel_type, target, moving);
-                    progress(u64::from(image % planes == 0));
-                    (lost.saturated, gap)
-                },
-            )
-            .collect();
-        for (image, (saturated, gap)) in moved.into_iter().enumerate() {
-            lost[image % planes] += saturated;
-            gaps[image % planes] += u64::from(gap);
-        }
-        let counts: Vec<bool> = untrusted[begin..].iter().map(|u: &bool| !u).collect();
-        for (plane, images) in images.iter_mut().enumerate() {
-            let every = (plane, planes);
-            images.add_every(out.pixel_type, &out.frames, every, &counts);
-        }
-    })?;
-    let images: Vec<Images> = images.into_iter().map(Accumulator::finish).collect();
-    let per_plane = images.into_iter().zip(registrar.references());
-    Ok(per_plane
-        .enumerate()
-        .map(|(plane, (images, reference))| Registration {
-            motion: Motion {
-                dy: shifts.iter().map(|s| s.dy).collect(),
-                dx: shifts.iter().map(|s| s.dx).collect(),
-                quality: shifts.iter().map(|s| s.quality).collect(),
-                untrusted: untrusted.clone(),
-                field: None,
-                line_offset: 0,
-                reference: reference.to_owned(),
-            },
-            images,
-            nan_frames: gaps[plane],
-            saturated: lost[plane],
-        })
-        .collect())
-}
-
-/// Where each plane lies beside the first, from the images `(plane, y, x)`:
-/// shifts between neighbours, added up. A sample that was scanned at an angle
-/// or a microscope whose beads are not in line shows here.
-///
-/// # Errors
-/// As [`phase_correlation`].
-pub fn plane_offsets(
-    references: ArrayView3<'_, f32>,
-    max_shift: (usize, usize),
-    parameters: &Parameters,
-) -> Result<Vec<Shift>, Error> {
-    let mut offsets = vec![Shift {
-        quality: 1.0,
-        ..Shift::default()
-    }];
-    for plane in 1..references.len_of(Axis(0)) {
-        let image = |k| references.index_axis(Axis(0), k);
-        let step = phase_correlation(image(plane - 1), image(plane), max_shift, parameters)?;
-        let before = offsets[plane - 1];
-        offsets.push(Shift {
-            dy: before.dy + step.dy,
-            dx: before.dx + step.dx,
-            quality: step.quality,
-        });
-    }
-    offsets.truncate(references.len_of(Axis(0)));
-    Ok(offsets)
-}
-
-/// How deep a frame lies in a reference stack.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Depth {
-    /// In planes of the stack from its first; between planes by the parabola
-    /// through the three highest peaks.
-    pub z: f32,
-    /// Where the frame lies in the nearest plane.
-    pub shift: Shift,
-}
-
-/// Finds the depth of frames in a stack recorded around the plane of imaging,
-/// for the drift of the focus over a session.
-#[derive(Clone, Debug)]
-pub struct DepthFinder {
-    planes: Vec<Registrar>,
-}
-
-impl DepthFinder {
-    /// For the stack `(z, y, x)`.
-    ///
-    /// # Errors
-    /// As [`Registrar::new`]; [`Error::Image`] for an empty stack.
-    pub fn new(stack: ArrayView3<'_, f32>, parameters: &Parameters) -> Result<Self, Error> {
-        let VolumeRegistrar { planes, .. } = VolumeRegistrar::new(stack, parameters)?;
-        Ok(Self { planes })
-    }
-
-    /// Work space for one thread.
-    pub fn scratch(&self) -> Scratch {
-        self.planes[0].scratch()
-    }
-
-    /// The depth of `frame` `(y, x)`; better of the mean of some seconds than
-    /// of a single frame. `None` for frames without structure.
-    pub fn find(&self, frame: ArrayView2<'_, f32>, scratch: &mut Scratch) -> Option<Depth> {
-        let shifts: Vec<Shift> = self
-            .planes
-            .iter()
-            .map(|registrar| registrar.estimate(frame, scratch))
-            .collect();
-        let height = |k: usize| shifts[k].quality;
-        let best =
-            (0..shifts.len()).max_by(|&a, &b| height(a).total_cmp(&height(b)).then(b.cmp(&a)))?;
-        if height(best) <= 0.0 {
-            return None;
-        }
-        let mut z = best as f32;
-        if best > 0 && best + 1 < shifts.len() {
-            let (before, after) = (height(best - 1), height(best + 1));
-            let bend = 2.0 * height(best) - before - after;
-            if bend > 0.0 {
-                z += ((after - before) / (2.0 * bend)).clamp(-0.5, 0.5);
+                f32::NAN
             }
+        };
+        self.tie.resolve(shared, at, &mut settling.found, shifts)
+    }
+
+    /// Says so if `movie` is of another size.
+    pub(crate) fn check(&self, movie: &dyn Movie) -> Result<(), Error> {
+        let shape = movie.shape();
+        let planes = self.planes.len();
+        let (height, width) = self.planes[0].reference().dim();
+        if (shape.planes, shape.height, shape.width) == (planes, height, width) {
+            return Ok(());
         }
-        Some(Depth {
-            z,
-            shift: shifts[best],
-        })
+        Err(Error::Image(format!(
+            "the movie is {shape}, the references {planes} planes of {height} × {width} px"
+        )))
     }
 }
 
-/// The mean of the volumes `numbers`, each plane moved by the volume's shift
-/// `(plane, y, x)`; the mean shift is taken off.
-fn average<S: Send>(
-    movie: &dyn Movie,
-    numbers: &[usize],
-    estimate: impl Fn(ArrayView3<'_, f32>, &mut Option<S>) -> Shift + Sync,
-) -> Result<Array3<f32>, Error> {
-    let shape = movie.shape();
-    let size = (shape.planes, shape.height, shape.width);
-    let mut volume = Array3::zeros(size);
-    let mut scratch = None;
-    let mut shifts = Vec::with_capacity(numbers.len());
-    for &frame in numbers {
-        read(movie, frame, &mut volume)?;
-        shifts.push(estimate(volume.view(), &mut scratch));
-    }
-    let mut order: Vec<usize> = (0..numbers.len())
-        .filter(|&k| shifts[k].quality > 0.0)
-        .collect();
-    order.sort_by(|&a, &b| {
-        shifts[b]
-            .quality
-            .total_cmp(&shifts[a].quality)
-            .then(a.cmp(&b))
-    });
-    order.truncate((order.len() / 2).max(FIRST.min(order.len())));
-    order.sort_unstable();
-    let n = order.len().max(1) as f32;
-    let my = order.iter().map(|&k| shifts[k].dy).sum::<f32>() / n;
-    let mx = order.iter().map(|&k| shifts[k].dx).sum::<f32>() / n;
-    let mut sum = Array3::<f64>::zeros(size);
-    for &k in &order {
-        read(movie, numbers[k], &mut volume)?;
-        let by = (shifts[k].dy - my, shifts[k].dx - mx);
-        sum.axis_iter_mut(Axis(0))
-            .zip(volume.axis_iter(Axis(0)))
-            .collect::<Vec<_>>()
-            .into_par_iter()
-            .for_each(|(mut sum, image)| {
-                let mut moved = Array2::zeros(image.dim());
-                apply(image, by, moved.view_mut());
-                sum.zip_mut_with(&moved, |s, &v| *s += f64::from(v));
-            });
-    }
-    Ok(sum.mapv(|v| (v / f64::from(n)) as f32))
+/// Beside the largest; all 1 if none is positive.
+fn relative(heights: &[f32]) -> Vec<f32> {
+    let largest = heights.iter().copied().fold(0.0, f32::max);
+    let share = |&height: &f32| {
+        if largest > 0.0 {
+            height.max(0.0) / largest
+        } else {
+            1.0
+        }
+    };
+    heights.iter().map(share).collect()
 }
 
-/// Volume `frame` of a movie; what is not a number becomes 0.
-fn read(movie: &dyn Movie, frame: usize, into: &mut Array3<f32>) -> Result<(), Error> {
-    if let Some(pixels) = into.as_slice_mut() {
-        movie.read(frame..frame + 1, pixels)?;
-        for value in pixels.iter_mut().filter(|v| !v.is_finite()) {
-            *value = 0.0;
-        }
-    }
-    Ok(())
-}
-
-/// One plane of a movie.
-struct Plane<'a> {
-    movie: &'a dyn Movie,
-    plane: usize,
-}
-
-impl Movie for Plane<'_> {
-    fn shape(&self) -> fluorspar_movie::MovieShape {
-        fluorspar_movie::MovieShape {
-            planes: 1,
-            ..self.movie.shape()
-        }
-    }
-
-    fn pixel_type(&self) -> fluorspar_movie::PixelType {
-        self.movie.pixel_type()
-    }
-
-    fn frame_rate(&self) -> Option<f64> {
-        self.movie.frame_rate()
-    }
-
-    fn read(
-        &self,
-        frames: std::ops::Range<usize>,
-        into: &mut [f32],
-    ) -> Result<(), fluorspar_movie::Error> {
-        fluorspar_movie::check_read(self.shape(), &frames, into.len())?;
-        let length = self.shape().frame_len();
-        let mut volume = vec![0.0; self.movie.shape().frame_len()];
-        for (frame, out) in frames.zip(into.chunks_exact_mut(length)) {
-            self.movie.read(frame..frame + 1, &mut volume)?;
-            out.copy_from_slice(&volume[self.plane * length..(self.plane + 1) * length]);
-        }
-        Ok(())
-    }
-
-    fn read_native(
-        &self,
-        frames: std::ops::Range<usize>,
-        into: &mut [u8],
-    ) -> Result<(), fluorspar_movie::Error> {
-        let length = self.shape().frame_len() * self.pixel_type().bytes();
-        let mut volume = vec![0; length * self.movie.shape().planes];
-        for (frame, out) in frames.zip(into.chunks_exact_mut(length.max(1))) {
-            self.movie.read_native(frame..frame + 1, &mut volume)?;
-            out.copy_from_slice(&volume[self.plane * length..(self.plane + 1) * length]);
-        }
-        Ok(())
+fn rigid(parameters: &Parameters) -> Parameters {
+    Parameters {
+        mode: Mode::Rigid,
+        ..parameters.clone()
     }
 }

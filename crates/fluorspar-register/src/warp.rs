@@ -15,39 +15,61 @@ pub fn apply(frame: ArrayView2<'_, f32>, shift: (f32, f32), mut out: ArrayViewMu
     }
     let frame = frame.as_standard_layout();
     if let (Some(pixels), Some(target)) = (frame.as_slice(), out.as_slice_mut()) {
-        sample(pixels, (height, width), shift, target);
+        apply_rows(
+            pixels,
+            (height, width),
+            shift,
+            &mut Lines::default(),
+            |y, row| {
+                target[y * width..(y + 1) * width].copy_from_slice(row);
+            },
+        );
     }
 }
 
+/// Work space of one thread for [`apply_rows`].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lines {
+    blended: Vec<f32>,
+    moved: Vec<f32>,
+    out: Vec<f32>,
+}
+
 vectorised! {
-    fn sample<'a>(
+    /// As [`apply`], handing every row to `take` while it is at hand.
+    pub(crate) fn apply_rows<'a, F: FnMut(usize, &[f32])>(
         pixels: &'a [f32],
         size: (usize, usize),
         shift: (f32, f32),
-        target: &'a mut [f32],
+        lines: &'a mut Lines,
+        take: F,
     ) {
+        let mut take = take;
         let (height, width) = size;
+        let Lines { blended, moved, out } = lines;
+        for (line, length) in [(&mut *blended, width), (&mut *moved, width + 3), (&mut *out, width)] {
+            line.resize(length, 0.0);
+        }
         let (y0, wy) = taps(shift.0);
         let (x0, wx) = taps(shift.1);
         let row_at = |y: isize| {
             let y = y.clamp(0, height as isize - 1) as usize;
             &pixels[y * width..(y + 1) * width]
         };
-        let mut blended = vec![0.0_f32; width];
-        let mut line = vec![0.0_f32; width + 3];
         // Moved along x by whole pixels, with the border repeated.
         let last = width as isize - 1;
         let inside = (1 - x0).clamp(0, width as isize + 3) as usize;
         let inside_end = (last + 2 - x0).clamp(inside as isize, width as isize + 3) as usize;
         let from = (inside as isize + x0 - 1).clamp(0, last + 1) as usize;
-        for (y, target) in target.chunks_exact_mut(width).enumerate() {
+        for y in 0..height {
             let first = y as isize + y0;
             let [a, b, c, d] = [-1, 0, 1, 2].map(|k| row_at(first + k));
-            blend(&mut blended, [a, b, c, d], wy);
-            line[..inside].fill(blended[0]);
-            line[inside..inside_end].copy_from_slice(&blended[from..from + inside_end - inside]);
-            line[inside_end..].fill(blended[width - 1]);
-            blend(target, [0, 1, 2, 3].map(|k| &line[k..k + width]), wx);
+            blend(blended, [a, b, c, d], wy);
+            moved[..inside].fill(blended[0]);
+            moved[inside..inside_end].copy_from_slice(&blended[from..from + inside_end - inside]);
+            moved[inside_end..].fill(blended[width - 1]);
+            blend(out, [0, 1, 2, 3].map(|k| &moved[k..k + width]), wx);
+            take(y, out);
         }
     }
 }

@@ -5,17 +5,19 @@ mod lowrank;
 mod motion;
 mod rois;
 mod tracks;
+mod volumes;
 
 pub(crate) use lowrank::{read_lowrank, write_lowrank};
 pub use motion::MotionTable;
 pub(crate) use motion::{read_motion, write_motion};
 pub use rois::Rois;
 pub use tracks::TrackTable;
+pub(crate) use volumes::{RegisteredVolumes, read_motions, write_volume_motion};
 
 use std::path::Path;
 
 use fluorspar_zarr::GroupReader;
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, Array3};
 
 use crate::Error;
 use crate::error::Context;
@@ -42,6 +44,18 @@ fn read_2d<T: fluorspar_zarr::Element>(
         .at(path.display())?
         .into_dimensionality()
         .map_err(|_| Error::bad_data(path, format!("the array {name:?} must have two axes")))
+}
+
+fn read_3d<T: fluorspar_zarr::Element>(
+    group: &GroupReader,
+    name: &str,
+    path: &Path,
+) -> Result<Array3<T>, Error> {
+    group
+        .array::<T>(name)
+        .at(path.display())?
+        .into_dimensionality()
+        .map_err(|_| Error::bad_data(path, format!("the array {name:?} must have three axes")))
 }
 
 fn read_attribute(group: &GroupReader, name: &str, path: &Path) -> Result<f64, Error> {

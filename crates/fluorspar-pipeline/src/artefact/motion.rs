@@ -6,7 +6,7 @@ use fluorspar_register::{
 };
 use fluorspar_zarr::{GroupReader, GroupWriter};
 use ndarray::{Array2, aview1};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{read_1d, read_2d, read_attribute};
 use crate::error::Context;
@@ -128,6 +128,34 @@ fn principal_motion(found: &PrincipalMotion) -> Value {
     })
 }
 
+/// What `quality.json` says of one plane.
+pub(super) fn summarise(registration: &Registration, quality: &Quality) -> Map<String, Value> {
+    let untrusted = &registration.motion.untrusted;
+    let fields = [
+        ("frames", json!(untrusted.len())),
+        (
+            "untrusted_frames",
+            json!(untrusted.iter().filter(|&&u| u).count()),
+        ),
+        ("median_correlation", json!(quality.median_correlation)),
+        ("largest_shift_px", json!(quality.largest_shift)),
+        ("median_step_px", json!(quality.median_step)),
+        ("residual_median_px", json!(quality.residual_median)),
+        ("residual_p95_px", json!(quality.residual_p95)),
+        ("crispness", json!(quality.crispness)),
+        ("line_jitter_px", json!(quality.line_jitter)),
+        ("line_jitter_noise_px", json!(quality.line_noise)),
+        (
+            "principal_motion",
+            json!(quality.principal.as_ref().map(principal_motion)),
+        ),
+        ("nan_frames", json!(registration.nan_frames)),
+        ("saturated_samples_written", json!(registration.saturated)),
+    ];
+    let named = fields.map(|(name, value)| (name.to_owned(), value));
+    named.into_iter().collect()
+}
+
 /// Writes `motion.csv`, `quality.json` and `motion.zarr` into `folder`.
 pub(crate) fn write_motion(
     folder: &Path,
@@ -149,24 +177,10 @@ pub(crate) fn write_motion(
     }
     disk::write(&folder.join("motion.csv"), csv.as_bytes())?;
     let untrusted: Vec<u8> = motion.untrusted.iter().map(|&u| u8::from(u)).collect();
-    let summary = json!({
-        "verdict": quality.verdict(),
-        "frames": motion.dy.len(),
-        "untrusted_frames": untrusted.iter().filter(|&&u| u != 0).count(),
-        "median_correlation": quality.median_correlation,
-        "largest_shift_px": quality.largest_shift,
-        "median_step_px": quality.median_step,
-        "residual_median_px": quality.residual_median,
-        "residual_p95_px": quality.residual_p95,
-        "crispness": quality.crispness,
-        "line_jitter_px": quality.line_jitter,
-        "line_jitter_noise_px": quality.line_noise,
-        "principal_motion": quality.principal.as_ref().map(principal_motion),
-        "line_offset_px": motion.line_offset,
-        "nan_frames": registration.nan_frames,
-        "saturated_samples_written": registration.saturated,
-    });
-    let text = format!("{summary:#}\n");
+    let mut summary = summarise(registration, quality);
+    summary.insert("verdict".into(), quality.verdict().into());
+    summary.insert("line_offset_px".into(), motion.line_offset.into());
+    let text = format!("{:#}\n", Value::Object(summary));
     disk::write(&folder.join("quality.json"), text.as_bytes())?;
     let path = folder.join("motion.zarr");
     let place = path.display();

@@ -9,5 +9,5 @@ mod track;
 pub(crate) use cells::find_cells;
 pub(crate) use denoise::denoise;
 pub(crate) use drift::{analyse, analyse_run, load_tensors, write_tables};
-pub(crate) use register::{register, registered_sink};
+pub(crate) use register::{register, register_volumes, registered_sink};
 pub(crate) use track::track;

@@ -1,11 +1,14 @@
 use std::path::Path;
 
-use fluorspar_movie::{Budget, Movie, MovieSink, PixelType};
-use fluorspar_register::{Parameters, Quality, Reference, Registrar, Registration};
+use fluorspar_movie::{Budget, Movie, MovieShape, MovieSink, PixelType};
+use fluorspar_register::{
+    Mode, Parameters, Quality, Reference, Registrar, Registration, VolumeRegistrar, plane_offsets,
+};
 use fluorspar_tiff::{Writer, WriterOptions};
-use fluorspar_zarr::MovieWriter;
+use fluorspar_zarr::{MovieWriter, WriteOptions};
+use ndarray::Array3;
 
-use crate::artefact::write_motion;
+use crate::artefact::{RegisteredVolumes, write_motion, write_volume_motion};
 use crate::error::Context;
 use crate::{Error, Observer, source};
 
@@ -48,6 +51,86 @@ pub(crate) fn register(
     Ok((registration, quality))
 }
 
+/// Largest shift between neighbouring planes that is looked for, as a fraction
+/// of the shorter side.
+const BESIDE: f64 = 0.2;
+
+/// As [`register`] for a movie of several planes, to `references` `(plane, y,
+/// x)` or its own; `spacing_um` lies between planes.
+pub(crate) fn register_volumes(
+    movie: &dyn Movie,
+    parameters: &Parameters,
+    references: Option<Array3<f32>>,
+    (frame_rate, spacing_um): (Option<f64>, Option<f64>),
+    (folder, name): (&Path, &str),
+    budget: Budget,
+    observer: &dyn Observer,
+) -> Result<RegisteredVolumes, Error> {
+    let place = "registration";
+    let parameters = Parameters {
+        mode: Mode::Rigid,
+        ..parameters.clone()
+    };
+    let registrar = match references {
+        None => VolumeRegistrar::build(movie, &parameters),
+        Some(given) => VolumeRegistrar::new(given.view(), &parameters)
+            .and_then(|registrar| registrar.learn(movie, &parameters)),
+    }
+    .at(place)?;
+    let path = folder.join(name);
+    let mut sink = registered_sink(&path, movie, frame_rate)?;
+    let progress = |frames| observer.advance(frames);
+    let registration = fluorspar_register::register_volumes(
+        movie,
+        &registrar,
+        Some(&mut *sink),
+        budget,
+        &progress,
+    )
+    .at(place)?;
+    sink.finish().at(path.display())?;
+    let part = source::Part {
+        // Pages of a TIFF file become volumes again.
+        channel: path.extension().is_some_and(|e| e == "tif").then_some(0),
+        ..source::Part::default()
+    };
+    let written = source::open_part(std::slice::from_ref(&path), part)?;
+    let quality =
+        Quality::assess_volumes(&*written, &registrar, &registration, &parameters).at(place)?;
+    let shape = movie.shape();
+    let mut means = Array3::zeros((shape.planes, shape.height, shape.width));
+    for (mut slot, plane) in means.outer_iter_mut().zip(&registration.planes) {
+        slot.assign(&plane.images.mean);
+    }
+    let most = (BESIDE * shape.height.min(shape.width) as f64) as usize;
+    let offsets = plane_offsets(means.view(), (most, most), &parameters).at(place)?;
+    let untrusted = registration
+        .planes
+        .iter()
+        .map(|plane| &plane.motion.untrusted);
+    let count = (0..shape.frames)
+        .filter(|&frame| untrusted.clone().all(|plane| plane[frame]))
+        .count();
+    if count > 0 {
+        observer.warn(&format!(
+            "{count} of {} volumes could not be registered with confidence (see motion.csv)",
+            shape.frames
+        ));
+    }
+    let registered = RegisteredVolumes {
+        weights: registrar.weights().to_vec(),
+        own_errors: registrar.own_errors(),
+        shear: registrar.shear(),
+        spread: registrar.spread(),
+        registration,
+        quality,
+        offsets,
+        spacing_um,
+    };
+    write_volume_motion(folder, &registered)?;
+    Ok(registered)
+}
+
 /// Where the registered `movie` goes: TIFF or, by default, Zarr.
 pub(crate) fn registered_sink(
     path: &Path,
@@ -64,8 +147,20 @@ pub(crate) fn registered_sink(
         let writer = Writer::create(path, shape, pixel_type, &options);
         return Ok(Box::new(writer.at(path.display())?));
     }
-    let writer = MovieWriter::create(path, shape, pixel_type, frame_rate);
+    let options = WriteOptions {
+        frame_rate,
+        shard_frames: (shape.planes > 1).then(|| shard_of_volumes(shape, pixel_type)),
+        ..WriteOptions::default()
+    };
+    let writer = MovieWriter::create_with(path, shape, pixel_type, &options);
     Ok(Box::new(writer.at(path.display())?))
+}
+
+/// Volumes in a shard, about 32 MiB: the least that is held at a time, which
+/// for sixteen volumes, as of frames, could be gigabytes.
+fn shard_of_volumes(shape: MovieShape, pixel_type: PixelType) -> usize {
+    let volume = shape.frame_len().saturating_mul(pixel_type.bytes()).max(1);
+    ((32 << 20) / volume).clamp(1, 64).min(shape.frames.max(1))
 }
 
 /// Registered pixels keep their stored type where interpolation cannot

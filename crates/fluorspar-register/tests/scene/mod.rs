@@ -36,6 +36,26 @@ impl Scene {
         200.0 + spots.sum::<f64>()
     }
 
+    /// As [`Scene::frame`], spot by spot, which is faster for many frames.
+    pub fn drawn(&self, (dy, dx): (f64, f64), size: (usize, usize)) -> Array2<f32> {
+        let mut out = Array2::from_elem(size, 200.0);
+        for &(cy, cx, sigma, height) in &self.0 {
+            let (cy, cx, reach) = (cy + dy, cx + dx, 6.0 * sigma);
+            let span = |c: f64, side: usize| {
+                let end = (c + reach + 1.0).clamp(0.0, side as f64) as usize;
+                ((c - reach).ceil().max(0.0) as usize).min(end)..end
+            };
+            for y in span(cy, size.0) {
+                let fy = height * (-(y as f64 - cy).powi(2) / (2.0 * sigma * sigma)).exp();
+                for x in span(cx, size.1) {
+                    let fx = (-(x as f64 - cx).powi(2) / (2.0 * sigma * sigma)).exp();
+                    out[[y, x]] += (fy * fx) as f32;
+                }
+            }
+        }
+        out
+    }
+
     /// A frame that needs `shift` to lie on the scene: `frame[y + dy, x + dx] = scene[y, x]`.
     pub fn frame(&self, (dy, dx): (f64, f64), size: (usize, usize)) -> Array2<f32> {
         Array2::from_shape_fn(size, |(y, x)| self.at(y as f64 - dy, x as f64 - dx) as f32)
