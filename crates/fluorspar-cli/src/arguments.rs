@@ -48,6 +48,11 @@ pub(crate) enum Command {
     /// Planes recorded together, such as those of light beads microscopy, are registered together:
     /// each as a whole, dim ones helped by bright ones. For TIFF files of several planes say
     /// --channel, so that images that follow each other become volumes.
+    ///
+    /// Pages of several regions (ScanImage's mROI: the strips of a mesoscope, one below the other)
+    /// are put together as they are read, the odd lines of each strip moved by its own offset;
+    /// strips.json says how. Regions that do not touch are fields of their own and go to OUT/field-1,
+    /// OUT/field-2, …; --reference and --motion then take the folder of an earlier registration.
     Register(Register),
     /// Write a simulated experiment as raw files with its truth
     Simulate(Simulate),
@@ -143,6 +148,9 @@ pub(crate) struct Register {
     /// Write registered.tif rather than registered.zarr
     #[arg(long)]
     pub(crate) tiff: bool,
+    /// Take pages as they are, even if the file names several regions
+    #[arg(long)]
+    pub(crate) whole_pages: bool,
     /// Only frames FIRST..END (END excluded)
     #[arg(long, value_name = "FIRST..END", value_parser = range)]
     pub(crate) frames: Option<[usize; 2]>,

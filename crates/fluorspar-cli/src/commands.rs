@@ -141,6 +141,17 @@ fn info(files: &[PathBuf], json: bool) -> Result<(), Error> {
         line("codec", movie.codec.clone());
         line("dialect", movie.dialect.clone());
         line("pages", movie.pages.clone());
+        line(
+            "strips",
+            movie.strips.as_ref().map(|strips| {
+                let sizes: Vec<String> = strips
+                    .fields
+                    .iter()
+                    .map(|[height, width]| format!("{height} × {width} px"))
+                    .collect();
+                format!("{} → {}", strips.count, sizes.join(", "))
+            }),
+        );
         let copy = if movie.zero_copy { "yes" } else { "no" };
         line("zero-copy", Some(copy.into()));
         line("size", Some(format!("{:.1} MB", movie.bytes as f64 / 1e6)));
@@ -204,18 +215,30 @@ fn register(
         motion: command.motion.clone(),
         plane_spacing_um: command.plane_spacing,
         tiff: command.tiff,
+        whole_pages: command.whole_pages,
     };
     let budget = Budget { bytes: memory / 4 };
     let registered = pipeline::register(inputs, output, &options, budget, observer)?;
     if json {
         return print_json(&registered);
     }
-    if let Some(verdict) = &registered.verdict {
-        println!("{verdict}");
-    }
-    println!("{}", registered.movie.display());
-    if let Some(report) = &registered.report {
-        println!("{}", report.display());
+    let one = std::slice::from_ref(&registered);
+    let fields = if registered.fields.is_empty() {
+        one
+    } else {
+        &registered.fields
+    };
+    for field in fields {
+        if let Some(understood) = &field.understood {
+            println!("Strips: {understood}.");
+        }
+        if let Some(verdict) = &field.verdict {
+            println!("{verdict}");
+        }
+        println!("{}", field.movie.display());
+        if let Some(report) = &field.report {
+            println!("{}", report.display());
+        }
     }
     Ok(())
 }

@@ -15,6 +15,7 @@
 //! | several movies that follow each other | [`Concatenated`] |
 //! | a part of a movie | [`FrameRange`] |
 //! | planes and channels that follow each other as images | [`Volumes`] |
+//! | strips of a page that lie side by side in the tissue | [`Mosaic`] |
 //! | bytes that already lie as `T` | [`MovieExt::view`], no copy |
 //! | a buffer of your own | [`Movie::read`], converted to `f32` |
 //! | `f32` as stored samples, and back | [`to_native`], [`from_native`] |
@@ -45,6 +46,7 @@ mod budget;
 mod convert;
 mod error;
 mod footprint;
+mod mosaic;
 mod movie;
 mod progress;
 mod sample;
@@ -57,6 +59,7 @@ pub use budget::{Budget, frame_blocks};
 pub use convert::{Lost, from_native, to_native};
 pub use error::Error;
 pub use footprint::{Footprint, Footprints, iou};
+pub use mosaic::{Mosaic, Piece};
 pub use movie::{Movie, MovieExt, MovieShape, check_read};
 pub use progress::{Progress, silent};
 #[doc(hidden)]

@@ -1,8 +1,8 @@
 //! Laws every movie adapter keeps.
 
 use fluorspar_movie::{
-    ArrayMovie, Budget, Concatenated, Error, FrameRange, ImageOrder, MemorySink, Movie, MovieExt,
-    MovieShape, MovieSink, Sample, Volumes, frame_blocks,
+    ArrayMovie, Budget, Concatenated, Error, FrameRange, ImageOrder, MemorySink, Mosaic, Movie,
+    MovieExt, MovieShape, MovieSink, Piece, Sample, Volumes, frame_blocks,
 };
 use ndarray::Array3;
 use proptest::prelude::*;
@@ -140,4 +140,91 @@ proptest! {
             prop_assert!(Volumes::new(&images, frames, planes, beyond).is_err());
         }
     }
+}
+
+/// A movie that lends nothing.
+struct Distant<M>(M);
+
+impl<M: Movie> Movie for Distant<M> {
+    fn shape(&self) -> MovieShape {
+        self.0.shape()
+    }
+    fn pixel_type(&self) -> fluorspar_movie::PixelType {
+        self.0.pixel_type()
+    }
+    fn read(&self, frames: std::ops::Range<usize>, into: &mut [f32]) -> Result<(), Error> {
+        self.0.read(frames, into)
+    }
+    fn read_native(&self, frames: std::ops::Range<usize>, into: &mut [u8]) -> Result<(), Error> {
+        self.0.read_native(frames, into)
+    }
+}
+
+proptest! {
+    /// Every pixel of a mosaic is the pixel that its piece says, or the filling.
+    #[test]
+    fn mosaics_are_laid_pixel_by_pixel(
+        frames in 1_usize..4, height in 1_usize..6, width in 1_usize..7, gap in 0_usize..3,
+        count in 1_usize..4, offsets in prop::collection::vec(-9_i32..9, 3), fill in -5_i16..5,
+    ) {
+        let pages = counting(frames, count * (height + gap), width + 2, 0);
+        // Strips side by side, one column between them and each a line lower.
+        let pieces: Vec<Piece> = (0..count).map(|k| Piece {
+            rows: k * (height + gap)..k * (height + gap) + height,
+            columns: 1..width + 1,
+            place: [k, k * (width + 1)],
+            line_offset: offsets[k],
+        }).collect();
+        let size = [height + count, count * (width + 1)];
+        let movie = Mosaic::new(ArrayMovie::new(pages.clone()), size, pieces.clone(), f32::from(fill)).unwrap();
+        prop_assert_eq!(movie.shape(), MovieShape::new(frames, 1, size[0], size[1]));
+        let found = movie.read_array(0..frames).unwrap();
+        for ((t, y, x), &value) in found.indexed_iter() {
+            let (k, column) = (x / (width + 1), x % (width + 1));
+            let expected = if column == width || y < k || y >= k + height {
+                fill
+            } else {
+                let by = if (y - k) % 2 == 1 { offsets[k] } else { 0 };
+                let from = (column as i32 + by).clamp(0, width as i32 - 1) as usize;
+                pages[[t, k * (height + gap) + y - k, 1 + from]]
+            };
+            prop_assert_eq!(value, f32::from(expected), "{} {} {}", t, y, x);
+        }
+        let mut bytes = vec![0; 2 * found.len()];
+        movie.read_native(0..frames, &mut bytes).unwrap();
+        let native: Vec<f32> = bytes.chunks_exact(2).map(|b| f32::from(i16::from_ne_bytes([b[0], b[1]]))).collect();
+        prop_assert_eq!(Some(&native[..]), found.as_slice());
+        let distant = Mosaic::new(Distant(ArrayMovie::new(pages)), size, pieces, f32::from(fill)).unwrap();
+        prop_assert_eq!(distant.read_array(0..frames).unwrap(), found);
+        let mut same = vec![0; bytes.len()];
+        distant.read_native(0..frames, &mut same).unwrap();
+        prop_assert_eq!(same, bytes);
+    }
+}
+
+#[test]
+fn pieces_outside_are_refused() {
+    let movie = ArrayMovie::new(counting(2, 4, 5, 0));
+    let fits = |rows, columns, place, size| {
+        let piece = Piece {
+            rows,
+            columns,
+            place,
+            line_offset: 1,
+        };
+        Mosaic::new(&movie, size, vec![piece], 0.0).is_ok()
+    };
+    assert!(fits(0..4, 0..5, [0, 0], [4, 5]));
+    assert!(!fits(0..5, 0..5, [0, 0], [9, 9]), "rows the page has not");
+    assert!(!fits(0..4, 3..6, [0, 0], [9, 9]), "columns it has not");
+    assert!(!fits(0..4, 0..5, [1, 0], [4, 5]), "below the mosaic");
+    assert!(!fits(0..4, 0..5, [0, 1], [4, 5]), "right of it");
+    assert!(!fits(0..4, 0..5, [usize::MAX, 0], [4, 5]), "far below");
+    assert!(!fits(2..2, 0..5, [0, 0], [4, 5]), "nothing");
+    let empty = ArrayMovie::new(Array3::<i16>::zeros((2, 0, 5)));
+    assert!(Mosaic::new(&empty, [3, 3], Vec::new(), 0.0).is_err());
+    assert!(Mosaic::new(&movie, [0, 3], Vec::new(), 0.0).is_err());
+    // No pieces at all: the filling, as the type holds it.
+    let blank = Mosaic::new(&movie, [2, 2], Vec::new(), 1e9).unwrap();
+    assert_eq!(blank.read_array(0..1).unwrap()[[0, 1, 1]], 32767.0);
 }

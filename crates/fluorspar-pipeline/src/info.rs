@@ -4,7 +4,7 @@ use fluorspar_movie::Movie;
 use serde::Serialize;
 
 use crate::error::Context;
-use crate::{Error, source};
+use crate::{Error, source, strips};
 
 /// What a movie file says about itself.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -36,6 +36,8 @@ pub struct MovieInfo {
     pub pages: Option<String>,
     /// Channels and planes whose images follow each other as frames here.
     pub interleaved: Option<Interleaved>,
+    /// Strips that a page holds, if it holds several regions.
+    pub strips: Option<Strips>,
     /// Whether frames are lent from the file without a copy.
     pub zero_copy: bool,
     /// Size of the pixels when uncompressed, in bytes.
@@ -58,6 +60,19 @@ pub struct Interleaved {
     pub light_beads: bool,
 }
 
+/// Several regions in one page, one below the other.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Strips {
+    /// Their number.
+    pub count: usize,
+    /// Lines between two of them during which the scanner flew on.
+    pub flyback_lines: usize,
+    /// Rows and columns of the images that they make up.
+    pub fields: Vec<[usize; 2]>,
+    /// Height and width of a pixel of each field in µm, if the scale is known.
+    pub pixel_size_um: Vec<Option<[f64; 2]>>,
+}
+
 /// Describes one movie: a TIFF file, a folder of them, or a Zarr folder.
 ///
 /// # Errors
@@ -69,7 +84,8 @@ pub fn info(path: &Path) -> Result<MovieInfo, Error> {
     } else {
         tiff(path, &files)?
     };
-    out.advice = advice(&out);
+    let more = advice(&out);
+    out.advice.extend(more);
     Ok(out)
 }
 
@@ -89,6 +105,7 @@ fn describe(path: &Path, movie: &dyn Movie, format: &str) -> MovieInfo {
         dialect: None,
         pages: None,
         interleaved: None,
+        strips: None,
         zero_copy: false,
         bytes: (shape.frames * shape.frame_len() * movie.pixel_type().bytes()) as u64,
         advice: Vec::new(),
@@ -111,7 +128,31 @@ fn tiff(path: &Path, files: &[PathBuf]) -> Result<MovieInfo, Error> {
         .scanimage
         .as_ref()
         .is_some_and(|settings| settings.stack == fluorspar_tiff::Stack::LightBeads);
+    let shape = movie.shape();
+    let page = [shape.height, shape.width];
+    let settings = metadata.scanimage.as_ref();
+    let layout = settings.map(|settings| strips::layout(settings, page, path));
+    let mut remarks = Vec::new();
+    let strips = match layout {
+        Some(Ok(Some(layout))) => {
+            let words = strips::in_words(&layout);
+            remarks.push(format!("{words}; `fluorspar register` puts them together"));
+            Some(Strips {
+                count: layout.strips.len(),
+                flyback_lines: layout.gap,
+                fields: layout.fields,
+                pixel_size_um: layout.pixel_size_um,
+            })
+        }
+        Some(Err(error)) => {
+            remarks.push(error.to_string());
+            None
+        }
+        _ => None,
+    };
     Ok(MovieInfo {
+        strips,
+        advice: remarks,
         pixel_size_um: metadata.pixel_size_um,
         codec: Some(movie.codec().to_owned()),
         dialect: Some(format!("{:?}", metadata.dialect)),

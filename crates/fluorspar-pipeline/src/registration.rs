@@ -5,12 +5,13 @@ use std::time::Instant;
 
 use fluorspar_movie::{Budget, FrameRange, Movie, MovieShape};
 use fluorspar_register::{Motion, Reference, reapply, reapply_volumes};
+use fluorspar_tiff::MroiLayout;
 use ndarray::{Array3, Axis};
 use serde::Serialize;
 
 use crate::artefact::read_motions;
 use crate::error::Context;
-use crate::{Error, Observer, config, disk, figures, source, stage};
+use crate::{Error, Observer, config, disk, figures, source, stage, strips};
 
 /// How to register one movie.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +34,8 @@ pub struct RegisterOptions {
     pub plane_spacing_um: Option<f64>,
     /// Write `registered.tif` rather than `registered.zarr`.
     pub tiff: bool,
+    /// Take pages as they are, even if the settings name several regions.
+    pub whole_pages: bool,
 }
 
 /// What was registered.
@@ -50,6 +53,13 @@ pub struct Registered {
     pub planes: usize,
     /// Wall time in seconds.
     pub seconds: f64,
+    /// How pages of several strips were understood, in one sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub understood: Option<String>,
+    /// The fields of a recording that has several, each in a folder of its
+    /// own; `movie` is then the folder of them all, and `verdict` the first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<Registered>,
 }
 
 /// Registers one movie straight from its raw files into the folder `out`:
@@ -57,12 +67,92 @@ pub struct Registered {
 /// and `registration.html`. Planes recorded together are registered together,
 /// each as a whole.
 ///
+/// Pages that hold several regions as strips (ScanImage's mROI, as of a
+/// mesoscope) are put together as they are read, those of every plane alike,
+/// the odd lines of each strip moved by its own offset, and `strips.json` says
+/// how. Each field of several that do not touch is registered into a folder
+/// `field-1`, `field-2`, … of its own; `reference` and `motion` are then the
+/// folder that holds such.
+///
 /// # Errors
 /// [`Error::Usage`] if `out` holds a registered movie already or options do
 /// not go together; otherwise [`Error::Stage`] or [`Error::BadData`] naming
 /// the file.
 pub fn register(
     inputs: &[PathBuf],
+    out: &Path,
+    options: &RegisterOptions,
+    budget: Budget,
+    observer: &dyn Observer,
+) -> Result<Registered, Error> {
+    let (movie, layout) = open(inputs, options)?;
+    let options = &RegisterOptions {
+        plane_spacing_um: options
+            .plane_spacing_um
+            .or_else(|| source::plane_spacing(inputs)),
+        ..options.clone()
+    };
+    let Some(layout) = layout else {
+        return register_movie(movie, out, options, budget, observer);
+    };
+    let count = layout.fields.len();
+    let mut each = Vec::new();
+    for k in 1..=count {
+        let mut options = options.clone();
+        options.register.line_offset = Some(0.0);
+        if count > 1 {
+            let given = [&mut options.reference, &mut options.motion];
+            for path in given.into_iter().flatten() {
+                *path = of_field(path, k)?;
+            }
+        }
+        each.push(options);
+    }
+    let motion: Vec<PathBuf> = each.iter().filter_map(|o| o.motion.clone()).collect();
+    let fields = strips::fields(movie, &layout, options.register.line_offset, &motion)?;
+    let mut done = Vec::new();
+    for (k, (field, options)) in fields.into_iter().zip(&each).enumerate() {
+        let folder = if count > 1 {
+            out.join(format!("field-{}", k + 1))
+        } else {
+            out.to_path_buf()
+        };
+        let mut registered = register_movie(field.movie, &folder, options, budget, observer)?;
+        field.account.write(&folder)?;
+        registered.understood = Some(field.account.understood);
+        done.push(registered);
+    }
+    match <[Registered; 1]>::try_from(done) {
+        Ok([one]) => Ok(one),
+        Err(fields) => Ok(Registered {
+            movie: out.to_path_buf(),
+            report: None,
+            verdict: fields.first().and_then(|field| field.verdict.clone()),
+            frames: fields.first().map_or(0, |field| field.frames),
+            planes: fields.first().map_or(0, |field| field.planes),
+            seconds: fields.iter().map(|field| field.seconds).sum(),
+            understood: fields.first().and_then(|field| field.understood.clone()),
+            fields,
+        }),
+    }
+}
+
+/// What an earlier registration of several fields left for field `number`.
+fn of_field(folder: &Path, number: usize) -> Result<PathBuf, Error> {
+    let path = folder.join(format!("field-{number}/motion.zarr"));
+    if path.is_dir() {
+        return Ok(path);
+    }
+    Err(Error::Usage(format!(
+        "{}: the recording has several fields; give the folder of an earlier registration of it, \
+         with field-{number}/motion.zarr in it",
+        folder.display()
+    )))
+}
+
+/// As [`register`], a movie whose pages are whole images.
+fn register_movie(
+    movie: Box<dyn Movie>,
     out: &Path,
     options: &RegisterOptions,
     budget: Budget,
@@ -90,7 +180,6 @@ pub fn register(
     parameters
         .validate()
         .map_err(|error| Error::Usage(error.to_string()))?;
-    let movie = open(inputs, options)?;
     let shape = movie.shape();
     let rate = options.frame_rate.or(movie.frame_rate());
     let motions = options.motion.as_deref().map(read_motions).transpose()?;
@@ -108,6 +197,8 @@ pub fn register(
         frames: shape.frames,
         planes: shape.planes,
         seconds: 0.0,
+        understood: None,
+        fields: Vec::new(),
     };
     observer.start("registering", frames);
     let place = (out, name);
@@ -121,14 +212,11 @@ pub fn register(
         .at(path.display())?;
         sink.finish().at(target.display())?;
     } else if shape.planes > 1 {
-        let spacing = options
-            .plane_spacing_um
-            .or_else(|| source::plane_spacing(inputs));
         let found = stage::register_volumes(
             &*movie,
             &parameters,
             reference,
-            (rate, spacing),
+            (rate, options.plane_spacing_um),
             place,
             budget,
             observer,
@@ -165,7 +253,11 @@ fn write_page(out: &Path, page: &str) -> Result<PathBuf, Error> {
     Ok(report)
 }
 
-fn open(inputs: &[PathBuf], options: &RegisterOptions) -> Result<Box<dyn Movie>, Error> {
+/// The movie, and how its pages are made up of strips if they are.
+fn open(
+    inputs: &[PathBuf],
+    options: &RegisterOptions,
+) -> Result<(Box<dyn Movie>, Option<MroiLayout>), Error> {
     let mut files = Vec::new();
     for input in inputs {
         files.extend(source::find_files(&input.to_string_lossy(), Path::new(""))?);
@@ -175,8 +267,17 @@ fn open(inputs: &[PathBuf], options: &RegisterOptions) -> Result<Box<dyn Movie>,
         ..source::Part::default()
     };
     let movie = source::open_part(&files, part)?;
+    let layout = if options.whole_pages {
+        None
+    } else {
+        let shape = movie.shape();
+        source::settings(&files)?
+            .map(|settings| strips::layout(&settings, [shape.height, shape.width], &files[0]))
+            .transpose()?
+            .flatten()
+    };
     let Some([first, end]) = options.frames else {
-        return Ok(movie);
+        return Ok((movie, layout));
     };
     let length = movie.shape().frames;
     if first >= end || end > length {
@@ -184,9 +285,8 @@ fn open(inputs: &[PathBuf], options: &RegisterOptions) -> Result<Box<dyn Movie>,
             "frames {first}..{end} are not part of a movie of {length} frames"
         )));
     }
-    Ok(Box::new(
-        FrameRange::new(movie, first..end).at("the movie")?,
-    ))
+    let movie = FrameRange::new(movie, first..end).at("the movie")?;
+    Ok((Box::new(movie), layout))
 }
 
 /// Images `(plane, y, x)` to register a movie of this `shape` to: the

@@ -109,6 +109,17 @@ pub(crate) fn open_part(paths: &[PathBuf], part: Part) -> Result<Box<dyn Movie>,
     }
 }
 
+/// ScanImage's settings in the first of the files, if it wrote them.
+pub(crate) fn settings(paths: &[PathBuf]) -> Result<Option<fluorspar_tiff::ScanImage>, Error> {
+    match paths.first() {
+        Some(first) if !is_zarr(first) => {
+            let movie = open_tiff(&paths[..1], false)?;
+            Ok(movie.metadata().scanimage.clone())
+        }
+        _ => Ok(None),
+    }
+}
+
 /// The distance between planes in µm, where a Zarr movie says it.
 pub(crate) fn plane_spacing(paths: &[PathBuf]) -> Option<f64> {
     let [path] = paths else {

@@ -20,7 +20,9 @@
 //! | how planes lie beside each other | [`plane_offsets`] |
 //! | one pair of images | [`phase_correlation`] |
 //! | how far odd lines are off | [`line_offset`], [`shift_lines`] |
-//! | know how well it went | [`Quality`] |
+//! | how far single lines jitter | [`line_jitter`], [`straighten`] |
+//! | how far apart strips that should touch are | [`seam`] |
+//! | know how well it went | [`Quality`], [`PrincipalMotion`] |
 //!
 //! A **shift** `(dy, dx)` is what must be added to a frame's coordinates to
 //! bring it onto the reference: `registered[y, x] = raw[y + dy, x + dx]`.
@@ -76,14 +78,17 @@ mod fourier;
 mod frames;
 mod grid;
 mod images;
+mod jitter;
 mod lines;
 mod model;
 mod parameters;
 mod piecewise;
+mod principal;
 mod quality;
 mod reference;
 mod refine;
 mod sample;
+mod seam;
 mod stage;
 mod stiffness;
 mod tie;
@@ -96,10 +101,13 @@ pub use depth::{Depth, DepthFinder, Drift, plane_offsets};
 pub use error::Error;
 pub use grid::Grid;
 pub use images::Images;
+pub use jitter::{LineJitter, line_jitter, straighten};
 pub use lines::{line_offset, shift_lines};
 pub use parameters::{Mode, Parameters};
+pub use principal::{Component, Displacement, PrincipalMotion};
 pub use quality::{Quality, VolumeQuality};
 pub use reference::Reference;
+pub use seam::{Seam, seam};
 pub use stage::{Field, Motion, Registration, reapply, register};
 pub use volume::{VolumeRegistrar, VolumeScratch};
 pub use volumes::{VolumeRegistration, reapply_volumes, register_volumes};

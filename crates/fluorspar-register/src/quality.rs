@@ -1,16 +1,23 @@
 use fluorspar_movie::{Movie, MovieExt};
-use ndarray::{Array3, ArrayView2, Axis};
+use ndarray::{Array3, ArrayView2, ArrayView3, Axis};
 use rayon::prelude::*;
 
 use crate::{
-    Error, Motion, Parameters, Reference, Registrar, Registration, Shift, VolumeRegistrar,
-    VolumeRegistration,
+    Error, LineJitter, Motion, Parameters, PrincipalMotion, Reference, Registrar, Registration,
+    Shift, VolumeRegistrar, VolumeRegistration, line_jitter,
 };
 
 /// Registered frames that are looked at again.
 const CHECKED: usize = 200;
 /// The same of volumes, of which each says more.
 const CHECKED_VOLUMES: usize = 100;
+/// Frames whose lines are looked at, at least and at most, and bytes of them.
+const FEWEST_LINES: usize = 8;
+const JITTER: usize = 48;
+const JITTER_BYTES: usize = 64 << 20;
+/// Ends of a principal component further apart, pixels, are motion: of
+/// standard deviation a third of it.
+const LEFT: f32 = 0.5;
 
 /// How well a movie was registered.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +39,19 @@ pub struct Quality {
     /// Giovannucci 2017, J. Neurosci. Methods 291:83): for comparing
     /// registrations of the same movie, higher is sharper.
     pub crispness: f64,
+    /// Displacement between frames at both ends of the movie's principal
+    /// components; `None` for fewer than 40 trusted frames, and for planes
+    /// recorded together, which are not looked at.
+    pub principal: Option<PrincipalMotion>,
+    /// Standard deviation of the displacement of single lines along x beside
+    /// their neighbours, pixels, as of a resonant scanner; 0 if it cannot be
+    /// told from none, `None` for fewer than 8 trusted frames and for planes
+    /// recorded together. See [`line_jitter`].
+    pub line_jitter: Option<f32>,
+    /// Standard deviation of the error with which a single line's place is
+    /// seen, pixels: the less, the smaller a jitter is noticed; `None` where
+    /// `line_jitter` is.
+    pub line_noise: Option<f32>,
 }
 
 /// How well a movie of planes was registered.
@@ -80,7 +100,20 @@ impl Quality {
             )
             .collect();
         let crispness = crispness(registration.images.mean.view());
-        Ok(Self::sum_up(&shifts_of(motion), &trusted, left?, crispness))
+        let summed = Self::sum_up(&shifts_of(motion), &trusted, left?, crispness);
+        let jitter = jitter(registered, &checked, registration)?;
+        Ok(Self {
+            principal: PrincipalMotion::assess(registered, &trusted, parameters)?,
+            line_jitter: jitter.as_ref().map(|found| {
+                if found.distinguishable {
+                    found.deviation
+                } else {
+                    0.0
+                }
+            }),
+            line_noise: jitter.map(|found| found.noise),
+            ..summed
+        })
     }
 
     /// Looks at a movie that [`register_volumes`](crate::register_volumes)
@@ -145,6 +178,7 @@ impl Quality {
         })
     }
 
+    /// What shifts and what is left say; nothing of components and lines.
     fn sum_up(shifts: &[Shift], trusted: &[usize], mut left: Vec<f32>, crispness: f64) -> Self {
         let mut steps: Vec<f32> = trusted
             .windows(2)
@@ -167,7 +201,18 @@ impl Quality {
             residual_median: percentile(&mut left, 0.5),
             residual_p95: percentile(&mut left, 0.95),
             crispness,
+            principal: None,
+            line_jitter: None,
+            line_noise: None,
         }
+    }
+
+    /// Motion left in a principal component, pixels, if there is more of it
+    /// than noise makes and than good registration leaves.
+    fn left_in_components(&self) -> Option<f32> {
+        let principal = self.principal.as_ref()?;
+        let found = principal.largest();
+        (found > LEFT && found > 3.0 * principal.by_chance.distance()).then_some(found)
     }
 
     /// One sentence that says whether the recording is usable, and why not.
@@ -189,6 +234,12 @@ impl Quality {
                 "Usable with care: {share:.1} % of the frames do not match the reference and are \
                  marked; the others are displaced by {left:.2} px at most half of the time."
             )
+        } else if let Some(found) = self.left_in_components() {
+            format!(
+                "Usable with care: frames lie {left:.2} px (median) from their mean, but those at \
+                 the ends of a principal component are {found:.1} px apart, so that motion is left \
+                 which could pass for activity."
+            )
         } else {
             format!(
                 "Usable: frames match the reference, {left:.2} px (median) are left between them \
@@ -203,6 +254,33 @@ fn shifts_of(motion: &Motion) -> Vec<Shift> {
     pairs
         .map(|((&dy, &dx), &quality)| Shift { dy, dx, quality })
         .collect()
+}
+
+/// The jitter of lines in some of the frames `checked`, if they are enough.
+fn jitter(
+    registered: &dyn Movie,
+    checked: &[usize],
+    registration: &Registration,
+) -> Result<Option<LineJitter>, Error> {
+    let shape = registered.shape();
+    let most = (JITTER_BYTES / (4 * shape.frame_len()).max(1)).clamp(FEWEST_LINES, JITTER);
+    let step = checked.len().div_ceil(most).max(1);
+    let chosen: Vec<usize> = checked.iter().copied().step_by(step).collect();
+    if chosen.len() < FEWEST_LINES {
+        return Ok(None);
+    }
+    let length = shape.frame_len();
+    let mut frames = vec![0.0; chosen.len() * length];
+    frames
+        .par_chunks_exact_mut(length)
+        .zip(&chosen)
+        .map(|(frame, &k)| registered.read(k..k + 1, frame))
+        .collect::<Result<Vec<()>, fluorspar_movie::Error>>()?;
+    let size = (chosen.len(), shape.height, shape.width);
+    let frames = ArrayView3::from_shape(size, &frames)
+        .map_err(|_| Error::Image("the movie has several planes".into()))?;
+    // A movie without structure has no jitter to speak of.
+    Ok(line_jitter(frames, registration.images.mean.view()).ok())
 }
 
 fn percentile(values: &mut [f32], share: f64) -> f32 {

@@ -1,6 +1,6 @@
 //! What must hold whatever the movie.
 
-use fluorspar_movie::{ArrayMovie, Budget, MemorySink, MovieShape, silent};
+use fluorspar_movie::{ArrayMovie, Budget, FrameRange, MemorySink, MovieShape, silent};
 use fluorspar_register::{
     Error, Mode, Parameters, Reference, Registrar, Registration, reapply, register,
 };
@@ -292,5 +292,217 @@ fn movies_without_structure_stay_where_they_are() {
             assert!(found.motion.untrusted.iter().all(|&u| u));
             assert!(found.motion.dy.iter().all(|&d| d == 0.0));
         }
+    }
+}
+
+/// Differences between the shifts of two runs beside the difference that all
+/// frames share, sorted.
+fn changes(a: &Registration, b: &Registration) -> Vec<f32> {
+    let mut out = Vec::new();
+    for (a, b) in [(&a.motion.dy, &b.motion.dy), (&a.motion.dx, &b.motion.dx)] {
+        let difference: Vec<f32> = a.iter().zip(b).map(|(a, b)| a - b).collect();
+        let mut sorted = difference.clone();
+        sorted.sort_by(f32::total_cmp);
+        let shared = sorted[sorted.len() / 2];
+        out.extend(difference.iter().map(|d| (d - shared).abs()));
+    }
+    out.sort_by(f32::total_cmp);
+    out
+}
+
+#[test]
+fn what_is_registered_stays_where_it_is() {
+    let (movie, _) = bending(60, 96, 20.0);
+    let movie = ArrayMovie::new(movie);
+    for mode in [Mode::Rigid, Mode::Piecewise] {
+        let parameters = parameters(mode);
+        let reference = Reference::build(&movie, &parameters).unwrap();
+        let registrar = Registrar::new(&reference, &parameters).unwrap();
+        let mut sink = MemorySink::new(MovieShape::new(60, 1, 96, 96));
+        register(
+            &movie,
+            &registrar,
+            Some(&mut sink),
+            Budget::default(),
+            &silent,
+        )
+        .unwrap();
+        // Lines are where they belong already, and the reference is the same.
+        let registered = ArrayMovie::new(sink.into_array());
+        let second = register(&registered, &registrar, None, Budget::default(), &silent).unwrap();
+        let motion = &second.motion;
+        // Whole and part together in the middle, beside what all frames share: at
+        // the border, pixels were repeated, and the field bends with them.
+        let along = |c: usize, whole: &[f32]| -> Vec<f32> {
+            let part = |t: usize| {
+                let field = motion.field.as_ref();
+                field.map_or(0.0, |field| field.nodes[[t, c, 1, 1]])
+            };
+            let all: Vec<f32> = whole.iter().enumerate().map(|(t, d)| d + part(t)).collect();
+            let mut sorted = all.clone();
+            sorted.sort_by(f32::total_cmp);
+            all.iter().map(|d| d - sorted[30]).collect()
+        };
+        let (dy, dx) = (along(0, &motion.dy), along(1, &motion.dx));
+        let mut left: Vec<f32> = dy.iter().zip(&dx).map(|(dy, dx)| dy.hypot(*dx)).collect();
+        left.sort_by(f32::total_cmp);
+        let (median, p95) = (left[30], left[57]);
+        assert!(median < 0.1 && p95 < 0.2, "{mode:?} {median} {p95}");
+    }
+}
+
+#[test]
+fn gain_offset_and_bleaching_of_a_movie_do_not_matter() {
+    let (movie, _) = bending(80, 80, 40.0);
+    for mode in [Mode::Rigid, Mode::Piecewise] {
+        let register =
+            |movie: Array3<f32>| run(&ArrayMovie::new(movie), &parameters(mode), 1 << 30).0;
+        let plain = register(movie.clone());
+        let other = register(movie.mapv(|v| 0.25 * v - 70.0));
+        let change = changes(&plain, &other);
+        assert!(
+            change[change.len() - 1] < 0.02,
+            "{mode:?} {:?}",
+            change.last()
+        );
+        if let (Some(a), Some(b)) = (&plain.motion.field, &other.motion.field) {
+            let most = (&a.nodes - &b.nodes).fold(0.0_f32, |m, d| m.max(d.abs()));
+            assert!(most < 0.05, "{most}");
+        }
+        // To a third over the movie.
+        let mut fading = movie.clone();
+        for (t, mut frame) in fading.outer_iter_mut().enumerate() {
+            let left = (-3.0_f32.ln() * t as f32 / 79.0).exp();
+            frame.mapv_inplace(|v| v * left);
+        }
+        // Against one reference …
+        let reference =
+            Reference::build(&ArrayMovie::new(movie.clone()), &parameters(mode)).unwrap();
+        let registrar = Registrar::new(&reference, &parameters(mode)).unwrap();
+        let against = |movie: &Array3<f32>| {
+            let movie = ArrayMovie::new(movie.clone());
+            fluorspar_register::register(&movie, &registrar, None, Budget::default(), &silent)
+                .unwrap()
+        };
+        let change = changes(&against(&movie), &against(&fading));
+        assert!(
+            change[change.len() - 1] < 0.02,
+            "{mode:?} {:?}",
+            change.last()
+        );
+        // … and each against its own, which is another mean of the same frames.
+        let change = changes(&plain, &register(fading));
+        let at = |share: f64| change[(share * (change.len() - 1) as f64) as usize];
+        let most = if mode == Mode::Rigid { 0.02 } else { 0.05 };
+        assert!(
+            at(0.5) < 0.02 && at(0.95) < most,
+            "{mode:?} {} {}",
+            at(0.5),
+            at(0.95)
+        );
+    }
+}
+
+#[test]
+fn frames_beyond_the_largest_shift_are_not_trusted() {
+    let (mut movie, _) = bending(50, 80, 20.0);
+    let scene = Scene::new(21);
+    movie
+        .index_axis_mut(Axis(0), 30)
+        .assign(&scene.frame((20.0, -3.0), (80, 80)));
+    for mode in [Mode::Rigid, Mode::Piecewise] {
+        let (found, _) = run(&ArrayMovie::new(movie.clone()), &parameters(mode), 1 << 30);
+        let motion = &found.motion;
+        assert!(motion.untrusted[30], "{mode:?} {}", motion.quality[30]);
+        assert_eq!(
+            (motion.dy[30], motion.dx[30]),
+            (motion.dy[29], motion.dx[29])
+        );
+        assert!(motion.dy.iter().chain(&motion.dx).all(|d| d.abs() <= 8.0));
+    }
+}
+
+#[test]
+fn saturated_frames_are_registered_by_what_is_left() {
+    let (mut movie, truth) = bending(60, 96, 20.0);
+    let mut values: Vec<f32> = movie.iter().copied().collect();
+    values.sort_by(f32::total_cmp);
+    let ceiling = values[values.len() * 9 / 10];
+    // One pixel of ten at the ceiling in every other frame.
+    for mut frame in movie.axis_iter_mut(Axis(0)).step_by(2) {
+        frame.mapv_inplace(|v| v.min(ceiling));
+    }
+    let (found, registered) = run(
+        &ArrayMovie::new(movie),
+        &parameters(Mode::Piecewise),
+        1 << 30,
+    );
+    assert!(registered.iter().all(|v| v.is_finite()));
+    let left = error(&found, &truth, true);
+    assert!(left < 0.2, "{left}");
+    assert!(found.motion.untrusted.iter().filter(|&&u| u).count() < 3);
+}
+
+#[test]
+fn a_few_frames_are_registered_like_the_whole() {
+    let (movie, _) = bending(40, 64, 30.0);
+    let all = ArrayMovie::new(movie);
+    for mode in [Mode::Rigid, Mode::Piecewise] {
+        let parameters = parameters(mode);
+        let reference = Reference::build(&all, &parameters).unwrap();
+        let registrar = Registrar::new(&reference, &parameters).unwrap();
+        let whole = register(&all, &registrar, None, Budget::default(), &silent).unwrap();
+        for frames in [0..1, 7..9, 37..40] {
+            let part = FrameRange::new(&all, frames.clone()).unwrap();
+            let part = register(&part, &registrar, None, Budget::default(), &silent).unwrap();
+            assert_eq!(part.motion.dy, whole.motion.dy[frames.clone()]);
+            assert_eq!(part.motion.dx, whole.motion.dx[frames.clone()]);
+            if let (Some(a), Some(b)) = (&part.motion.field, &whole.motion.field) {
+                assert_eq!(a.nodes, b.nodes.slice(s![frames, .., .., ..]));
+            }
+        }
+        // No frame at all is no error, and moves nothing.
+        let none = FrameRange::new(&all, 3..3).unwrap();
+        let none = register(&none, &registrar, None, Budget::default(), &silent).unwrap();
+        assert!(none.motion.dy.is_empty());
+    }
+}
+
+#[test]
+fn sizes_that_do_not_fit_are_refused() {
+    let (movie, _) = bending(20, 64, 30.0);
+    let movie = ArrayMovie::new(movie);
+    for mode in [Mode::Rigid, Mode::Piecewise] {
+        let parameters = parameters(mode);
+        let reference = Reference::build(&movie, &parameters).unwrap();
+        let registrar = Registrar::new(&reference, &parameters).unwrap();
+        let found = register(&movie, &registrar, None, Budget::default(), &silent).unwrap();
+        for (height, width) in [(64, 63), (1, 64), (64, 1), (128, 128)] {
+            let other = ArrayMovie::new(Array3::<f32>::ones((20, height, width)));
+            let refused = register(&other, &registrar, None, Budget::default(), &silent);
+            assert!(
+                matches!(refused, Err(Error::Image(_))),
+                "{height} × {width}"
+            );
+            let mut sink = MemorySink::new(MovieShape::new(20, 1, height, width));
+            let refused = reapply(&other, &found.motion, &mut sink, Budget::default(), &silent);
+            assert!(
+                matches!(refused, Err(Error::Image(_))),
+                "{height} × {width}"
+            );
+            let frame = Array2::ones((height, width));
+            let shift = registrar.estimate(frame.view(), &mut registrar.scratch());
+            assert_eq!(shift, fluorspar_register::Shift::default());
+        }
+        let shorter = FrameRange::new(&movie, 0..19).unwrap();
+        let mut sink = MemorySink::new(MovieShape::new(19, 1, 64, 64));
+        let refused = reapply(
+            &shorter,
+            &found.motion,
+            &mut sink,
+            Budget::default(),
+            &silent,
+        );
+        assert!(matches!(refused, Err(Error::Image(_))));
     }
 }

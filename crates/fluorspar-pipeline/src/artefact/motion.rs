@@ -1,7 +1,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use fluorspar_register::{Field, Grid, Motion, Quality, Registration};
+use fluorspar_register::{
+    Displacement, Field, Grid, Motion, PrincipalMotion, Quality, Registration,
+};
 use fluorspar_zarr::{GroupReader, GroupWriter};
 use ndarray::{Array2, aview1};
 use serde_json::{Map, Value, json};
@@ -98,6 +100,34 @@ pub(crate) fn read_motion(path: &Path) -> Result<Motion, Error> {
     })
 }
 
+/// What principal components say, in the words of `quality.json`.
+fn principal_motion(found: &PrincipalMotion) -> Value {
+    let displacement = |d: &Displacement| {
+        json!({
+            "dy_px": d.dy,
+            "dx_px": d.dx,
+            "parts_mean_px": d.parts_mean,
+            "parts_max_px": d.parts_max,
+        })
+    };
+    let components: Vec<Value> = found
+        .components
+        .iter()
+        .map(|component| {
+            let mut out = displacement(&component.displacement);
+            out["variance_share"] = component.share.into();
+            out
+        })
+        .collect();
+    json!({
+        "frames": found.frames,
+        "largest_px": found.largest(),
+        "largest_parts_px": found.largest_parts(),
+        "by_chance": displacement(&found.by_chance),
+        "components": components,
+    })
+}
+
 /// What `quality.json` says of one plane.
 pub(super) fn summarise(registration: &Registration, quality: &Quality) -> Map<String, Value> {
     let untrusted = &registration.motion.untrusted;
@@ -113,6 +143,12 @@ pub(super) fn summarise(registration: &Registration, quality: &Quality) -> Map<S
         ("residual_median_px", json!(quality.residual_median)),
         ("residual_p95_px", json!(quality.residual_p95)),
         ("crispness", json!(quality.crispness)),
+        ("line_jitter_px", json!(quality.line_jitter)),
+        ("line_jitter_noise_px", json!(quality.line_noise)),
+        (
+            "principal_motion",
+            json!(quality.principal.as_ref().map(principal_motion)),
+        ),
         ("nan_frames", json!(registration.nan_frames)),
         ("saturated_samples_written", json!(registration.saturated)),
     ];

@@ -34,6 +34,8 @@ pub struct ScanImage {
     pub line_phase_s: Option<f64>,
     /// µm per degree of scan angle.
     pub objective_resolution: Option<f64>,
+    /// Depths of the planes in ScanImage's own coordinate, in their order, if it says.
+    pub depths: Vec<f64>,
     /// Whether several regions were scanned.
     pub multiple_rois: bool,
     /// The ROI groups as JSON, for [`MroiLayout`](crate::MroiLayout).
@@ -224,6 +226,10 @@ fn current(settings: &Settings<'_>, roi_groups: Option<&str>) -> ScanImage {
         flyto_time_s: scanner("flytoTimePerScanfield").filter(|v| *v >= 0.0),
         line_phase_s: scanner("linePhase"),
         objective_resolution: settings.positive(&["objectiveResolution"]),
+        depths: settings
+            .first(&["hStackManager.zs", "hFastZ.userZs"])
+            .map(numbers)
+            .unwrap_or_default(),
         multiple_rois: settings.is_set(&["hRoiManager.mroiEnable"]),
         roi_groups: roi_groups.map(ToOwned::to_owned),
     }
