@@ -416,7 +416,7 @@ impl Registrar {
         let (mut best, mut place) = (f32::NEG_INFINITY, (0, 0));
         for dy in -my..=my {
             let start = (dy + wy) as usize * columns + (wx - mx) as usize;
-            let row = &map[start..start + 2 * mx as usize + 1];
+            let row = &map[start..=start + 2 * mx as usize];
             if highest(row) > best {
                 for (dx, &value) in (-mx..=mx).zip(row) {
                     if value > best {

@@ -470,7 +470,7 @@ mod tests {
             }
             let mut smooth = Vec::new();
             fourier.inverse(&mut whole, &mut scratch, |_, line| {
-                smooth.extend_from_slice(line)
+                smooth.extend_from_slice(line);
             });
             let mut rows = 0;
             fourier.inverse(&mut first, &mut scratch, |y, line| {
