@@ -30,7 +30,7 @@ const SMALLEST: usize = 16;
 const FLOOR: f64 = 0.03;
 /// Frequencies that the smoothing of the correlation leaves less than this of
 /// are not computed.
-const LEAST: f64 = 0.2;
+const LEAST: f64 = 0.05;
 
 /// Estimates shifts against one reference, frame by frame: for whole movies
 /// through [`register`](crate::register), or online.
@@ -43,10 +43,11 @@ const LEAST: f64 = 0.2;
 /// use fluorspar_register::{Parameters, Reference, Registrar};
 /// use ndarray::Array2;
 ///
-/// // A texture without order: every pixel of the scene has its own brightness.
-/// let scene = |y: i64, x: i64| ((y * 7919 + x * 104_729).pow(2) % 1009) as f32;
-/// let reference = Array2::from_shape_fn((64, 64), |(y, x)| scene(y as i64, x as i64));
-/// let frame = Array2::from_shape_fn((64, 64), |(y, x)| {
+/// // Patches without order.
+/// let patch = |y: i64, x: i64| (y * 7919 + x * 104_729).pow(2) % 1009;
+/// let scene = |y: i64, x: i64| patch(y.div_euclid(4), x.div_euclid(4)) as f32;
+/// let reference = Array2::from_shape_fn((96, 96), |(y, x)| scene(y as i64, x as i64));
+/// let frame = Array2::from_shape_fn((96, 96), |(y, x)| {
 ///     5.0 + 3.0 * scene(y as i64 - 2, x as i64 + 1)
 /// });
 ///

@@ -55,10 +55,10 @@
 //! use fluorspar_register::{Parameters, Reference, Registrar, register};
 //! use ndarray::Array3;
 //!
-//! // A texture that moves by one pixel along x in every second frame.
-//! let texture = |y: i32, x: i32| (((y * 7 + x * 13) % 17) * ((y * x) % 5)) as i16;
+//! // Patches that move by one pixel along x in every second frame.
+//! let patch = |y: usize, x: usize| (y * 7919 + x * 104_729).pow(2) % 1009;
 //! let movie = ArrayMovie::new(Array3::from_shape_fn((20, 64, 64), |(t, y, x)| {
-//!     texture(y as i32, x as i32 + (t % 2) as i32)
+//!     patch(y / 4, (x + t % 2) / 4) as i16
 //! }));
 //! let parameters = Parameters::default();
 //! let reference = Reference::build(&movie, &parameters)?;

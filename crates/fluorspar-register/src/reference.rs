@@ -393,15 +393,44 @@ vectorised! {
         lanes.iter().sum::<f32>() + rest
     }
 
-    /// `sum += values`.
-    fn add<'a>(sum: &'a mut [f64], values: &'a [f32]) {
+    /// `sum += (values − mean) · scale`.
+    fn add<'a>(sum: &'a mut [f64], values: &'a [f32], mean: f32, scale: f32) {
         for (sum, &value) in sum.iter_mut().zip(values) {
-            *sum += f64::from(value);
+            *sum += f64::from((value - mean) * scale);
         }
+    }
+
+    /// Mean and standard deviation.
+    fn moments<'a>(values: &'a [f32]) -> (f64, f64) {
+        let centre = values.first().copied().unwrap_or(0.0);
+        let (mut sum, mut square) = (0.0, 0.0);
+        for part in values.chunks(4096) {
+            let mut lanes = [[0.0_f32; 16]; 2];
+            let (whole, rest) = part.as_chunks::<16>();
+            for lane in whole {
+                for k in 0..16 {
+                    let value = lane[k] - centre;
+                    lanes[0][k] += value;
+                    lanes[1][k] += value * value;
+                }
+            }
+            for &value in rest {
+                lanes[0][0] += value - centre;
+                lanes[1][0] += (value - centre) * (value - centre);
+            }
+            let [s, q] = lanes.map(|lane| lane.iter().map(|&v| f64::from(v)).sum::<f64>());
+            sum += s;
+            square += q;
+        }
+        let n = values.len().max(1) as f64;
+        let mean = sum / n;
+        (mean + f64::from(centre), (square / n - mean * mean).max(0.0).sqrt())
     }
 }
 
-/// The mean of the frames `order`, each as `place(number, frame, out, scratch)` puts it.
+/// The mean of the frames `order`, each as `place(number, frame, out, scratch)`
+/// puts it, all brought to the same mean and contrast first: of a movie that
+/// fades, the end counts as much as the beginning.
 fn average(
     frames: &Frames<'_>,
     order: &[usize],
@@ -409,10 +438,11 @@ fn average(
 ) -> Array2<f32> {
     let (height, width) = frames.size();
     let part = order.len().div_ceil(PARTS).max(1);
-    let sums: Vec<Array2<f64>> = order
+    let sums: Vec<(Array2<f64>, f64, f64)> = order
         .par_chunks(part)
         .map(|numbers| {
             let mut sum = Array2::<f64>::zeros((height, width));
+            let (mut brightness, mut contrast) = (0.0, 0.0);
             let mut moved = Array2::<f32>::zeros((height, width));
             let mut scratch = WarpScratch::default();
             let mut frame = frames.room();
@@ -420,15 +450,23 @@ fn average(
                 frames.load(k, &mut frame);
                 place(k, frame.view(), moved.view_mut(), &mut scratch);
                 if let (Some(sum), Some(moved)) = (sum.as_slice_mut(), moved.as_slice()) {
-                    add(sum, moved);
+                    let (mean, deviation) = moments(moved);
+                    brightness += mean;
+                    contrast += deviation;
+                    let scale = 1.0 / deviation.max(f64::from(f32::MIN_POSITIVE));
+                    add(sum, moved, mean as f32, scale as f32);
                 }
             }
-            sum
+            (sum, brightness, contrast)
         })
         .collect();
+    let count = order.len().max(1) as f64;
     let mut total = Array2::<f64>::zeros((height, width));
-    for sum in &sums {
+    let (mut brightness, mut contrast) = (0.0, 0.0);
+    for (sum, mean, deviation) in &sums {
         total += sum;
+        brightness += mean / count;
+        contrast += deviation / count;
     }
-    total.mapv(|v| (v / order.len().max(1) as f64) as f32)
+    total.mapv(|v| (brightness + contrast * v / count) as f32)
 }
