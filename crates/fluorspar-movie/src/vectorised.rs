@@ -1,7 +1,7 @@
 /// Declares functions that run on the processor's widest vector instructions.
 ///
 /// Rust compiles for the oldest processor of its target. A function declared
-/// here is compiled for newer ones (AVX2 and FMA on x86-64) as well, and picks
+/// here is compiled for newer ones (AVX2 and AVX-512 on x86-64) as well, and picks
 /// at run time. Every function it calls in its loops must be
 /// `#[inline(always)]`, or stays behind. The results are the same to the bit:
 /// the compiler neither fuses nor reorders floating-point operations.

@@ -14,7 +14,7 @@
 //! let parameters = Parameters::default();
 //! let reference = Reference::build(&movie, &parameters)?;
 //! let registrar = Registrar::new(&reference, &parameters)?;
-//! let motion = register(&movie, &registrar, None, Budget::default(), &silent)?;
+//! let motion = register(&movie, &registrar, None, Budget::default(), &silent)?.motion;
 //! assert_eq!(motion.dy.len(), 20);
 //! # Ok::<(), fluorspar::register::Error>(())
 //! ```
