@@ -30,7 +30,7 @@ const SMALLEST: usize = 16;
 const FLOOR: f64 = 0.03;
 /// Frequencies that the smoothing of the correlation leaves less than this of
 /// are not computed.
-const LEAST: f64 = 0.05;
+const LEAST: f64 = 0.1;
 
 /// Estimates shifts against one reference, frame by frame: for whole movies
 /// through [`register`](crate::register), or online.
