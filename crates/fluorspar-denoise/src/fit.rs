@@ -1,12 +1,12 @@
 use std::ops::Range;
 
 use fluorspar_movie::{Budget, Movie, Progress, frame_blocks};
-use ndarray::Array2;
+use ndarray::{Array2, Array3};
 use rayon::prelude::*;
 
 use crate::block::{Components, decompose};
-use crate::grid::Axis;
-use crate::{Error, LowRank, Parameters};
+use crate::grid::Grid;
+use crate::{Blocks, Error, LowRank, Parameters, Parts};
 
 /// Fewest frames from which time courses can be judged.
 const FEWEST: usize = 16;
@@ -66,52 +66,24 @@ impl Denoiser {
             )));
         }
         let statistics = statistics(movie, budget, progress)?;
-        let rows = Axis::new(shape.height, self.parameters.block);
-        let columns = Axis::new(shape.width, self.parameters.block);
-        let row_bytes = 4 * shape.frames * shape.width;
+        let grid = Grid::new(shape, self.parameters.blocks);
+        let data = read_band(movie, &statistics, &(0..shape.height), budget)?;
+        let found: Vec<Option<Components>> = (0..grid.blocks())
+            .into_par_iter()
+            .map(|b| {
+                let mut block = Vec::new();
+                for pixel in grid.tiles_of(b).into_iter().flat_map(|t| grid.lines(t)).flatten() {
+                    block.extend_from_slice(&data[pixel * shape.frames..(pixel + 1) * shape.frames]);
+                }
+                decompose(&block, shape.frames, &self.parameters, b as u64)
+            })
+            .collect();
         let mut blocks = Vec::new();
-        let mut first = 0;
-        while first < rows.blocks.len() {
-            let start = rows.blocks[first].start;
-            let mut last = first;
-            while last + 1 < rows.blocks.len()
-                && (rows.blocks[last + 1].end - start) * row_bytes <= budget.bytes
-            {
-                last += 1;
-            }
-            let band = start..rows.blocks[last].end;
-            let data = read_band(movie, &statistics, &band, budget)?;
-            let jobs: Vec<(usize, usize)> = (first..=last)
-                .flat_map(|i| (0..columns.blocks.len()).map(move |j| (i, j)))
-                .collect();
-            let found: Vec<Option<Components>> = jobs
-                .par_iter()
-                .map(|&(i, j)| {
-                    let mut block = Vec::new();
-                    for y in rows.blocks[i].clone() {
-                        let x = &columns.blocks[j];
-                        let line = (y - band.start) * shape.width;
-                        block.extend_from_slice(
-                            &data[(line + x.start) * shape.frames..(line + x.end) * shape.frames],
-                        );
-                    }
-                    let stream = (i * columns.blocks.len() + j) as u64;
-                    decompose(&block, shape.frames, &self.parameters, stream)
-                })
-                .collect();
-            for (&(i, j), components) in jobs.iter().zip(found) {
-                let components = components.ok_or(Error::Decomposition {
-                    block: i * columns.blocks.len() + j,
-                })?;
-                blocks.push((i, j, components));
-            }
-            first = last + 1;
+        for (block, components) in found.into_iter().enumerate() {
+            blocks.push(components.ok_or(Error::Decomposition { block })?);
         }
-        let lowrank = assemble(movie, &statistics, &rows, &columns, &blocks)?;
-        Ok(match movie.frame_rate() {
-            Some(hz) => lowrank.with_frame_rate(hz),
-            None => lowrank,
-        })
+        let lowrank = assemble(movie, &statistics, &grid, self.parameters.blocks, &blocks)?;
+        Ok(lowrank)
     }
 }
 
@@ -197,38 +169,35 @@ fn read_band(
     Ok(out)
 }
 
-/// Puts the blocks' components together: weights blend them, the noise brings
-/// them back to the movie's units.
+/// Puts the blocks' components together.
 fn assemble(
     movie: &dyn Movie,
     statistics: &Statistics,
-    rows: &Axis,
-    columns: &Axis,
-    blocks: &[(usize, usize, Components)],
+    grid: &Grid,
+    blocks: Blocks,
+    found: &[Components],
 ) -> Result<LowRank, Error> {
     let shape = movie.shape();
     let mut entries: Vec<Vec<(u32, f32)>> = vec![Vec::new(); shape.frame_len()];
     let mut v: Vec<f32> = Vec::new();
-    let mut rank = 0_u32;
-    for (i, j, components) in blocks {
-        let (wy, wx) = (rows.weights(*i), columns.weights(*j));
+    let mut component_block = Vec::new();
+    for (b, components) in found.iter().enumerate() {
+        let rank = component_block.len() as u32;
         let mut p = 0;
-        for (y, a) in rows.blocks[*i].clone().zip(&wy) {
-            for (x, b) in columns.blocks[*j].clone().zip(&wx) {
-                let pixel = y * shape.width + x;
-                let scale = (a * b) as f32 * statistics.noise[pixel];
-                if scale > 0.0 {
-                    for k in 0..components.temporal.len() {
-                        entries[pixel].push((rank + k as u32, scale * components.spatial[(p, k)]));
-                    }
+        for tile in grid.tiles_of(b) {
+            let pixels = grid.lines(tile).into_iter().flatten();
+            for (pixel, weight) in pixels.zip(grid.weights(b, tile)) {
+                let scale = weight * statistics.noise[pixel];
+                for k in 0..components.temporal.len() {
+                    entries[pixel].push((rank + k as u32, scale * components.spatial[(p, k)]));
                 }
                 p += 1;
             }
         }
         for course in &components.temporal {
             v.extend_from_slice(course);
+            component_block.push(b as u32);
         }
-        rank += components.temporal.len() as u32;
     }
     let mut indptr = vec![0_u64];
     let (mut indices, mut weights) = (Vec::new(), Vec::new());
@@ -238,19 +207,19 @@ fn assemble(
         indptr.push(indices.len() as u64);
     }
     let image = |values: &[f32]| {
-        Array2::from_shape_vec((shape.height, shape.width), values.to_vec())
+        Array3::from_shape_vec((1, shape.height, shape.width), values.to_vec())
             .map_err(|e| Error::Input(e.to_string()))
     };
-    let v = Array2::from_shape_vec((rank as usize, shape.frames), v)
-        .map_err(|e| Error::Input(e.to_string()))?;
-    LowRank::from_parts(
-        shape.height,
-        shape.width,
-        indptr,
-        indices,
-        weights,
-        v,
-        image(&statistics.mean)?,
-        image(&statistics.noise)?,
-    )
+    LowRank::from_parts(Parts {
+        u_indptr: indptr,
+        u_indices: indices,
+        u_weights: weights,
+        v: Array2::from_shape_vec((component_block.len(), shape.frames), v)
+            .map_err(|e| Error::Input(e.to_string()))?,
+        mean: image(&statistics.mean)?,
+        noise: image(&statistics.noise)?,
+        blocks,
+        component_block,
+        frame_rate: movie.frame_rate(),
+    })
 }

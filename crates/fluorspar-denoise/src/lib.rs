@@ -39,5 +39,5 @@ mod parameters;
 
 pub use error::Error;
 pub use fit::Denoiser;
-pub use lowrank::LowRank;
-pub use parameters::Parameters;
+pub use lowrank::{LowRank, Parts};
+pub use parameters::{Blocks, Parameters};

@@ -1,191 +1,176 @@
 use std::ops::Range;
 
 use fluorspar_movie::{Movie, MovieShape, PixelType, check_read};
-use ndarray::{Array2, Array3, ArrayView2};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3};
 use rayon::prelude::*;
 
-use crate::Error;
+use crate::{Blocks, Error};
 
 /// A movie as `U · V + mean`: sparse `U (pixel, component)`, dense
 /// `V (component, frame)`.
 ///
-/// It is itself a single-plane `f32` movie in the original units.
+/// It is itself an `f32` movie in the original units. Pixels count
+/// `(plane · height + y) · width + x`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LowRank {
-    height: usize,
-    width: usize,
-    indptr: Vec<u64>,
-    indices: Vec<u32>,
-    weights: Vec<f32>,
-    v: Array2<f32>,
-    mean: Array2<f32>,
-    noise: Array2<f32>,
-    frame_rate: Option<f64>,
+    parts: Parts,
+}
+
+/// What a [`LowRank`] is made of, as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parts {
+    /// Row boundaries of U, `(pixel + 1)`.
+    pub u_indptr: Vec<u64>,
+    /// Components of U's entries, ascending within a pixel.
+    pub u_indices: Vec<u32>,
+    /// U's entries, in the movie's units.
+    pub u_weights: Vec<f32>,
+    /// Time courses `(component, frame)`; their noise has a standard deviation of 1.
+    pub v: Array2<f32>,
+    /// Mean over frames `(plane, y, x)`.
+    pub mean: Array3<f32>,
+    /// Standard deviation of each pixel's noise `(plane, y, x)`, in the
+    /// movie's units; 0 where a pixel cannot be used.
+    pub noise: Array3<f32>,
+    /// The blocks that components were found in.
+    pub blocks: Blocks,
+    /// The block of each component `(component)`, plane by plane, row by row.
+    pub component_block: Vec<u32>,
+    /// Frames per second (Hz), where it is known.
+    pub frame_rate: Option<f64>,
 }
 
 impl LowRank {
-    /// Takes the parts: compressed rows of `U` (`indptr` pixel + 1, `indices`
-    /// of components, `weights`), `v (component, frame)`, `mean (y, x)` and
-    /// `noise (y, x)`.
+    /// Takes the parts.
     ///
     /// # Errors
-    /// [`Error::Input`] naming the part that does not fit the others.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of a stored artefact, each by name"
-    )]
-    pub fn from_parts(
-        height: usize,
-        width: usize,
-        indptr: Vec<u64>,
-        indices: Vec<u32>,
-        weights: Vec<f32>,
-        v: Array2<f32>,
-        mean: Array2<f32>,
-        noise: Array2<f32>,
-    ) -> Result<Self, Error> {
+    /// [`Error::Input`] naming the part that does not fit the others or holds
+    /// a value that is not finite.
+    pub fn from_parts(mut parts: Parts) -> Result<Self, Error> {
         let bad = |what: &str| Err(Error::Input(format!("low-rank movie: {what}")));
-        let pixels = height * width;
-        if indptr.len() != pixels + 1
-            || indptr[0] != 0
-            || indptr.windows(2).any(|pair| pair[0] > pair[1])
-            || indptr[pixels] != indices.len() as u64
+        let pixels = parts.mean.len();
+        if parts.u_indptr.len() != pixels + 1
+            || parts.u_indptr[0] != 0
+            || parts.u_indptr.windows(2).any(|pair| pair[0] > pair[1])
+            || parts.u_indptr[pixels] != parts.u_indices.len() as u64
         {
             return bad("the row boundaries of U do not fit its pixels and entries");
         }
-        if indices.len() != weights.len() {
-            return bad("U has as many indices as weights");
+        if parts.u_indices.len() != parts.u_weights.len() {
+            return bad("U must have as many indices as weights");
         }
-        if indices.iter().any(|&k| k as usize >= v.nrows()) {
+        let rank = parts.v.nrows();
+        if parts.u_indices.iter().any(|&k| k as usize >= rank) {
             return bad("U names a component that V does not have");
         }
-        if mean.dim() != (height, width) || noise.dim() != (height, width) {
-            return bad("mean and noise must have the image's size");
+        if parts.noise.dim() != parts.mean.dim() {
+            return bad("mean and noise must have the same size");
         }
-        Ok(Self {
-            height,
-            width,
-            indptr,
-            indices,
-            weights,
-            v: v.as_standard_layout().into_owned(),
-            mean,
-            noise,
-            frame_rate: None,
-        })
+        if parts.component_block.len() != rank {
+            return bad("every component must have a block");
+        }
+        let values = parts.u_weights.iter().chain(&parts.v);
+        if !values
+            .chain(&parts.mean)
+            .chain(&parts.noise)
+            .all(|v| v.is_finite())
+        {
+            return bad("all values must be finite");
+        }
+        if !parts.v.is_standard_layout() {
+            parts.v = parts.v.as_standard_layout().into_owned();
+        }
+        Ok(Self { parts })
+    }
+
+    /// The parts, as they are stored.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// The parts, given away.
+    pub fn into_parts(self) -> Parts {
+        self.parts
     }
 
     /// States the frame rate in Hz.
     #[must_use]
     pub fn with_frame_rate(mut self, hz: f64) -> Self {
-        self.frame_rate = Some(hz);
+        self.parts.frame_rate = Some(hz);
         self
     }
 
     /// Number of components.
     pub fn rank(&self) -> usize {
-        self.v.nrows()
+        self.parts.v.nrows()
     }
 
     /// Number of frames.
     pub fn frames(&self) -> usize {
-        self.v.ncols()
+        self.parts.v.ncols()
     }
 
-    /// Rows of the image, pixels.
+    /// Number of planes.
+    pub fn planes(&self) -> usize {
+        self.parts.mean.dim().0
+    }
+
+    /// Rows of an image, pixels.
     pub fn height(&self) -> usize {
-        self.height
+        self.parts.mean.dim().1
     }
 
-    /// Columns of the image, pixels.
+    /// Columns of an image, pixels.
     pub fn width(&self) -> usize {
-        self.width
-    }
-
-    /// Row boundaries of U, pixel + 1 entries.
-    pub fn u_indptr(&self) -> &[u64] {
-        &self.indptr
-    }
-
-    /// Components of U's entries.
-    pub fn u_indices(&self) -> &[u32] {
-        &self.indices
-    }
-
-    /// U's entries.
-    pub fn u_weights(&self) -> &[f32] {
-        &self.weights
+        self.parts.mean.dim().2
     }
 
     /// Time courses `(component, frame)`.
     pub fn v(&self) -> ArrayView2<'_, f32> {
-        self.v.view()
+        self.parts.v.view()
     }
 
-    /// Mean over frames `(y, x)`.
-    pub fn mean(&self) -> ArrayView2<'_, f32> {
-        self.mean.view()
+    /// Mean over frames `(plane, y, x)`.
+    pub fn mean(&self) -> ArrayView3<'_, f32> {
+        self.parts.mean.view()
     }
 
-    /// Standard deviation of each pixel's noise `(y, x)`, in the movie's units.
-    pub fn noise(&self) -> ArrayView2<'_, f32> {
-        self.noise.view()
+    /// Standard deviation of each pixel's noise `(plane, y, x)`, in the
+    /// movie's units; 0 where a pixel cannot be used.
+    pub fn noise(&self) -> ArrayView3<'_, f32> {
+        self.parts.noise.view()
     }
 
-    fn row(&self, pixel: usize) -> (&[u32], &[f32]) {
-        let range = self.indptr[pixel] as usize..self.indptr[pixel + 1] as usize;
-        (&self.indices[range.clone()], &self.weights[range])
-    }
-
-    /// Reads a window `(frame, y, x)` without its mean.
+    /// Components and weights of one pixel: a row of U.
     ///
-    /// # Errors
-    /// [`Error::Input`] if the window leaves the movie.
-    pub fn read_block(
-        &self,
-        y: Range<usize>,
-        x: Range<usize>,
-        frames: Range<usize>,
-    ) -> Result<Array3<f32>, Error> {
-        let inside =
-            |range: &Range<usize>, end: usize| range.start <= range.end && range.end <= end;
-        if !inside(&y, self.height) || !inside(&x, self.width) || !inside(&frames, self.frames()) {
-            return Err(Error::Input(format!(
-                "the window {y:?} × {x:?}, frames {frames:?}, leaves the movie"
-            )));
-        }
-        let mut out = Array3::zeros((frames.len(), y.len(), x.len()));
-        for (i, row) in y.enumerate() {
-            for (j, column) in x.clone().enumerate() {
-                let (components, weights) = self.row(row * self.width + column);
-                let mut trace = vec![0.0_f32; frames.len()];
-                for (&k, &w) in components.iter().zip(weights) {
-                    let course = self.v.row(k as usize);
-                    for (slot, &v) in trace.iter_mut().zip(course.iter().skip(frames.start)) {
-                        *slot += w * v;
-                    }
-                }
-                for (t, &value) in trace.iter().enumerate() {
-                    out[[t, i, j]] = value;
-                }
-            }
-        }
-        Ok(out)
+    /// # Panics
+    /// If the movie has no such pixel.
+    pub fn row(&self, pixel: usize) -> (&[u32], &[f32]) {
+        let indptr = &self.parts.u_indptr;
+        let range = indptr[pixel] as usize..indptr[pixel + 1] as usize;
+        (
+            &self.parts.u_indices[range.clone()],
+            &self.parts.u_weights[range],
+        )
+    }
+
+    /// Time course of one component.
+    pub(crate) fn course(&self, component: usize) -> &[f32] {
+        let frames = self.frames();
+        let all = self.parts.v.as_slice().unwrap_or_default();
+        &all[component * frames..(component + 1) * frames]
     }
 
     /// Adds one pixel's time course, without its mean, to `trace` (one value
-    /// per frame, as far as it reaches). `pixel` is `y · width + x`; pixels
-    /// outside the image add nothing.
+    /// per frame, as far as it reaches). Pixels outside the movie add nothing.
     pub fn add_trace(&self, pixel: usize, scale: f32, trace: &mut [f32]) {
-        if pixel >= self.height * self.width {
+        if pixel >= self.parts.mean.len() {
             return;
         }
         let (components, weights) = self.row(pixel);
         for (&k, &w) in components.iter().zip(weights) {
-            if let Some(course) = self.v.row(k as usize).as_slice() {
-                for (slot, &v) in trace.iter_mut().zip(course) {
-                    *slot += scale * w * v;
-                }
+            for (slot, &v) in trace.iter_mut().zip(self.course(k as usize)) {
+                *slot += scale * w * v;
             }
         }
     }
@@ -193,7 +178,7 @@ impl LowRank {
 
 impl Movie for LowRank {
     fn shape(&self) -> MovieShape {
-        MovieShape::new(self.frames(), 1, self.height, self.width)
+        MovieShape::new(self.frames(), self.planes(), self.height(), self.width())
     }
 
     fn pixel_type(&self) -> PixelType {
@@ -201,7 +186,7 @@ impl Movie for LowRank {
     }
 
     fn frame_rate(&self) -> Option<f64> {
-        self.frame_rate
+        self.parts.frame_rate
     }
 
     fn read(&self, frames: Range<usize>, into: &mut [f32]) -> Result<(), fluorspar_movie::Error> {
@@ -209,8 +194,8 @@ impl Movie for LowRank {
         into.par_chunks_mut(self.shape().frame_len().max(1))
             .enumerate()
             .for_each(|(k, frame)| {
-                let now: Vec<f32> = self.v.column(frames.start + k).to_vec();
-                for (pixel, (slot, &mean)) in frame.iter_mut().zip(&self.mean).enumerate() {
+                let now: Vec<f32> = self.parts.v.column(frames.start + k).to_vec();
+                for (pixel, (slot, &mean)) in frame.iter_mut().zip(&self.parts.mean).enumerate() {
                     let (components, weights) = self.row(pixel);
                     *slot = mean
                         + components

@@ -1,10 +1,29 @@
 use crate::Error;
 
+/// The blocks that a movie is cut into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blocks {
+    /// Planes of a block: 1 treats planes one by one, more takes as many
+    /// neighbouring planes together, overlapping by half.
+    pub planes: usize,
+    /// Side in pixels, about; blocks overlap by half.
+    pub side: usize,
+}
+
+impl Default for Blocks {
+    fn default() -> Self {
+        Self {
+            planes: 1,
+            side: 32,
+        }
+    }
+}
+
 /// How to denoise; the defaults suit two-photon movies.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameters {
-    /// Side of a block in pixels; blocks overlap by half.
-    pub block: usize,
+    /// Size of the blocks.
+    pub blocks: Blocks,
     /// Most components kept in one block.
     pub max_rank: usize,
     /// Chance that a component of pure noise is kept.
@@ -16,7 +35,7 @@ pub struct Parameters {
 impl Default for Parameters {
     fn default() -> Self {
         Self {
-            block: 32,
+            blocks: Blocks::default(),
             max_rank: 50,
             significance: 1e-3,
             seed: 1,
@@ -38,10 +57,16 @@ impl Parameters {
             }
         };
         check(
-            (4..=512).contains(&self.block),
-            "block",
-            self.block as f64,
+            (4..=512).contains(&self.blocks.side),
+            "blocks.side",
+            self.blocks.side as f64,
             "must lie between 4 and 512 pixels",
+        )?;
+        check(
+            (1..=64).contains(&self.blocks.planes),
+            "blocks.planes",
+            self.blocks.planes as f64,
+            "must lie between 1 and 64 planes",
         )?;
         check(
             (1..=1000).contains(&self.max_rank),

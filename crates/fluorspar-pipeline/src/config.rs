@@ -143,7 +143,7 @@ pub struct Denoise {
 impl Default for Denoise {
     fn default() -> Self {
         Self {
-            block: fluorspar_denoise::Parameters::default().block,
+            block: fluorspar_denoise::Blocks::default().side,
         }
     }
 }

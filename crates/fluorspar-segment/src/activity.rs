@@ -68,12 +68,11 @@ impl<'a> Activity<'a> {
 
     /// The components of one pixel, scaled by its noise.
     fn row(&self, pixel: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
-        let range =
-            self.movie.u_indptr()[pixel] as usize..self.movie.u_indptr()[pixel + 1] as usize;
+        let (components, weights) = self.movie.row(pixel);
         let scale = self.scale[pixel];
-        self.movie.u_indices()[range.clone()]
+        components
             .iter()
-            .zip(&self.movie.u_weights()[range])
+            .zip(weights)
             .map(move |(&k, &w)| (k as usize, w * scale))
             .filter(|(_, w)| w.is_finite() && *w != 0.0)
     }

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use fluorspar_denoise::{Denoiser, Parameters};
+use fluorspar_denoise::{Blocks, Denoiser, Parameters};
 use fluorspar_movie::Budget;
 use fluorspar_zarr::MovieReader;
 
@@ -21,7 +21,10 @@ pub(crate) fn denoise(
     let registered = folder.join("registered.zarr");
     let movie = MovieReader::open(&registered).at(registered.display())?;
     let parameters = Parameters {
-        block: config.block,
+        blocks: Blocks {
+            planes: 1,
+            side: config.block,
+        },
         seed,
         ..Parameters::default()
     };
