@@ -1,83 +1,110 @@
 //! The components of one block.
+//!
+//! A block's pixels, binned in time and in units of their noise, are a matrix
+//! `X (pixel, bin)`. The time courses of its leading components are looked for
+//! in pixels averaged 2 × 2 and smoothed, where structure of a cell's size
+//! stands out much further from the noise than in single pixels; the cheaper
+//! Gram matrix, or the matrix itself where both are large, is iterated on
+//! (Halko, Martinsson, Tropp 2011, SIAM Rev. 53:217, algorithm 4.4). Passes
+//! over all pixels then give the images, each smoothed as far as it is noise:
+//! the kernel is chosen by Stein's unbiased estimate of the error (1981, Ann.
+//! Stat. 9:1135), for which the noise is known.
 
-use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
-use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatRef, Par, Spec};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, StandardNormal};
+use faer::{Mat, MatRef};
 
-use crate::Parameters;
+use crate::linear::{eigen, gram, orthonormalise, outer, product};
+use crate::roughness::{Roughness, Thresholds};
+use crate::smooth::{Smoother, smooth};
 
-/// Columns of the random projection beyond the rank asked for.
+/// Candidates of the first attempt; doubled until noise is reached.
+const FIRST: usize = 16;
+/// Columns of the iterated subspace beyond the candidates.
 const OVERSAMPLING: usize = 8;
-/// Components of the first attempt; doubled until noise is reached.
-const FIRST: usize = 12;
-/// Power iterations: each sharpens the strong components against the rest.
-const POWER: usize = 2;
+/// Applications of the Gram matrix.
+const ITERATIONS: usize = 8;
+/// Passes over all pixels after the search.
+const REFINEMENTS: usize = 2;
 /// Components in a row that fail the test before the search ends.
-const FAILURES: usize = 3;
+pub(crate) const FAILURES: usize = 3;
 
-/// What is kept of a block: `spatial (pixel, component)`, unit columns, and
-/// `temporal (component, frame)`.
-#[derive(Clone, Debug)]
-pub(crate) struct Components {
+/// Extent of a block or an image along `(plane, y, x)`.
+pub(crate) type Shape = [usize; 3];
+
+/// Leading singular vectors of a block.
+pub(crate) struct Leading {
+    /// `(pixel, component)`, orthonormal.
     pub(crate) spatial: Mat<f32>,
-    pub(crate) temporal: Vec<Vec<f32>>,
+    /// `(bin, component)`, orthonormal.
+    pub(crate) temporal: Mat<f32>,
+    /// Singular values, descending.
+    pub(crate) values: Vec<f64>,
 }
 
-/// Finds the components of standardised `data` `(pixel, frame)`, row-major.
-/// `None` if a decomposition does not converge.
-pub(crate) fn decompose(
-    data: &[f32],
-    frames: usize,
-    parameters: &Parameters,
-    stream: u64,
-) -> Option<Components> {
-    let pixels = data.len() / frames;
-    let data = MatRef::from_row_major_slice(data, pixels, frames);
-    let most = parameters.max_rank.min(pixels).min(frames);
-    let mut rank = FIRST.min(most);
+/// Spatial components `(pixel, component)` of `data (pixel, bin)` that noise
+/// would not give, orthonormal, strongest first. `None` if a decomposition
+/// does not converge.
+pub(crate) fn components(
+    data: MatRef<'_, f32>,
+    shape: Shape,
+    thresholds: &Thresholds,
+    max_rank: usize,
+    start: &Start,
+) -> Option<Mat<f32>> {
+    let most = max_rank.min(data.nrows()).min(data.ncols());
+    let mut wanted = FIRST.min(most);
     loop {
-        let mut rng = ChaCha8Rng::seed_from_u64(parameters.seed);
-        rng.set_stream(stream);
-        let (spatial, temporal) = partial_svd(data, rank, &mut rng)?;
-        let kept = significant(&temporal, parameters.significance);
-        // Noise was reached within the components looked at, or there are no more to look at.
-        let found_the_end = kept.last().is_none_or(|&last| last + FAILURES < rank);
-        if found_the_end || rank == most {
-            return Some(select(&spatial, &temporal, &kept));
+        let leading = leading(data, shape, wanted, start)?;
+        let kept = significant(&leading, shape, thresholds);
+        // Noise was reached within the candidates, or there are no more to look at.
+        let found_the_end = kept.last().is_none_or(|&last| last + FAILURES < wanted);
+        if found_the_end || wanted == most {
+            return refined(data, shape, &leading.temporal, &kept);
         }
-        rank = (2 * rank).min(most);
+        wanted = (2 * wanted).min(most);
     }
 }
 
-fn select(spatial: &Mat<f32>, temporal: &Mat<f32>, kept: &[usize]) -> Components {
-    Components {
-        spatial: Mat::from_fn(spatial.nrows(), kept.len(), |p, k| spatial[(p, kept[k])]),
-        temporal: kept
-            .iter()
-            .map(|&k| (0..temporal.ncols()).map(|t| temporal[(k, t)]).collect())
-            .collect(),
+/// Images of the kept components, smoothed as far as they are noise, and once
+/// more from the time courses that those images give.
+fn refined(
+    data: MatRef<'_, f32>,
+    shape: Shape,
+    temporal: &Mat<f32>,
+    kept: &[usize],
+) -> Option<Mat<f32>> {
+    let mut temporal = Mat::from_fn(temporal.nrows(), kept.len(), |t, k| temporal[(t, kept[k])]);
+    let usable: Vec<bool> = (0..data.nrows())
+        .map(|p| (0..data.ncols()).any(|t| data[(p, t)] != 0.0))
+        .collect();
+    let smoother = Smoother::new(shape, &usable);
+    let mut spatial = Mat::new();
+    for _ in 0..REFINEMENTS {
+        orthonormalise(&mut temporal);
+        spatial = product(data, temporal.as_ref());
+        // Where a rotation keeps strong components apart, each is smoothed by its own measure.
+        let (_, rotation) = eigen(&gram(spatial.as_ref()))?;
+        spatial = product(spatial.as_ref(), rotation.as_ref());
+        for component in 0..spatial.ncols() {
+            if let Some(image) = spatial.as_mut().col_mut(component).try_as_col_major_mut() {
+                smoother.denoise(image.as_slice_mut());
+            }
+        }
+        orthonormalise(&mut spatial);
+        temporal = product(data.transpose(), spatial.as_ref());
     }
+    Some(spatial)
 }
 
-/// Components, strongest first, whose time course white noise would not give.
-///
-/// For noise that is white in time (whatever its correlation in space) the
-/// direction of a right singular vector is uniformly random, so its lag-one
-/// autocorrelation is normal with variance `1 / frames`.
-fn significant(temporal: &Mat<f32>, significance: f64) -> Vec<usize> {
-    let frames = temporal.ncols();
-    let threshold = normal_quantile(1.0 - significance) / (frames as f64).sqrt();
+/// Components smoother than noise, strongest first; the search ends where
+/// several in a row are not.
+fn significant(leading: &Leading, shape: Shape, thresholds: &Thresholds) -> Vec<usize> {
     let mut kept = Vec::new();
     let mut failures = 0;
-    for component in 0..temporal.nrows() {
-        let value = |t: usize| f64::from(temporal[(component, t)]);
-        let power: f64 = (0..frames).map(|t| value(t) * value(t)).sum();
-        let lagged: f64 = (1..frames).map(|t| value(t) * value(t - 1)).sum();
-        if power > 0.0 && lagged / power > threshold {
+    let strongest = leading.values.first().copied().unwrap_or(0.0);
+    for (component, &value) in leading.values.iter().enumerate() {
+        let is_signal =
+            value > 1e-6 * strongest && thresholds.passes(Roughness::of(leading, component, shape));
+        if is_signal {
             kept.push(component);
             failures = 0;
         } else {
@@ -90,166 +117,138 @@ fn significant(temporal: &Mat<f32>, significance: f64) -> Vec<usize> {
     kept
 }
 
-/// Quantile of the standard normal distribution for p > 1/2: Newton's method
-/// on the tail integral, which a continued fraction gives to full precision.
-fn normal_quantile(p: f64) -> f64 {
-    let tail = 1.0 - p;
-    let mut z = (-2.0 * tail.ln()).sqrt().max(0.5);
-    for _ in 0..30 {
-        let density = (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
-        // Mills' ratio as a continued fraction.
-        let mut fraction = z;
-        for k in (1..60).rev() {
-            fraction = z + f64::from(k) / fraction;
-        }
-        let step = (density / fraction - tail) / density;
-        z = (z + step).max(0.1);
-        if step.abs() < 1e-12 {
-            break;
-        }
-    }
-    z
+/// Random directions to begin with; the same for all blocks.
+pub(crate) struct Start {
+    values: Mat<f32>,
 }
 
-/// Randomised truncated decomposition: unit left vectors, and right vectors
-/// times their singular values, strongest first.
-fn partial_svd(
+impl Start {
+    /// For matrices whose smaller side is at most `longest`.
+    pub(crate) fn new(longest: usize, max_rank: usize, seed: u64) -> Self {
+        use rand::SeedableRng;
+        use rand_distr::{Distribution, StandardNormal};
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+        let columns = (max_rank + OVERSAMPLING).min(longest);
+        Self {
+            values: Mat::from_fn(longest, columns, |_, _| StandardNormal.sample(&mut rng)),
+        }
+    }
+
+    fn directions(&self, length: usize, columns: usize) -> MatRef<'_, f32> {
+        self.values.as_ref().submatrix(0, 0, length, columns)
+    }
+}
+
+/// The `wanted` leading singular vectors of `data`, by way of averaged pixels.
+pub(crate) fn leading(
     data: MatRef<'_, f32>,
-    rank: usize,
-    rng: &mut ChaCha8Rng,
-) -> Option<(Mat<f32>, Mat<f32>)> {
-    let (pixels, frames) = (data.nrows(), data.ncols());
-    let width = (rank + OVERSAMPLING).min(pixels).min(frames);
-    let random = Mat::from_fn(frames, width, |_, _| StandardNormal.sample(rng));
-    let mut range = orthonormal(&product(data, random.as_ref()))?;
-    for _ in 0..POWER {
-        let back = orthonormal(&product(data.transpose(), range.as_ref()))?;
-        range = orthonormal(&product(data, back.as_ref()))?;
+    shape: Shape,
+    wanted: usize,
+    start: &Start,
+) -> Option<Leading> {
+    let coarse = averaged(data, shape);
+    let right = leading_right(coarse.as_ref(), wanted, start);
+    let mut spatial = product(data, right.as_ref());
+    orthonormalise(&mut spatial);
+    let along = product(data.transpose(), spatial.as_ref());
+    let (squares, rotation) = eigen(&gram(along.as_ref()))?;
+    let rank = wanted.min(squares.len());
+    let rotation = rotation.as_ref().subcols(0, rank);
+    let values: Vec<f64> = squares[..rank].iter().map(|s| s.max(0.0).sqrt()).collect();
+    let mut temporal = product(along.as_ref(), rotation);
+    for (k, &value) in values.iter().enumerate() {
+        let scale = if value > 0.0 {
+            (1.0 / value) as f32
+        } else {
+            0.0
+        };
+        for t in 0..temporal.nrows() {
+            temporal[(t, k)] *= scale;
+        }
     }
-    let small = product(range.transpose(), data);
-    let (values, vectors) = eigen(&gram(small.transpose()))?;
-    let width = values.len();
-    let rank = rank.min(width);
-    // Eigenvalues ascend; components descend.
-    let chosen = Mat::from_fn(width, rank, |i, k| vectors[(i, width - 1 - k)] as f32);
-    let spatial = product(range.as_ref(), chosen.as_ref());
-    let temporal = product(chosen.transpose(), small.as_ref());
-    Some((spatial, temporal))
+    Some(Leading {
+        spatial: product(spatial.as_ref(), rotation),
+        temporal,
+        values,
+    })
 }
 
-fn product(a: MatRef<'_, f32>, b: MatRef<'_, f32>) -> Mat<f32> {
-    let mut out = Mat::zeros(a.nrows(), b.ncols());
-    matmul(out.as_mut(), Accum::Replace, a, b, 1.0, Par::Seq);
+/// A basis `(bin, column)` of the leading right singular directions of `data`,
+/// not orthonormal, with a few columns more than `wanted`.
+fn leading_right(data: MatRef<'_, f32>, wanted: usize, start: &Start) -> Mat<f32> {
+    let (rows, columns) = (data.nrows(), data.ncols());
+    let shorter = rows.min(columns);
+    let width = (wanted + OVERSAMPLING).min(shorter);
+    let mut basis = start.directions(shorter, width).to_owned();
+    // Multiplications and additions of all iterations, by either route.
+    let by_gram = shorter * shorter * (rows.max(columns) / 2 + ITERATIONS * width);
+    let direct = 2 * ITERATIONS * rows * columns * width;
+    let wide = if rows <= columns {
+        data
+    } else {
+        data.transpose()
+    };
+    if by_gram <= direct {
+        let gram = outer(wide);
+        for _ in 0..ITERATIONS {
+            basis = product(gram.as_ref(), basis.as_ref());
+            orthonormalise(&mut basis);
+        }
+    } else {
+        for _ in 0..ITERATIONS {
+            let back = product(wide.transpose(), basis.as_ref());
+            basis = product(wide, back.as_ref());
+            orthonormalise(&mut basis);
+        }
+    }
+    if rows <= columns {
+        product(data.transpose(), basis.as_ref())
+    } else {
+        basis
+    }
+}
+
+/// Sums of 2 × 2 pixels over the root of their number, so that noise keeps
+/// its size, smoothed. `(cell, bin)`.
+fn averaged(data: MatRef<'_, f32>, shape: Shape) -> Mat<f32> {
+    let [planes, rows, columns] = shape;
+    let cells = [planes, rows.div_ceil(2), columns.div_ceil(2)];
+    let mut out = Mat::zeros(cells.iter().product(), data.ncols());
+    let mut room = Vec::new();
+    for bin in 0..data.ncols() {
+        let (Some(pixels), Some(averages)) = (
+            data.col(bin).try_as_col_major(),
+            out.as_mut().col_mut(bin).try_as_col_major_mut(),
+        ) else {
+            continue;
+        };
+        let averages = averages.as_slice_mut();
+        average(pixels.as_slice(), shape, averages);
+        smooth(averages, cells, &mut room);
+    }
     out
 }
 
-/// `AᵀA` in double precision.
-fn gram(a: MatRef<'_, f32>) -> Mat<f64> {
-    let mut out = Mat::zeros(a.ncols(), a.ncols());
-    for i in 0..a.ncols() {
-        for j in 0..=i {
-            let sum: f64 = (0..a.nrows())
-                .map(|k| f64::from(a[(k, i)]) * f64::from(a[(k, j)]))
-                .sum();
-            out[(i, j)] = sum;
-            out[(j, i)] = sum;
-        }
-    }
-    out
-}
-
-/// Columns that span the same space and are orthonormal; directions that
-/// carry nothing are dropped.
-fn orthonormal(a: &Mat<f32>) -> Option<Mat<f32>> {
-    let (values, vectors) = eigen(&gram(a.as_ref()))?;
-    let largest = values.last().copied().unwrap_or(0.0);
-    let kept: Vec<usize> = (0..values.len())
-        .filter(|&k| values[k] > 1e-10 * largest)
-        .collect();
-    let scaled = Mat::from_fn(a.ncols(), kept.len().max(1), |i, k| {
-        kept.get(k)
-            .map_or(0.0, |&k| (vectors[(i, k)] / values[k].sqrt()) as f32)
-    });
-    Some(product(a.as_ref(), scaled.as_ref()))
-}
-
-/// Eigenvalues, ascending, and eigenvectors of a symmetric matrix; sequential,
-/// so that the bytes do not depend on the number of threads.
-fn eigen(a: &Mat<f64>) -> Option<(Vec<f64>, Mat<f64>)> {
-    let n = a.nrows();
-    let mut vectors = Mat::zeros(n, n);
-    let mut values = faer::diag::Diag::zeros(n);
-    let mut memory = MemBuffer::new(self_adjoint_evd_scratch::<f64>(
-        n,
-        ComputeEigenvectors::Yes,
-        Par::Seq,
-        Spec::default(),
-    ));
-    self_adjoint_evd(
-        a.as_ref(),
-        values.as_mut(),
-        Some(vectors.as_mut()),
-        Par::Seq,
-        MemStack::new(&mut memory),
-        Spec::default(),
-    )
-    .ok()?;
-    let values = (0..n).map(|k| values[k]).collect();
-    Some((values, vectors))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn normal_quantiles_have_their_tabled_values() {
-        for (p, z) in [
-            (0.975, 1.959_963_985),
-            (0.999, 3.090_232_306),
-            (0.9, 1.281_551_566),
-        ] {
-            assert!((normal_quantile(p) - z).abs() < 1e-6, "{p}");
-        }
-    }
-
-    fn noise(pixels: usize, frames: usize, seed: u64) -> Vec<f32> {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        (0..pixels * frames)
-            .map(|_| StandardNormal.sample(&mut rng))
-            .collect()
-    }
-
-    #[test]
-    fn noise_has_no_components() {
-        let kept: usize = (0..20)
-            .map(|seed| {
-                let data = noise(64, 500, seed);
-                decompose(&data, 500, &Parameters::default(), seed)
-                    .unwrap()
-                    .temporal
-                    .len()
-            })
-            .sum();
-        // Of about 60 tests at one in a thousand, two hits would be rare.
-        assert!(kept <= 1, "{kept}");
-    }
-
-    #[test]
-    fn smooth_components_are_found_and_no_more() {
-        let frames = 400;
-        let mut data = noise(100, frames, 9);
-        for (p, row) in data.chunks_exact_mut(frames).enumerate() {
-            for (t, v) in row.iter_mut().enumerate() {
-                *v += (p as f32 / 10.0).sin() * (t as f32 / 8.0).sin() * 2.0;
-                *v += (p as f32 / 17.0).cos() * (t as f32 / 23.0).cos() * 1.5;
+fluorspar_movie::vectorised! {
+    fn average<'a>(pixels: &'a [f32], shape: Shape, cells: &'a mut [f32]) {
+        let [_, rows, columns] = shape;
+        let width = columns.div_ceil(2);
+        for (row, line) in pixels.chunks_exact(columns).enumerate() {
+            let y = row % rows;
+            // Lines in pairs share a line of cells; the last may be alone.
+            let alone = y + 1 == rows && y % 2 == 0;
+            let at = (row / rows * rows.div_ceil(2) + y / 2) * width;
+            let scale = if alone { std::f32::consts::FRAC_1_SQRT_2 } else { 0.5 };
+            let line_cells = &mut cells[at..at + width];
+            if y % 2 == 0 {
+                line_cells.fill(0.0);
             }
-        }
-        let components = decompose(&data, frames, &Parameters::default(), 0).unwrap();
-        assert_eq!(components.temporal.len(), 2);
-        for k in 0..2 {
-            let norm: f32 = (0..100).map(|p| components.spatial[(p, k)].powi(2)).sum();
-            assert!((norm - 1.0).abs() < 1e-3);
+            for (cell, pair) in line_cells.iter_mut().zip(line.chunks_exact(2)) {
+                *cell += scale * (pair[0] + pair[1]);
+            }
+            if columns % 2 == 1 {
+                line_cells[width - 1] += scale * std::f32::consts::SQRT_2 * line[columns - 1];
+            }
         }
     }
 }

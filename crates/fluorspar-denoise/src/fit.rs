@@ -1,12 +1,16 @@
-use std::ops::Range;
-
-use fluorspar_movie::{Budget, Movie, Progress, frame_blocks};
-use ndarray::{Array2, Array3};
+use faer::{Mat, MatRef};
+use fluorspar_movie::{Budget, Movie, Progress};
+use half::slice::HalfFloatSliceExt;
+use ndarray::Array3;
 use rayon::prelude::*;
 
-use crate::block::{Components, decompose};
+use crate::block::{Shape, Start, components};
+use crate::decimate::{self, Decimated, Statistics, decimate};
 use crate::grid::Grid;
-use crate::{Blocks, Error, LowRank, Parameters, Parts};
+use crate::probe::Probe;
+use crate::project::Bases;
+use crate::roughness::Thresholds;
+use crate::{Error, LowRank, Parameters, Parts};
 
 /// Fewest frames from which time courses can be judged.
 const FEWEST: usize = 16;
@@ -15,12 +19,6 @@ const FEWEST: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Denoiser {
     parameters: Parameters,
-}
-
-/// Mean and noise of every pixel.
-struct Statistics {
-    mean: Vec<f32>,
-    noise: Vec<f32>,
 }
 
 impl Denoiser {
@@ -33,18 +31,20 @@ impl Denoiser {
         Ok(Self { parameters })
     }
 
-    /// Decomposes `movie` `(frame, y, x)`.
+    /// Decomposes `movie` `(frame, plane, y, x)`.
     ///
-    /// The movie is read once for the pixels' mean and noise and once more
-    /// for each band of block rows that fits `budget` (one band if the whole
-    /// movie fits as `f32`). The noise of a pixel is that of its differences
-    /// between neighbouring frames. Pixels that are not finite count as their
-    /// mean; pixels without noise have no components. The result depends
-    /// neither on the number of threads nor on the budget. `progress` counts
-    /// frames of the first pass.
+    /// A few windows of frames are looked at first. One pass over the movie
+    /// then finds each pixel's mean and noise (from second differences in
+    /// time) and averages the movie over a few frames, in which the blocks'
+    /// components are found; where that average does not fit into half of
+    /// `budget`, the movie is read once for each band of blocks that does. A
+    /// last pass follows the components at the full frame rate. Pixels that
+    /// are not finite count as their mean; pixels without noise have no
+    /// components. The result depends neither on the number of threads nor
+    /// on the budget. `progress` adds up to the movie's frames over all passes.
     ///
     /// # Errors
-    /// [`Error::Input`] for several planes, no pixels or fewer than 16
+    /// [`Error::Input`] for a movie without pixels or of fewer than 16
     /// frames; [`Error::Movie`] if the movie cannot be read;
     /// [`Error::Decomposition`] if an eigenvalue problem does not converge.
     pub fn fit(
@@ -54,10 +54,8 @@ impl Denoiser {
         progress: Progress<'_>,
     ) -> Result<LowRank, Error> {
         let shape = movie.shape();
-        if shape.planes != 1 || shape.frame_len() == 0 {
-            return Err(Error::Input(format!(
-                "a movie of one plane is needed, not {shape}"
-            )));
+        if shape.frame_len() == 0 {
+            return Err(Error::Input(format!("{shape}: there are no pixels")));
         }
         if shape.frames < FEWEST {
             return Err(Error::Input(format!(
@@ -65,161 +63,288 @@ impl Denoiser {
                 shape.frames
             )));
         }
-        let statistics = statistics(movie, budget, progress)?;
         let grid = Grid::new(shape, self.parameters.blocks);
-        let data = read_band(movie, &statistics, &(0..shape.height), budget)?;
-        let found: Vec<Option<Components>> = (0..grid.blocks())
-            .into_par_iter()
-            .map(|b| {
-                let mut block = Vec::new();
-                for pixel in grid.tiles_of(b).into_iter().flat_map(|t| grid.lines(t)).flatten() {
-                    block.extend_from_slice(&data[pixel * shape.frames..(pixel + 1) * shape.frames]);
-                }
-                decompose(&block, shape.frames, &self.parameters, b as u64)
-            })
-            .collect();
-        let mut blocks = Vec::new();
-        for (block, components) in found.into_iter().enumerate() {
-            blocks.push(components.ok_or(Error::Decomposition { block })?);
-        }
-        let lowrank = assemble(movie, &statistics, &grid, self.parameters.blocks, &blocks)?;
-        Ok(lowrank)
-    }
-}
-
-fn statistics(
-    movie: &dyn Movie,
-    budget: Budget,
-    progress: Progress<'_>,
-) -> Result<Statistics, Error> {
-    let shape = movie.shape();
-    let length = shape.frame_len();
-    // Per pixel: sum, count, sum of squared steps, steps, last finite value.
-    let mut state = vec![(0.0_f64, 0_u32, 0.0_f64, 0_u32, f32::NAN); length];
-    let mut buffer = Vec::new();
-    for frames in frame_blocks(shape.frames, 4 * length, budget, 1) {
-        let count = frames.len();
-        buffer.resize(count * length, 0.0);
-        movie.read(frames, &mut buffer)?;
-        state
-            .par_chunks_mut(1024)
-            .enumerate()
-            .for_each(|(part, states)| {
-                for frame in buffer.chunks_exact(length) {
-                    for (s, &value) in states.iter_mut().zip(&frame[part * 1024..]) {
-                        if value.is_finite() {
-                            s.0 += f64::from(value);
-                            s.1 += 1;
-                            if s.4.is_finite() {
-                                s.2 += f64::from(value - s.4).powi(2);
-                                s.3 += 1;
-                            }
-                            s.4 = value;
-                        }
-                    }
-                }
-            });
-        progress(count as u64);
-    }
-    Ok(Statistics {
-        mean: state
-            .iter()
-            .map(|s| (s.0 / f64::from(s.1.max(1))) as f32)
-            .collect(),
-        noise: state
-            .iter()
-            .map(|s| (s.2 / (2.0 * f64::from(s.3.max(1)))).sqrt() as f32)
-            .collect(),
-    })
-}
-
-/// Standardised pixels of some image rows, `(pixel, frame)`.
-fn read_band(
-    movie: &dyn Movie,
-    statistics: &Statistics,
-    band: &Range<usize>,
-    budget: Budget,
-) -> Result<Vec<f32>, Error> {
-    let shape = movie.shape();
-    let length = shape.frame_len();
-    let offset = band.start * shape.width;
-    let mut out = vec![0.0_f32; band.len() * shape.width * shape.frames];
-    let mut buffer = Vec::new();
-    for frames in frame_blocks(shape.frames, 16 * length, budget, 1) {
-        buffer.resize(frames.len() * length, 0.0);
-        movie.read(frames.clone(), &mut buffer)?;
-        out.par_chunks_mut(shape.frames)
-            .enumerate()
-            .for_each(|(p, trace)| {
-                let (mean, noise) = (statistics.mean[offset + p], statistics.noise[offset + p]);
-                let scale = if noise > 0.0 { 1.0 / noise } else { 0.0 };
-                for (slot, frame) in trace[frames.clone()]
-                    .iter_mut()
-                    .zip(buffer.chunks_exact(length))
-                {
-                    let value = frame[offset + p];
-                    *slot = if value.is_finite() {
-                        (value - mean) * scale
-                    } else {
-                        0.0
+        let probe = Probe::new(movie)?;
+        let bins = shape.frames / probe.bin;
+        let bands = bands(&grid, bins, budget);
+        let mut advance = Advance::new(progress, bands.len() + 1);
+        let mut statistics = Statistics {
+            mean: vec![0.0; shape.frame_len()],
+            noise: vec![0.0; shape.frame_len()],
+        };
+        let search = self.search(&grid, bins)?;
+        let mut spatial = Vec::with_capacity(grid.blocks());
+        for lines in bands {
+            let tiles = tile_lines(&grid, &lines);
+            let decimated = decimate(movie, &grid, &tiles, &probe, &mut statistics, &mut |n| {
+                advance.frames(n);
+            })?;
+            let across = grid.columns.blocks();
+            let found: Vec<Option<Mat<f32>>> = (lines.start * across..lines.end * across)
+                .into_par_iter()
+                .map_init(Vec::new, |room, block| {
+                    let data = Standardised {
+                        grid: &grid,
+                        probe: &probe,
+                        statistics: &statistics,
+                        decimated: &decimated,
+                        bins,
                     };
-                }
-            });
-    }
-    Ok(out)
-}
-
-/// Puts the blocks' components together.
-fn assemble(
-    movie: &dyn Movie,
-    statistics: &Statistics,
-    grid: &Grid,
-    blocks: Blocks,
-    found: &[Components],
-) -> Result<LowRank, Error> {
-    let shape = movie.shape();
-    let mut entries: Vec<Vec<(u32, f32)>> = vec![Vec::new(); shape.frame_len()];
-    let mut v: Vec<f32> = Vec::new();
-    let mut component_block = Vec::new();
-    for (b, components) in found.iter().enumerate() {
-        let rank = component_block.len() as u32;
-        let mut p = 0;
-        for tile in grid.tiles_of(b) {
-            let pixels = grid.lines(tile).into_iter().flatten();
-            for (pixel, weight) in pixels.zip(grid.weights(b, tile)) {
-                let scale = weight * statistics.noise[pixel];
-                for k in 0..components.temporal.len() {
-                    entries[pixel].push((rank + k as u32, scale * components.spatial[(p, k)]));
-                }
-                p += 1;
+                    search.components(&data, block, room)
+                })
+                .collect();
+            for found in found {
+                let block = spatial.len();
+                spatial.push(found.ok_or(Error::Decomposition { block })?);
             }
         }
-        for course in &components.temporal {
-            v.extend_from_slice(course);
-            component_block.push(b as u32);
+        let bases = Bases::new(&grid, &spatial, &statistics);
+        let v = bases.project(movie, &grid, &mut |n| advance.frames(n))?;
+        let image = |values: Vec<f32>| {
+            Array3::from_shape_vec((shape.planes, shape.height, shape.width), values)
+                .map_err(|e| Error::Input(e.to_string()))
+        };
+        let (u_indptr, u_indices, u_weights) = sparse(&grid, &spatial, &statistics);
+        let mut component_block = Vec::with_capacity(v.nrows());
+        for (block, components) in spatial.iter().enumerate() {
+            component_block.extend((0..components.ncols()).map(|_| block as u32));
+        }
+        LowRank::from_parts(Parts {
+            u_indptr,
+            u_indices,
+            u_weights,
+            v,
+            mean: image(statistics.mean)?,
+            noise: image(statistics.noise)?,
+            blocks: self.parameters.blocks,
+            component_block,
+            frame_rate: movie.frame_rate(),
+        })
+    }
+
+    /// Prepares the search for components in blocks of `bins`.
+    fn search(&self, grid: &Grid, bins: usize) -> Result<Search, Error> {
+        let shapes = (0..grid.blocks()).map(|block| shape_of(grid, block));
+        let pixels = |shape: &Shape| -> usize { shape.iter().product() };
+        let Some(largest) = shapes.max_by_key(pixels) else {
+            return Err(Error::Input("there are no blocks".into()));
+        };
+        let Parameters {
+            max_rank,
+            significance,
+            seed,
+            ..
+        } = self.parameters;
+        let start = Start::new(pixels(&largest).min(bins), max_rank, seed);
+        let thresholds = Thresholds::simulate(largest, bins, significance, &start, seed)
+            .ok_or(Error::Decomposition { block: 0 })?;
+        Ok(Search {
+            start,
+            thresholds,
+            max_rank,
+        })
+    }
+}
+
+/// What the search in every block shares.
+struct Search {
+    start: Start,
+    thresholds: Thresholds,
+    max_rank: usize,
+}
+
+impl Search {
+    fn components(
+        &self,
+        data: &Standardised<'_>,
+        block: usize,
+        room: &mut Vec<f32>,
+    ) -> Option<Mat<f32>> {
+        let shape = shape_of(data.grid, block);
+        data.load(block, shape, room);
+        let data = MatRef::from_column_major_slice(room, shape.iter().product(), data.bins);
+        components(data, shape, &self.thresholds, self.max_rank, &self.start)
+    }
+}
+
+fn shape_of(grid: &Grid, block: usize) -> Shape {
+    grid.block(block).map(|range| range.len())
+}
+
+/// The decimated movie, on its way to units of the noise.
+struct Standardised<'a> {
+    grid: &'a Grid,
+    probe: &'a Probe,
+    statistics: &'a Statistics,
+    decimated: &'a Decimated,
+    bins: usize,
+}
+
+impl Standardised<'_> {
+    /// Fills `room` with a block `(pixel, bin)`, column-major.
+    fn load(&self, block: usize, shape: Shape, room: &mut Vec<f32>) {
+        let height: usize = shape.iter().product();
+        room.resize(height * self.bins, 0.0);
+        let root = (self.probe.bin as f32).sqrt();
+        for tile in self.grid.tiles_of(block) {
+            let (mut scale, mut offset) = (Vec::new(), Vec::new());
+            for pixel in self.grid.lines(tile).into_iter().flatten() {
+                let noise = self.statistics.noise[pixel];
+                let inverse = if noise > 0.0 { 1.0 / noise } else { 0.0 };
+                let shift = self.statistics.mean[pixel] - self.probe.mean[pixel];
+                scale.push(self.probe.noise[pixel] * inverse);
+                offset.push(root * shift * inverse);
+            }
+            let lines = self.grid.lines_within(block, tile);
+            let mut values = vec![0.0; scale.len()];
+            let columns = room.chunks_exact_mut(height);
+            for (bin, column) in self.decimated.bins(tile, values.len()).zip(columns) {
+                bin.convert_to_f32_slice(&mut values);
+                let mut first = 0;
+                for line in &lines {
+                    let at = first..first + line.len();
+                    standardise(
+                        &values[at.clone()],
+                        &scale[at.clone()],
+                        &offset[at],
+                        &mut column[line.clone()],
+                    );
+                    first += line.len();
+                }
+            }
         }
     }
-    let mut indptr = vec![0_u64];
-    let (mut indices, mut weights) = (Vec::new(), Vec::new());
-    for row in &entries {
-        indices.extend(row.iter().map(|entry| entry.0));
-        weights.extend(row.iter().map(|entry| entry.1));
-        indptr.push(indices.len() as u64);
+}
+
+fluorspar_movie::vectorised! {
+    fn standardise<'a>(values: &'a [f32], scale: &'a [f32], offset: &'a [f32], out: &'a mut [f32]) {
+        for (((out, &v), &scale), &offset) in out.iter_mut().zip(values).zip(scale).zip(offset) {
+            *out = v * scale - offset;
+        }
     }
-    let image = |values: &[f32]| {
-        Array3::from_shape_vec((1, shape.height, shape.width), values.to_vec())
-            .map_err(|e| Error::Input(e.to_string()))
+}
+
+/// Lines of blocks whose decimated tiles fit into half the budget together.
+fn bands(grid: &Grid, bins: usize, budget: Budget) -> Vec<std::ops::Range<usize>> {
+    let all = grid.planes.blocks() * grid.rows.blocks();
+    let bytes = |lines: &std::ops::Range<usize>| -> usize {
+        let across = grid.columns.tiles();
+        let line = |line: usize| (line * across..(line + 1) * across).map(|t| grid.tile_len(t));
+        let pixels: usize = tile_lines(grid, lines).into_iter().flat_map(line).sum();
+        pixels * bins * decimate::SAMPLE
     };
-    LowRank::from_parts(Parts {
-        u_indptr: indptr,
-        u_indices: indices,
-        u_weights: weights,
-        v: Array2::from_shape_vec((component_block.len(), shape.frames), v)
-            .map_err(|e| Error::Input(e.to_string()))?,
-        mean: image(&statistics.mean)?,
-        noise: image(&statistics.noise)?,
-        blocks,
-        component_block,
-        frame_rate: movie.frame_rate(),
-    })
+    let mut bands = Vec::new();
+    let mut start = 0;
+    while start < all {
+        let mut end = start + 1;
+        while end < all && bytes(&(start..end + 1)) <= budget.bytes / 2 {
+            end += 1;
+        }
+        bands.push(start..end);
+        start = end;
+    }
+    bands
+}
+
+/// Lines of tiles that lines of blocks consist of, ascending.
+fn tile_lines(grid: &Grid, blocks: &std::ops::Range<usize>) -> Vec<usize> {
+    let mut lines = Vec::new();
+    for line in blocks.clone() {
+        let (plane, row) = (line / grid.rows.blocks(), line % grid.rows.blocks());
+        for z in grid.planes.tiles_of(plane) {
+            lines.extend(grid.rows.tiles_of(row).map(|y| z * grid.rows.tiles() + y));
+        }
+    }
+    lines.sort_unstable();
+    lines.dedup();
+    lines
+}
+
+/// The blocks' components, blended, as compressed rows of U.
+fn sparse(
+    grid: &Grid,
+    spatial: &[Mat<f32>],
+    statistics: &Statistics,
+) -> (Vec<u64>, Vec<u32>, Vec<f32>) {
+    let mut first = vec![0_u32];
+    for block in spatial {
+        first.push(first[first.len() - 1] + block.ncols() as u32);
+    }
+    let pixels = statistics.noise.len();
+    let mut lengths = vec![0_u64; pixels + 1];
+    for tile in 0..grid.tiles() {
+        let rank: usize = grid
+            .blocks_of(tile)
+            .into_iter()
+            .map(|b| spatial[b].ncols())
+            .sum();
+        for pixel in grid.lines(tile).into_iter().flatten() {
+            if statistics.noise[pixel] > 0.0 {
+                lengths[pixel + 1] = rank as u64;
+            }
+        }
+    }
+    for pixel in 0..pixels {
+        lengths[pixel + 1] += lengths[pixel];
+    }
+    let indptr = lengths;
+    let entries = indptr[pixels] as usize;
+    let (mut indices, mut weights) = (vec![0_u32; entries], vec![0.0_f32; entries]);
+    for tile in 0..grid.tiles() {
+        let mut before = 0;
+        for block in grid.blocks_of(tile) {
+            let blend = grid.weights(block, tile);
+            let components = &spatial[block];
+            let within = grid.lines_within(block, tile).into_iter().flatten();
+            for ((pixel, from), &blend) in grid
+                .lines(tile)
+                .into_iter()
+                .flatten()
+                .zip(within)
+                .zip(&blend)
+            {
+                let noise = statistics.noise[pixel];
+                if noise > 0.0 {
+                    let at = indptr[pixel] as usize + before;
+                    for k in 0..components.ncols() {
+                        indices[at + k] = first[block] + k as u32;
+                        weights[at + k] = rounded(blend * noise * components[(from, k)]);
+                    }
+                }
+            }
+            before += spatial[block].ncols();
+        }
+    }
+    (indptr, indices, weights)
+}
+
+/// To 13 significant bits, so that weights can be compressed.
+fn rounded(value: f32) -> f32 {
+    const CUT: u32 = 11;
+    let bits = value.to_bits();
+    let half = 1 << (CUT - 1);
+    f32::from_bits(bits.wrapping_add(half) & !((1 << CUT) - 1))
+}
+
+/// Progress in frames of the movie over several passes.
+struct Advance<'a> {
+    progress: Progress<'a>,
+    passes: usize,
+    done: usize,
+}
+
+impl<'a> Advance<'a> {
+    fn new(progress: Progress<'a>, passes: usize) -> Self {
+        Self {
+            progress,
+            passes,
+            done: 0,
+        }
+    }
+
+    fn frames(&mut self, count: usize) {
+        let before = self.done / self.passes;
+        self.done += count;
+        (self.progress)((self.done / self.passes - before) as u64);
+    }
 }

@@ -203,6 +203,20 @@ impl Grid {
             .collect()
     }
 
+    /// Where the lines of `tile` lie in the image `(plane, y, x)` of `block`,
+    /// in the order of [`lines`](Self::lines).
+    pub(crate) fn lines_within(&self, block: usize, tile: usize) -> Vec<Range<usize>> {
+        let [planes, rows, columns] = self.block(block);
+        let [z, y, x] = self.tile(tile);
+        z.flat_map(|z| y.clone().map(move |y| (z, y)))
+            .map(|(z, y)| {
+                let line = (z - planes.start) * rows.len() + y - rows.start;
+                let first = line * columns.len();
+                first + x.start - columns.start..first + x.end - columns.start
+            })
+            .collect()
+    }
+
     /// Weights of `block` at the pixels of one of its tiles, in the order of
     /// [`lines`](Self::lines).
     pub(crate) fn weights(&self, block: usize, tile: usize) -> Vec<f32> {
@@ -262,7 +276,10 @@ mod tests {
             for block in 0..axis.blocks() {
                 let tiles = axis.tiles_of(block);
                 let side = axis.tile(tiles.end - 1).end - axis.tile(tiles.start).start;
-                assert!(side <= 42 && (length < 24 || side >= 24), "{length}: {side}");
+                assert!(
+                    side <= 42 && (length < 24 || side >= 24),
+                    "{length}: {side}"
+                );
             }
         }
     }

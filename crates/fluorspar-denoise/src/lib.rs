@@ -31,11 +31,19 @@
 #![forbid(unsafe_code)]
 
 mod block;
+mod decimate;
 mod error;
+mod extend;
 mod fit;
 mod grid;
+mod linear;
 mod lowrank;
+mod moments;
 mod parameters;
+mod probe;
+mod project;
+mod roughness;
+mod smooth;
 
 pub use error::Error;
 pub use fit::Denoiser;

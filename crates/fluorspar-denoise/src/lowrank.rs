@@ -154,6 +154,11 @@ impl LowRank {
         )
     }
 
+    /// Puts other time courses, of the same components, in place.
+    pub(crate) fn replace_courses(&mut self, v: Array2<f32>) {
+        self.parts.v = v.as_standard_layout().into_owned();
+    }
+
     /// Time course of one component.
     pub(crate) fn course(&self, component: usize) -> &[f32] {
         let frames = self.frames();

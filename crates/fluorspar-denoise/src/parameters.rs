@@ -26,7 +26,7 @@ pub struct Parameters {
     pub blocks: Blocks,
     /// Most components kept in one block.
     pub max_rank: usize,
-    /// Chance that a component of pure noise is kept.
+    /// Chance that a block of pure noise keeps a component.
     pub significance: f64,
     /// Seed of the random projections.
     pub seed: u64,
@@ -37,7 +37,7 @@ impl Default for Parameters {
         Self {
             blocks: Blocks::default(),
             max_rank: 50,
-            significance: 1e-3,
+            significance: 0.01,
             seed: 1,
         }
     }

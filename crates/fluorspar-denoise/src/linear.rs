@@ -1,0 +1,208 @@
+//! The few pieces of linear algebra that blocks are taken apart with: products
+//! by `faer`, always sequential, so that neither threads nor their number
+//! change a bit.
+
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
+use faer::linalg::matmul::{matmul, triangular};
+use faer::prelude::Reborrow as _;
+use faer::{Accum, Mat, MatMut, MatRef, Par, Spec};
+use fluorspar_movie::vectorised;
+
+/// `a · b`.
+pub(crate) fn product(a: MatRef<'_, f32>, b: MatRef<'_, f32>) -> Mat<f32> {
+    let mut out = Mat::zeros(a.nrows(), b.ncols());
+    product_into(out.as_mut(), a, b);
+    out
+}
+
+/// `a · b` into `out`.
+pub(crate) fn product_into(out: MatMut<'_, f32>, a: MatRef<'_, f32>, b: MatRef<'_, f32>) {
+    matmul(out, Accum::Replace, a, b, 1.0, Par::Seq);
+}
+
+/// `a · aᵀ`, of which only one half is computed.
+pub(crate) fn outer(a: MatRef<'_, f32>) -> Mat<f32> {
+    use triangular::BlockStructure::{Rectangular, TriangularLower};
+    let n = a.nrows();
+    let mut out = Mat::zeros(n, n);
+    triangular::matmul(
+        out.as_mut(),
+        TriangularLower,
+        Accum::Replace,
+        a,
+        Rectangular,
+        a.transpose(),
+        Rectangular,
+        1.0,
+        Par::Seq,
+    );
+    for j in 0..n {
+        for i in 0..j {
+            out[(i, j)] = out[(j, i)];
+        }
+    }
+    out
+}
+
+/// Makes the columns of `a` orthonormal, first to last, by Gram and Schmidt's
+/// method, done twice; columns that depend on earlier ones become zero.
+pub(crate) fn orthonormalise(a: &mut Mat<f32>) {
+    let rows = a.nrows();
+    for column in 0..a.ncols() {
+        let (before, mut rest) = a.as_mut().split_at_col_mut(column);
+        let before = before.rb();
+        let Some(own) = rest.as_mut().col_mut(0).try_as_col_major_mut() else {
+            continue;
+        };
+        let own = own.as_slice_mut();
+        let first = dot(own, own);
+        for _ in 0..2 {
+            for other in 0..column {
+                let Some(other) = before.col(other).try_as_col_major() else {
+                    continue;
+                };
+                let other = &other.as_slice()[..rows];
+                let along = dot(own, other);
+                subtract(own, along, other);
+            }
+        }
+        let left = dot(own, own);
+        // What is left of a dependent column is rounding.
+        let keep = left > 1e-12 * first && left > 0.0;
+        let scale = if keep { 1.0 / left.sqrt() } else { 0.0 };
+        own.iter_mut().for_each(|v| *v *= scale);
+    }
+}
+
+const LANES: usize = 16;
+
+vectorised! {
+    /// `Σ a·b`, in a fixed order.
+    fn dot<'a>(a: &'a [f32], b: &'a [f32]) -> f32 {
+        let mut sums = [[0.0_f32; LANES]; 2];
+        let (a, b) = (a.chunks_exact(2 * LANES), b.chunks_exact(2 * LANES));
+        let rest: f32 = a.remainder().iter().zip(b.remainder()).map(|(a, b)| a * b).sum();
+        for (a, b) in a.zip(b) {
+            for half in 0..2 {
+                for lane in 0..LANES {
+                    let at = half * LANES + lane;
+                    sums[half][lane] += a[at] * b[at];
+                }
+            }
+        }
+        let mut total = rest;
+        for lane in 0..LANES {
+            total += sums[0][lane] + sums[1][lane];
+        }
+        total
+    }
+
+    /// `a −= scale · b`.
+    fn subtract<'a>(a: &'a mut [f32], scale: f32, b: &'a [f32]) {
+        for (a, b) in a.iter_mut().zip(b) {
+            *a -= scale * b;
+        }
+    }
+}
+
+/// `aᵀ a` of a few columns, with sums of blocks in double precision.
+pub(crate) fn gram(a: MatRef<'_, f32>) -> Mat<f64> {
+    let n = a.ncols();
+    let mut out = Mat::zeros(n, n);
+    for j in 0..n {
+        for i in 0..=j {
+            let (Some(x), Some(y)) = (a.col(i).try_as_col_major(), a.col(j).try_as_col_major())
+            else {
+                continue;
+            };
+            let (x, y) = (x.as_slice(), y.as_slice());
+            let sum: f64 = x
+                .chunks(256)
+                .zip(y.chunks(256))
+                .map(|(x, y)| f64::from(dot(x, y)))
+                .sum();
+            out[(i, j)] = sum;
+            out[(j, i)] = sum;
+        }
+    }
+    out
+}
+
+/// Eigenvalues, descending, and eigenvectors of a small symmetric matrix;
+/// `None` if the iteration does not converge.
+pub(crate) fn eigen(a: &Mat<f64>) -> Option<(Vec<f64>, Mat<f32>)> {
+    let n = a.nrows();
+    let mut vectors = Mat::zeros(n, n);
+    let mut values = faer::diag::Diag::zeros(n);
+    let mut memory = MemBuffer::new(self_adjoint_evd_scratch::<f64>(
+        n,
+        ComputeEigenvectors::Yes,
+        Par::Seq,
+        Spec::default(),
+    ));
+    self_adjoint_evd(
+        a.as_ref(),
+        values.as_mut(),
+        Some(vectors.as_mut()),
+        Par::Seq,
+        MemStack::new(&mut memory),
+        Spec::default(),
+    )
+    .ok()?;
+    // The solver's eigenvalues ascend.
+    let descending = (0..n).map(|k| values[n - 1 - k]).collect();
+    let vectors = Mat::from_fn(n, n, |i, k| vectors[(i, n - 1 - k)] as f32);
+    Some((descending, vectors))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matrix(rows: usize, columns: usize) -> Mat<f32> {
+        Mat::from_fn(rows, columns, |i, j| {
+            ((i * 7919 + j * 104_729 + i * j * 31) % 1009) as f32 / 1009.0 - 0.5
+        })
+    }
+
+    #[test]
+    fn outer_is_a_times_its_transpose() {
+        let a = matrix(70, 33);
+        let (half, whole) = (outer(a.as_ref()), product(a.as_ref(), a.transpose()));
+        for i in 0..70 {
+            for j in 0..70 {
+                assert!((half[(i, j)] - whole[(i, j)]).abs() < 1e-4);
+            }
+        }
+    }
+
+    #[test]
+    fn columns_become_orthonormal_and_dependent_ones_vanish() {
+        let mut a = matrix(100, 8);
+        for i in 0..100 {
+            a[(i, 5)] = 2.0 * a[(i, 1)] - a[(i, 3)];
+        }
+        orthonormalise(&mut a);
+        let gram = gram(a.as_ref());
+        for i in 0..8 {
+            for j in 0..8 {
+                let expected = f64::from(u8::from(i == j && i != 5));
+                assert!((gram[(i, j)] - expected).abs() < 1e-5, "{i} {j}");
+            }
+        }
+    }
+
+    #[test]
+    fn eigenvalues_descend_and_diagonalise() {
+        let a = gram(matrix(50, 6).as_ref());
+        let (values, vectors) = eigen(&a).unwrap();
+        assert!(values.windows(2).all(|pair| pair[0] >= pair[1]));
+        for k in 0..6 {
+            for i in 0..6 {
+                let image: f64 = (0..6).map(|j| a[(i, j)] * f64::from(vectors[(j, k)])).sum();
+                assert!((image - values[k] * f64::from(vectors[(i, k)])).abs() < 1e-4);
+            }
+        }
+    }
+}

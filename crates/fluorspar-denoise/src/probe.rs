@@ -1,0 +1,256 @@
+//! A first look at a few windows of frames: about how large each pixel is and
+//! how noisy, and how slow the movie's signals are.
+
+use fluorspar_movie::{Movie, PixelType};
+use rayon::prelude::*;
+
+use crate::Error;
+use crate::moments::Moments;
+
+/// Windows looked at, and frames in each.
+const WINDOWS: usize = 3;
+const WINDOW: usize = 128;
+/// Side of the boxes whose mean brightness shows how slow signals are, pixels.
+const BOX: usize = 8;
+/// Longest bin, frames.
+const LONGEST_BIN: usize = 16;
+/// Fewest bins that a movie is cut into, where it has as many frames.
+const FEWEST_BINS: usize = 96;
+/// Share of a signal's variance that averaging within bins must keep.
+const KEPT: f64 = 0.85;
+/// Bytes of frames held at a time.
+const CHUNK: usize = 32 << 20;
+
+/// What a few windows of frames show.
+#[derive(Debug)]
+pub(crate) struct Probe {
+    /// Provisional mean of each pixel.
+    pub(crate) mean: Vec<f32>,
+    /// Provisional noise of each pixel, never zero.
+    pub(crate) noise: Vec<f32>,
+    /// May samples be missing?
+    pub(crate) gaps: bool,
+    /// Frames per bin.
+    pub(crate) bin: usize,
+}
+
+/// One line of boxes: its pixels' moments, and the boxes' brightness over time.
+struct Strip {
+    first: usize,
+    length: usize,
+    moments: Moments,
+    low: Vec<f32>,
+    high: Vec<f32>,
+    /// One course per box and window.
+    brightness: Vec<Vec<f32>>,
+}
+
+impl Probe {
+    /// Reads up to three windows, spread evenly.
+    pub(crate) fn new(movie: &dyn Movie) -> Result<Self, Error> {
+        let shape = movie.shape();
+        let length = shape.frame_len();
+        let gaps = matches!(movie.pixel_type(), PixelType::F32 | PixelType::F64);
+        let windows: Vec<std::ops::Range<usize>> = if shape.frames <= WINDOWS * WINDOW {
+            std::iter::once(0..shape.frames).collect()
+        } else {
+            (0..WINDOWS)
+                .map(|k| k * (shape.frames - WINDOW) / (WINDOWS - 1))
+                .map(|start| start..start + WINDOW)
+                .collect()
+        };
+        let mut strips = Vec::new();
+        let chunk = (CHUNK / (4 * length)).max(1);
+        let mut buffer = Vec::new();
+        for window in windows {
+            for start in window.clone().step_by(chunk) {
+                let frames = start..(start + chunk).min(window.end);
+                buffer.resize(frames.len() * length, 0.0);
+                movie.read(frames, &mut buffer)?;
+                if strips.is_empty() {
+                    strips = cut(shape.width, length, &buffer, gaps);
+                }
+                strips.par_iter_mut().for_each(|strip| {
+                    if start == window.start {
+                        strip.begin_window(shape.width);
+                    }
+                    for frame in buffer.chunks_exact(length) {
+                        strip.add(frame, shape.width);
+                    }
+                });
+            }
+        }
+        let (mut mean, mut noise) = (Vec::with_capacity(length), Vec::with_capacity(length));
+        for strip in &strips {
+            for pixel in 0..strip.length {
+                mean.push(strip.moments.mean(pixel));
+                // A pixel that hardly moves may do so later; its unit follows its range.
+                let range = (strip.high[pixel] - strip.low[pixel]).max(0.0);
+                noise.push(strip.moments.noise(pixel).max(range / 4096.0));
+            }
+        }
+        let mut positive: Vec<f32> = noise.iter().copied().filter(|&n| n > 0.0).collect();
+        positive.sort_by(f32::total_cmp);
+        let least = positive.get(positive.len() / 2).map_or(1.0, |n| n / 64.0);
+        noise.iter_mut().for_each(|n| *n = n.max(least));
+        Ok(Self {
+            mean,
+            noise,
+            gaps,
+            bin: bin(&strips, shape.frames),
+        })
+    }
+}
+
+/// Lines of boxes, each with its first values as provisional mean.
+fn cut(width: usize, length: usize, frame: &[f32], gaps: bool) -> Vec<Strip> {
+    let step = BOX * width;
+    (0..length)
+        .step_by(step)
+        .map(|first| {
+            let pixels = &frame[first..(first + step).min(length)];
+            let shift = pixels
+                .iter()
+                .map(|&v| if v.is_finite() { v } else { 0.0 })
+                .collect();
+            Strip {
+                first,
+                length: pixels.len(),
+                moments: Moments::new(shift, gaps),
+                low: vec![f32::INFINITY; pixels.len()],
+                high: vec![f32::NEG_INFINITY; pixels.len()],
+                brightness: Vec::new(),
+            }
+        })
+        .collect()
+}
+
+impl Strip {
+    fn begin_window(&mut self, width: usize) {
+        self.moments.interrupt();
+        let boxes = width.div_ceil(BOX);
+        self.brightness.extend((0..boxes).map(|_| Vec::new()));
+    }
+
+    fn add(&mut self, frame: &[f32], width: usize) {
+        let values = &frame[self.first..self.first + self.length];
+        let mut deviations = vec![0.0; self.length];
+        self.moments.add(0, values, &mut deviations);
+        self.moments.next_frame();
+        self.moments.close(&deviations);
+        for ((low, high), &v) in self.low.iter_mut().zip(&mut self.high).zip(values) {
+            if v.is_finite() {
+                *low = low.min(v);
+                *high = high.max(v);
+            }
+        }
+        let boxes = width.div_ceil(BOX);
+        let mut sums = vec![0.0_f32; boxes];
+        for line in deviations.chunks_exact(width) {
+            for (sum, part) in sums.iter_mut().zip(line.chunks(BOX)) {
+                *sum += part.iter().sum::<f32>();
+            }
+        }
+        let window = self.brightness.len() - boxes;
+        for (course, sum) in self.brightness[window..].iter_mut().zip(sums) {
+            course.push(sum);
+        }
+    }
+}
+
+/// Frames that can be averaged before signals suffer: from the covariance in
+/// time of the boxes' brightness, to which noise, white in time, adds nothing
+/// but at lag zero.
+fn bin(strips: &[Strip], frames: usize) -> usize {
+    let mut covariance = [0.0_f64; LONGEST_BIN + 1];
+    let mut uncertainty = 0.0;
+    for course in strips.iter().flat_map(|strip| &strip.brightness) {
+        let n = course.len();
+        if n < 2 * LONGEST_BIN {
+            continue;
+        }
+        let mean = course.iter().map(|&v| f64::from(v)).sum::<f64>() / n as f64;
+        let centred: Vec<f64> = course.iter().map(|&v| f64::from(v) - mean).collect();
+        // Boxes count in units of their own noise.
+        let noise = centred
+            .windows(3)
+            .map(|w| (w[0] - 2.0 * w[1] + w[2]).powi(2));
+        let noise = noise.sum::<f64>() / (6 * (n - 2)) as f64;
+        if noise <= 0.0 {
+            continue;
+        }
+        for (lag, sum) in covariance.iter_mut().enumerate() {
+            let products: f64 = centred
+                .iter()
+                .zip(&centred[lag..])
+                .map(|(a, b)| a * b)
+                .sum();
+            *sum += products / (n - lag) as f64 / noise;
+        }
+        uncertainty += 1.0 / n as f64;
+    }
+    let most = LONGEST_BIN.min(frames / FEWEST_BINS).max(1);
+    // Too little signal to tell: calcium is slow.
+    if covariance[1] < 5.0 * f64::sqrt(uncertainty) {
+        return most.min(8);
+    }
+    // The signals' own variance: noise hides it at lag zero, but they decay.
+    let decay = (covariance[1] / covariance[2].max(0.25 * covariance[1])).max(1.0);
+    let variance = decay * covariance[1];
+    let kept = |bin: usize| {
+        let pairs: f64 = (1..bin)
+            .map(|lag| (bin - lag) as f64 * covariance[lag])
+            .sum();
+        (bin as f64 + 2.0 * pairs / variance) / (bin * bin) as f64
+    };
+    (1..=most).rev().find(|&b| kept(b) >= KEPT).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fluorspar_movie::ArrayMovie;
+    use ndarray::Array3;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+    use rand_distr::{Distribution, Normal};
+
+    /// A movie of noise around cells that decay over `decay` frames.
+    fn movie(decay: f32, frames: usize) -> ArrayMovie<f32> {
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let normal = Normal::new(0.0_f32, 1.0).unwrap();
+        let mut state = vec![0.0_f32; 16];
+        let keep = (-1.0 / decay).exp();
+        let mut data = Array3::zeros((frames, 32, 32));
+        for mut frame in data.outer_iter_mut() {
+            for s in &mut state {
+                *s = keep * *s + (1.0 - keep * keep).sqrt() * normal.sample(&mut rng);
+            }
+            for ((y, x), v) in frame.indexed_iter_mut() {
+                *v = 50.0 + state[y / 8 * 4 + x / 8] + normal.sample(&mut rng);
+            }
+        }
+        ArrayMovie::new(data)
+    }
+
+    #[test]
+    fn bins_follow_the_signals() {
+        let bin = |decay| Probe::new(&movie(decay, 3000)).unwrap().bin;
+        assert!(bin(30.0) >= 6, "{}", bin(30.0));
+        assert!((2..=5).contains(&bin(7.0)), "{}", bin(7.0));
+        assert_eq!(bin(1.0), 1);
+    }
+
+    #[test]
+    fn short_movies_keep_enough_bins() {
+        assert_eq!(Probe::new(&movie(30.0, 100)).unwrap().bin, 1);
+        assert_eq!(Probe::new(&movie(30.0, 300)).unwrap().bin, 3);
+    }
+
+    #[test]
+    fn mean_and_noise_are_about_right() {
+        let probe = Probe::new(&movie(30.0, 500)).unwrap();
+        assert!(probe.mean.iter().all(|m| (m - 50.0).abs() < 2.0));
+        assert!(probe.noise.iter().all(|n| (0.7..1.4).contains(n)));
+    }
+}
