@@ -1,8 +1,10 @@
+mod kernel;
+mod window;
+
 use std::ops::Range;
 
 use fluorspar_movie::{Movie, MovieShape, PixelType, check_read};
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3};
-use rayon::prelude::*;
 
 use crate::{Blocks, Error};
 
@@ -66,6 +68,13 @@ impl LowRank {
         if parts.noise.dim() != parts.mean.dim() {
             return bad("mean and noise must have the same size");
         }
+        let ascends = |range: &[u64]| {
+            let row = &parts.u_indices[range[0] as usize..range[1] as usize];
+            row.windows(2).all(|pair| pair[0] < pair[1])
+        };
+        if !parts.u_indptr.windows(2).all(ascends) {
+            return bad("the components of a pixel must ascend");
+        }
         if parts.component_block.len() != rank {
             return bad("every component must have a block");
         }
@@ -77,8 +86,17 @@ impl LowRank {
         {
             return bad("all values must be finite");
         }
+        if parts.noise.iter().any(|&noise| noise < 0.0) {
+            return bad("noise must not be negative");
+        }
+        // Rows are read as slices.
         if !parts.v.is_standard_layout() {
             parts.v = parts.v.as_standard_layout().into_owned();
+        }
+        for image in [&mut parts.mean, &mut parts.noise] {
+            if !image.is_standard_layout() {
+                *image = image.as_standard_layout().into_owned();
+            }
         }
         Ok(Self { parts })
     }
@@ -161,6 +179,11 @@ impl LowRank {
         &all[component * frames..(component + 1) * frames]
     }
 
+    /// Mean of every pixel, in order.
+    pub(crate) fn mean_values(&self) -> &[f32] {
+        self.parts.mean.as_slice().unwrap_or_default()
+    }
+
     /// Adds one pixel's time course, without its mean, to `trace` (one value
     /// per frame, as far as it reaches). Pixels outside the movie add nothing.
     pub fn add_trace(&self, pixel: usize, scale: f32, trace: &mut [f32]) {
@@ -191,20 +214,10 @@ impl Movie for LowRank {
 
     fn read(&self, frames: Range<usize>, into: &mut [f32]) -> Result<(), fluorspar_movie::Error> {
         check_read(self.shape(), &frames, into.len())?;
-        into.par_chunks_mut(self.shape().frame_len().max(1))
-            .enumerate()
-            .for_each(|(k, frame)| {
-                let now: Vec<f32> = self.parts.v.column(frames.start + k).to_vec();
-                for (pixel, (slot, &mean)) in frame.iter_mut().zip(&self.parts.mean).enumerate() {
-                    let (components, weights) = self.row(pixel);
-                    *slot = mean
-                        + components
-                            .iter()
-                            .zip(weights)
-                            .map(|(&k, &w)| w * now[k as usize])
-                            .sum::<f32>();
-                }
-            });
+        let rows: Vec<usize> = (0..self.planes() * self.height())
+            .map(|row| row * self.width())
+            .collect();
+        self.fill(&rows, self.width(), &frames, into);
         Ok(())
     }
 
