@@ -39,5 +39,7 @@ mod parameters;
 
 pub use error::Error;
 pub use fit::Denoiser;
-pub use lowrank::{LowRank, Parts};
+pub use lowrank::{
+    LowRank, Neighbours, Orthogonal, Parts, Principal, Projection, Symmetric, Variability,
+};
 pub use parameters::{Blocks, Parameters};

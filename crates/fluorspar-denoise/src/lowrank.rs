@@ -1,5 +1,20 @@
+mod correlation;
+mod covariance;
+mod dense;
+mod groups;
+mod images;
 mod kernel;
+mod orthogonal;
+mod principal;
+mod products;
+mod symmetric;
 mod window;
+
+pub use correlation::{Neighbours, Variability};
+pub use images::Projection;
+pub use orthogonal::Orthogonal;
+pub use principal::Principal;
+pub use symmetric::Symmetric;
 
 use std::ops::Range;
 
@@ -86,6 +101,20 @@ impl LowRank {
         {
             return bad("all values must be finite");
         }
+        // No sum of a pixel's components may leave what float32 can hold.
+        let loudest = parts.v.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
+        let too_large = parts
+            .u_indptr
+            .windows(2)
+            .zip(&parts.mean)
+            .any(|(range, mean)| {
+                let row = &parts.u_weights[range[0] as usize..range[1] as usize];
+                let sum: f64 = row.iter().map(|w| f64::from(w.abs())).sum();
+                sum * f64::from(loudest) + f64::from(mean.abs()) > f64::from(f32::MAX)
+            });
+        if too_large {
+            return bad("the values are too large for float32");
+        }
         if parts.noise.iter().any(|&noise| noise < 0.0) {
             return bad("noise must not be negative");
         }
@@ -141,6 +170,11 @@ impl LowRank {
     /// Columns of an image, pixels.
     pub fn width(&self) -> usize {
         self.parts.mean.dim().2
+    }
+
+    /// Pixels of one frame, all planes together.
+    pub(crate) fn pixels(&self) -> usize {
+        self.parts.mean.len()
     }
 
     /// Time courses `(component, frame)`.

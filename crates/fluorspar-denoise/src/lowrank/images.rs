@@ -1,0 +1,100 @@
+use ndarray::Array3;
+use rayon::prelude::*;
+
+use super::LowRank;
+use super::covariance::{Covariance, course_means};
+use super::groups::Groups;
+use super::kernel::{ROWS, Scratch};
+
+/// What becomes of a pixel's time course.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Projection {
+    /// Its largest value.
+    Max,
+    /// Its smallest value.
+    Min,
+    /// Its mean.
+    Mean,
+    /// Its standard deviation, dividing by the number of frames.
+    StandardDeviation,
+}
+
+impl LowRank {
+    /// Variance over frames of every pixel of the denoised movie
+    /// `(plane, y, x)`, in the movie's units squared, dividing by the number
+    /// of frames.
+    ///
+    /// A pixel with weights `u` has `uᵀ C u`, where `C` is the covariance of
+    /// the time courses; only entries of components that meet in a pixel are
+    /// computed. Zero for pixels without components and for movies of one frame.
+    pub fn variance_image(&self) -> Array3<f32> {
+        let groups = Groups::new(self);
+        let variances = Covariance::new(self, &groups, &[]).variances(self, &groups);
+        self.image(variances.into_iter().map(|v| v as f32).collect())
+    }
+
+    /// One value of every pixel's denoised time course `(plane, y, x)`, in the
+    /// movie's units, mean included. A movie without frames gives its mean
+    /// (and no standard deviation).
+    ///
+    /// [`Projection::Max`] and [`Projection::Min`] compute every pixel in
+    /// every frame, but keep none of them; the others do not.
+    pub fn projection(&self, projection: Projection) -> Array3<f32> {
+        match projection {
+            Projection::Max => self.extremes(f32::max, f32::NEG_INFINITY),
+            Projection::Min => self.extremes(f32::min, f32::INFINITY),
+            Projection::Mean => {
+                let means = course_means(self);
+                let pixels = self.mean_values().par_iter().enumerate();
+                let image = pixels.map(|(pixel, &mean)| {
+                    let (components, weights) = self.row(pixel);
+                    let sum: f64 = components
+                        .iter()
+                        .zip(weights)
+                        .map(|(&k, &w)| f64::from(w) * means[k as usize])
+                        .sum();
+                    (f64::from(mean) + sum) as f32
+                });
+                self.image(image.collect())
+            }
+            Projection::StandardDeviation => self.variance_image().mapv_into(f32::sqrt),
+        }
+    }
+
+    /// Folds every time course. Rounding keeps the order of numbers, so the
+    /// mean may be added last.
+    fn extremes(&self, fold: impl Fn(f32, f32) -> f32 + Sync, start: f32) -> Array3<f32> {
+        let mut image = self.mean_values().to_vec();
+        if self.frames() == 0 || image.is_empty() {
+            return self.image(image);
+        }
+        let width = self.width();
+        let frames = 0..self.frames();
+        image
+            .par_chunks_mut(ROWS * width)
+            .enumerate()
+            .for_each_init(Scratch::new, |scratch, (strip, image)| {
+                let first = strip * ROWS * width;
+                let rows: Vec<usize> = (first..first + image.len()).step_by(width).collect();
+                let mut found = vec![start; image.len()];
+                scratch.strip(self, &rows, width, &frames, |row, x, _, sums| {
+                    let found = &mut found[row * width + x..(row + 1) * width];
+                    for sums in sums {
+                        for (found, &sum) in found.iter_mut().zip(sums) {
+                            *found = fold(*found, sum);
+                        }
+                    }
+                });
+                for (mean, found) in image.iter_mut().zip(found) {
+                    *mean += found;
+                }
+            });
+        self.image(image)
+    }
+
+    /// An image `(plane, y, x)` from one value per pixel.
+    pub(super) fn image(&self, values: Vec<f32>) -> Array3<f32> {
+        let shape = self.mean().raw_dim();
+        Array3::from_shape_vec(shape, values).unwrap_or_else(|_| Array3::zeros(shape))
+    }
+}
