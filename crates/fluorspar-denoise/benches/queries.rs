@@ -2,8 +2,8 @@
 #![allow(missing_docs, reason = "criterion's macros")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use fluorspar_denoise::{Blocks, LowRank, Parts};
-use fluorspar_movie::Movie;
+use fluorspar_denoise::{Blocks, LowRank, Neighbours, Parts, Projection, Variability};
+use fluorspar_movie::{Footprints, Movie};
 use ndarray::{Array2, Array3};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -49,6 +49,19 @@ fn movie() -> Option<LowRank> {
     .ok()
 }
 
+/// A hundred squares of 9 × 9 pixels.
+fn footprints() -> Footprints {
+    let mut footprints = Footprints::new(SIDE, SIDE);
+    for k in 0..100 {
+        let first = (k / 10 * 12 * SIDE + k % 10 * 12) as u32;
+        let pixels: Vec<u32> = (0..81)
+            .map(|at| first + at / 9 * SIDE as u32 + at % 9)
+            .collect();
+        let _ = footprints.push(&pixels, &[1.0; 81], 0);
+    }
+    footprints
+}
+
 fn queries(c: &mut Criterion) {
     let Some(movie) = movie() else { return };
     let mut group = c.benchmark_group("queries_1000x128x128");
@@ -57,6 +70,24 @@ fn queries(c: &mut Criterion) {
     group.bench_function("read", |b| b.iter(|| movie.read(0..FRAMES, &mut frames)));
     let one = &mut frames[..SIDE * SIDE];
     group.bench_function("read_frame", |b| b.iter(|| movie.read(500..501, one)));
+    for (name, projection) in [
+        ("maximum", Projection::Max),
+        ("mean", Projection::Mean),
+        ("standard_deviation", Projection::StandardDeviation),
+    ] {
+        group.bench_function(name, |b| b.iter(|| movie.projection(projection)));
+    }
+    group.bench_function("variance", |b| b.iter(|| movie.variance_image()));
+    group.bench_function("correlation", |b| {
+        b.iter(|| movie.correlation_image(Neighbours::Eight, Variability::WithNoise));
+    });
+    let footprints = footprints();
+    group.bench_function("project_100", |b| b.iter(|| movie.project(&footprints)));
+    group.bench_function("gram_of_components", |b| {
+        b.iter(|| movie.gram_of_components());
+    });
+    group.bench_function("principal_10", |b| b.iter(|| movie.principal(10, 1)));
+    group.bench_function("orthogonal", |b| b.iter(|| movie.orthogonal()));
     group.finish();
 }
 

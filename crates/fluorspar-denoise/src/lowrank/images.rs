@@ -1,10 +1,11 @@
+use fluorspar_movie::vectorised;
 use ndarray::Array3;
 use rayon::prelude::*;
 
 use super::LowRank;
 use super::covariance::{Covariance, course_means};
 use super::groups::Groups;
-use super::kernel::{ROWS, Scratch};
+use super::kernel::{Scratch, rows_together};
 
 /// What becomes of a pixel's time course.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,20 @@ pub enum Projection {
     Mean,
     /// Its standard deviation, dividing by the number of frames.
     StandardDeviation,
+}
+
+vectorised! {
+    fn raise<'a>(most: &'a mut [f32], values: &'a [f32]) {
+        for (most, &value) in most.iter_mut().zip(values) {
+            *most = if value > *most { value } else { *most };
+        }
+    }
+
+    fn lower<'a>(least: &'a mut [f32], values: &'a [f32]) {
+        for (least, &value) in least.iter_mut().zip(values) {
+            *least = if value < *least { value } else { *least };
+        }
+    }
 }
 
 impl LowRank {
@@ -41,8 +56,8 @@ impl LowRank {
     /// every frame, but keep none of them; the others do not.
     pub fn projection(&self, projection: Projection) -> Array3<f32> {
         match projection {
-            Projection::Max => self.extremes(f32::max, f32::NEG_INFINITY),
-            Projection::Min => self.extremes(f32::min, f32::INFINITY),
+            Projection::Max => self.extremes(raise, f32::NEG_INFINITY),
+            Projection::Min => self.extremes(lower, f32::INFINITY),
             Projection::Mean => {
                 let means = course_means(self);
                 let pixels = self.mean_values().par_iter().enumerate();
@@ -63,32 +78,32 @@ impl LowRank {
 
     /// Folds every time course. Rounding keeps the order of numbers, so the
     /// mean may be added last.
-    fn extremes(&self, fold: impl Fn(f32, f32) -> f32 + Sync, start: f32) -> Array3<f32> {
+    fn extremes(&self, fold: fn(&mut [f32], &[f32]), start: f32) -> Array3<f32> {
         let mut image = self.mean_values().to_vec();
         if self.frames() == 0 || image.is_empty() {
             return self.image(image);
         }
         let width = self.width();
         let frames = 0..self.frames();
-        image
-            .par_chunks_mut(ROWS * width)
-            .enumerate()
-            .for_each_init(Scratch::new, |scratch, (strip, image)| {
-                let first = strip * ROWS * width;
+        let strip_len = rows_together(width) * width;
+        image.par_chunks_mut(strip_len).enumerate().for_each_init(
+            Scratch::default,
+            |scratch, (strip, image)| {
+                let first = strip * strip_len;
                 let rows: Vec<usize> = (first..first + image.len()).step_by(width).collect();
                 let mut found = vec![start; image.len()];
-                scratch.strip(self, &rows, width, &frames, |row, x, _, sums| {
-                    let found = &mut found[row * width + x..(row + 1) * width];
-                    for sums in sums {
-                        for (found, &sum) in found.iter_mut().zip(sums) {
-                            *found = fold(*found, sum);
+                scratch.strip(self, &rows, width, &frames, |chunk| {
+                    for frame in 0..chunk.frames {
+                        for (row, found) in found.chunks_exact_mut(width).enumerate() {
+                            fold(found, chunk.row(frame, row));
                         }
                     }
                 });
                 for (mean, found) in image.iter_mut().zip(found) {
                     *mean += found;
                 }
-            });
+            },
+        );
         self.image(image)
     }
 

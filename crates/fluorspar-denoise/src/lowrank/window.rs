@@ -1,10 +1,11 @@
 use std::ops::Range;
 
+use fluorspar_movie::vectorised;
 use ndarray::Array4;
 use rayon::prelude::*;
 
 use super::LowRank;
-use super::kernel::{ROWS, Scratch, accumulate};
+use super::kernel::{Scratch, accumulate, rows_together};
 use crate::Error;
 
 /// Frames that one task computes.
@@ -79,34 +80,43 @@ impl LowRank {
         if frame_len == 0 {
             return;
         }
+        let together = rows_together(width);
         let tasks = into.par_chunks_mut(TASK * frame_len).enumerate();
         tasks.for_each(|(task, into)| {
             let start = frames.start + task * TASK;
             let now = start..start + into.len() / frame_len;
             // Each strip of rows with its part of every frame.
-            let mut strips: Vec<(&[usize], Vec<&mut [f32]>)> =
-                rows.chunks(ROWS).map(|rows| (rows, Vec::new())).collect();
+            let mut strips: Vec<(&[usize], Vec<&mut [f32]>)> = rows
+                .chunks(together)
+                .map(|rows| (rows, Vec::new()))
+                .collect();
             for frame in into.chunks_exact_mut(frame_len) {
-                for (strip, part) in strips.iter_mut().zip(frame.chunks_mut(ROWS * width)) {
+                for (strip, part) in strips.iter_mut().zip(frame.chunks_mut(together * width)) {
                     strip.1.push(part);
                 }
             }
             strips
                 .into_par_iter()
-                .for_each_init(Scratch::new, |scratch, (rows, mut parts)| {
-                    scratch.strip(self, rows, width, &now, |row, x, frame, sums| {
-                        let count = (width - x).min(sums.first().map_or(0, |s| s.len()));
-                        let mean = &self.mean_values()[rows[row] + x..][..count];
-                        let at = row * width + x;
-                        for (part, sums) in parts[frame..].iter_mut().zip(sums) {
-                            let slots = part[at..at + count].iter_mut();
-                            for ((slot, sum), mean) in slots.zip(sums).zip(mean) {
-                                *slot = sum + mean;
+                .for_each_init(Scratch::default, |scratch, (rows, mut parts)| {
+                    scratch.strip(self, rows, width, &now, |chunk| {
+                        let parts = &mut parts[chunk.start..chunk.start + chunk.frames];
+                        for (frame, part) in parts.iter_mut().enumerate() {
+                            for (row, slots) in part.chunks_exact_mut(width).enumerate() {
+                                let mean = &self.mean_values()[rows[row]..][..width];
+                                add_mean(slots, chunk.row(frame, row), mean);
                             }
                         }
                     });
                 });
         });
+    }
+}
+
+vectorised! {
+    fn add_mean<'a>(slots: &'a mut [f32], sums: &'a [f32], mean: &'a [f32]) {
+        for ((slot, &sum), &mean) in slots.iter_mut().zip(sums).zip(mean) {
+            *slot = sum + mean;
+        }
     }
 }
 
