@@ -27,7 +27,43 @@ use crate::{Blocks, Error};
 /// `V (component, frame)`.
 ///
 /// It is itself an `f32` movie in the original units. Pixels count
-/// `(plane · height + y) · width + x`.
+/// `(plane · height + y) · width + x`. Questions about it are answered from
+/// the factors; only those that ask for frames compute any:
+///
+/// | you want | ask |
+/// |---|---|
+/// | frames | [`Movie::read`] |
+/// | any sub-volume; one pixel | [`window`](Self::window), [`trace`](Self::trace) |
+/// | maximum, minimum, mean, standard deviation | [`projection`](Self::projection) |
+/// | variance; correlation of neighbours | [`variance_image`](Self::variance_image), [`correlation_image`](Self::correlation_image) |
+/// | time courses of footprints | [`project`](Self::project) |
+/// | inner products of components, of frames | [`gram_of_components`](Self::gram_of_components), [`gram_of_frames`](Self::gram_of_frames) |
+/// | leading principal components | [`principal`](Self::principal) |
+/// | all components, made orthogonal | [`orthogonal`](Self::orthogonal) |
+///
+/// No answer depends on the number of threads.
+///
+/// ```
+/// use fluorspar_denoise::{Blocks, LowRank, Parts, Projection};
+/// use ndarray::{Array3, array};
+///
+/// // Two pixels, of which the second follows one component.
+/// let movie = LowRank::from_parts(Parts {
+///     u_indptr: vec![0, 0, 1],
+///     u_indices: vec![0],
+///     u_weights: vec![2.0],
+///     v: array![[1.0, -1.0, 0.0, 0.0]],
+///     mean: Array3::from_elem((1, 1, 2), 10.0),
+///     noise: Array3::zeros((1, 1, 2)),
+///     blocks: Blocks::default(),
+///     component_block: vec![0],
+///     frame_rate: None,
+/// })?;
+/// assert_eq!(movie.trace(1)?, [12.0, 8.0, 10.0, 10.0]);
+/// assert_eq!(movie.projection(Projection::Max), array![[[10.0, 12.0]]]);
+/// assert_eq!(movie.variance_image(), array![[[0.0, 2.0]]]);
+/// # Ok::<(), fluorspar_denoise::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LowRank {
     parts: Parts,
@@ -62,10 +98,14 @@ impl LowRank {
     ///
     /// # Errors
     /// [`Error::Input`] naming the part that does not fit the others or holds
-    /// a value that is not finite.
+    /// a value that is not finite, and if a pixel's values could be too large
+    /// for `f32`, noise is negative or there are more than 2³² pixels.
     pub fn from_parts(mut parts: Parts) -> Result<Self, Error> {
         let bad = |what: &str| Err(Error::Input(format!("low-rank movie: {what}")));
         let pixels = parts.mean.len();
+        if u32::try_from(pixels).is_err() {
+            return bad("it has too many pixels");
+        }
         if parts.u_indptr.len() != pixels + 1
             || parts.u_indptr[0] != 0
             || parts.u_indptr.windows(2).any(|pair| pair[0] > pair[1])

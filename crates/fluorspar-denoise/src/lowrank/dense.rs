@@ -91,11 +91,11 @@ pub(super) fn courses_transposed_times(movie: &LowRank, right: &[f64], columns: 
 /// is row-major, of the rows of `i` and columns of `j`, asked for `j <= i` only.
 pub(super) fn symmetric(
     size: usize,
-    blocks: impl Fn(usize) -> Vec<Vec<f64>> + Sync,
+    blocks: impl Fn(usize) -> Vec<Vec<f64>> + Sync + Send,
 ) -> Array2<f64> {
     let found: Vec<Vec<Vec<f64>>> = (0..size.div_ceil(PIECE))
         .into_par_iter()
-        .map(|i| blocks(i))
+        .map(blocks)
         .collect();
     let mut out = Array2::zeros((size, size));
     for (i, row) in found.into_iter().enumerate() {
@@ -113,6 +113,13 @@ pub(super) fn symmetric(
         }
     }
     out
+}
+
+/// What rounding left of the symmetry of a square row-major matrix, restored.
+pub(super) fn symmetrised(values: &[f64], size: usize) -> Array2<f64> {
+    Array2::from_shape_fn((size, size), |(i, j)| {
+        f64::midpoint(values[i * size + j], values[j * size + i])
+    })
 }
 
 /// Eigenvalues, descending, and eigenvectors `(row, column)` of a symmetric matrix.

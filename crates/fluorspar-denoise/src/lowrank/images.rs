@@ -43,9 +43,12 @@ impl LowRank {
     /// the time courses; only entries of components that meet in a pixel are
     /// computed. Zero for pixels without components and for movies of one frame.
     pub fn variance_image(&self) -> Array3<f32> {
+        self.image(self.variances().into_iter().map(|v| v as f32).collect())
+    }
+
+    fn variances(&self) -> Vec<f64> {
         let groups = Groups::new(self);
-        let variances = Covariance::new(self, &groups, &[]).variances(self, &groups);
-        self.image(variances.into_iter().map(|v| v as f32).collect())
+        Covariance::new(self, &groups, &[]).variances(self, &groups)
     }
 
     /// One value of every pixel's denoised time course `(plane, y, x)`, in the
@@ -72,7 +75,12 @@ impl LowRank {
                 });
                 self.image(image.collect())
             }
-            Projection::StandardDeviation => self.variance_image().mapv_into(f32::sqrt),
+            Projection::StandardDeviation => self.image(
+                self.variances()
+                    .into_iter()
+                    .map(|v| v.sqrt() as f32)
+                    .collect(),
+            ),
         }
     }
 

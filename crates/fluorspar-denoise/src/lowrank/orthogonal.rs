@@ -3,7 +3,8 @@ use ndarray::Array2;
 
 use super::LowRank;
 use super::dense::{
-    PIECE, courses, courses_times, courses_transposed_times, eigen, product, symmetric, view,
+    PIECE, courses, courses_times, courses_transposed_times, eigen, product, symmetric,
+    symmetrised, view,
 };
 use crate::Error;
 
@@ -39,12 +40,15 @@ impl LowRank {
     /// (the global step of localmd, a successor of penalised matrix
     /// decomposition, Buchanan et al. 2018, bioRxiv 334706). U is left as it is.
     ///
-    /// Directions whose singular value is below 10⁻⁵ of the largest are
-    /// dropped, and so are parts of V that weak beside the others, once
-    /// components have images of the same norm. The eigenvalue problem has
-    /// the smaller number of components and of frames, `n`: it takes O(n³)
-    /// operations on one thread and `4 n²` double-precision numbers. A minute
-    /// or so for 4,000; ask [`principal`](LowRank::principal) for leading ones.
+    /// Dropped are directions whose singular value is below 10⁻⁵ of the
+    /// largest; where frames outnumber components, also combinations of time
+    /// courses that are as weak beside the others, once components are scaled
+    /// to images of the same norm.
+    ///
+    /// With `n` the smaller of the numbers of components and of frames, the
+    /// eigenvalue problem takes O(n³) operations on one thread and about
+    /// `5 n²` double-precision numbers: seconds for 2,000, minutes for 8,000.
+    /// [`principal`](LowRank::principal) gives the leading ones for less.
     ///
     /// # Errors
     /// [`Error::Eigenvalues`] if an eigenvalue problem does not converge.
@@ -138,10 +142,7 @@ impl LowRank {
             view(&mixed, rank, width).transpose(),
             view(&images, rank, width),
         );
-        let small = Array2::from_shape_fn((width, width), |(i, j)| {
-            (small[i * width + j] + small[j * width + i]) / 2.0
-        });
-        let (squares, rotation) = eigen(&small)?;
+        let (squares, rotation) = eigen(&symmetrised(&small, width))?;
         let values = kept(&squares);
         let count = values.len();
         let scaled = leading(&rotation, count, |_, r| 1.0 / values[r]);

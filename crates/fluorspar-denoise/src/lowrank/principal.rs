@@ -5,7 +5,9 @@ use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
 use super::LowRank;
-use super::dense::{courses_times, courses_transposed_times, eigen, orthonormal, product, view};
+use super::dense::{
+    courses_times, courses_transposed_times, eigen, orthonormal, product, symmetrised, view,
+};
 use super::symmetric::Symmetric;
 use crate::Error;
 
@@ -108,10 +110,7 @@ impl LowRank {
             view(basis, frames, width).transpose(),
             view(power, frames, width),
         );
-        let small = Array2::from_shape_fn((width, width), |(i, j)| {
-            (small[i * width + j] + small[j * width + i]) / 2.0
-        });
-        let (values, vectors) = eigen(&small)?;
+        let (values, vectors) = eigen(&symmetrised(&small, width))?;
         let vectors = (0..width * width)
             .map(|at| vectors[(at / width, at % width)])
             .collect();

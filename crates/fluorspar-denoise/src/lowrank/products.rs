@@ -1,15 +1,23 @@
 use std::ops::Range;
 
-use fluorspar_movie::Footprints;
+use fluorspar_movie::{Footprints, vectorised};
 use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::LowRank;
 use super::dense::{PIECE, courses, product, symmetric, view};
-use super::kernel::accumulate;
 use super::symmetric::Symmetric;
 use super::window::within;
 use crate::Error;
+
+vectorised! {
+    /// `sums += weight · course`.
+    fn accumulate<'a>(sums: &'a mut [f64], weight: f64, course: &'a [f32]) {
+        for (sum, &value) in sums.iter_mut().zip(course) {
+            *sum += weight * f64::from(value);
+        }
+    }
+}
 
 impl LowRank {
     /// The denoised movie (mean included) summed over the pixels of each
@@ -47,20 +55,20 @@ impl LowRank {
             .par_chunks_mut(self.frames())
             .enumerate()
             .for_each_init(
-                || vec![0.0; self.rank()],
-                |dense, (roi, out)| {
+                || (vec![0.0; self.rank()], vec![0.0; self.frames()]),
+                |(dense, sums), (roi, out)| {
                     let footprint = footprints.get(roi);
                     let offset = footprint.plane as usize * height * width;
                     let pixels = footprint.indices.iter().map(|&at| offset + at as usize);
                     let mean = self.gather(pixels, footprint.weights, dense);
                     for (k, weight) in dense.iter_mut().enumerate() {
                         if *weight != 0.0 {
-                            accumulate(out, *weight as f32, self.course(k));
+                            accumulate(sums, *weight, self.course(k));
                             *weight = 0.0;
                         }
                     }
-                    for value in out {
-                        *value = (f64::from(*value) + mean) as f32;
+                    for (value, sum) in out.iter_mut().zip(sums) {
+                        *value = (std::mem::take(sum) + mean) as f32;
                     }
                 },
             );
