@@ -18,9 +18,7 @@ proptest! {
         let movie = movie(looks);
         let rebuilt = dense(&movie);
         let orthogonal = movie.orthogonal().unwrap();
-        let (mixing, courses) = (
-            orthogonal.mixing.mapv(f64::from), orthogonal.courses.mapv(f64::from)
-        );
+        let (mixing, courses) = (&orthogonal.mixing, orthogonal.courses.mapv(f64::from));
         let count = orthogonal.values.len();
         let images = Array2::from_shape_fn((rebuilt.nrows(), count), |(p, r)| {
             let (components, weights) = movie.row(p);

@@ -19,7 +19,9 @@ const TOLERANCE: f64 = 1e-5;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Orthogonal {
     /// What each component contributes to each direction `(component, direction)`.
-    pub mixing: Array2<f32>,
+    /// In double precision: components of overlapping blocks nearly cancel in
+    /// weak directions.
+    pub mixing: Array2<f64>,
     /// Singular values `(direction)`, descending, in the movie's units.
     pub values: Vec<f64>,
     /// Time courses `(direction, frame)`; the entry of largest magnitude of
@@ -60,7 +62,7 @@ impl LowRank {
         };
         let (frames, count) = (self.frames(), directions.values.len());
         let mut mixing = Array2::from_shape_fn((self.rank(), count), |(k, r)| {
-            directions.mixing[k * count + r] as f32
+            directions.mixing[k * count + r]
         });
         let mut courses = Array2::from_shape_fn((count, frames), |(r, t)| {
             directions.courses[t * count + r] as f32
