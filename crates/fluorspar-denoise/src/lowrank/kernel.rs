@@ -103,9 +103,10 @@ struct Segment {
 impl Segment {
     fn load(&mut self, movie: &LowRank, pixels: Range<usize>) {
         let first = movie.row(pixels.start).0;
+        let alike = pixels.clone().all(|pixel| movie.row(pixel).0 == first);
         self.components.clear();
         self.components.extend_from_slice(first);
-        if pixels.clone().any(|pixel| movie.row(pixel).0 != first) {
+        if !alike {
             for pixel in pixels.clone().skip(1) {
                 self.components.extend_from_slice(movie.row(pixel).0);
             }
@@ -116,6 +117,12 @@ impl Segment {
         self.weights.resize(self.components.len(), [0.0; LANES]);
         for (lane, pixel) in pixels.enumerate() {
             let (components, weights) = movie.row(pixel);
+            if alike {
+                for (place, &weight) in self.weights.iter_mut().zip(weights) {
+                    place[lane] = weight;
+                }
+                continue;
+            }
             let mut places = self.components.iter().zip(&mut self.weights);
             for (component, &weight) in components.iter().zip(weights) {
                 if let Some((_, place)) = places.find(|(k, _)| *k == component) {
@@ -195,7 +202,8 @@ impl Scratch {
         }
         // One more, lest frames fall into the same places of a cache.
         let stride = count + 1;
-        self.sums.resize(CHUNK * stride, [0.0; LANES]);
+        let most = CHUNK.min(frames.len().next_multiple_of(TOGETHER));
+        self.sums.resize(most * stride, [0.0; LANES]);
         let arch = Arch::new();
         for start in frames.clone().step_by(CHUNK) {
             let now = start..frames.end.min(start + CHUNK);
