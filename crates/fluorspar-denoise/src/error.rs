@@ -21,6 +21,12 @@ pub enum Error {
         /// Number of the block, row by row.
         block: usize,
     },
+    /// An eigenvalue problem of the whole movie did not converge.
+    #[error("the eigenvalue problem of size {size} did not converge")]
+    Eigenvalues {
+        /// Its number of rows.
+        size: usize,
+    },
     /// The movie could not be read.
     #[error(transparent)]
     Movie(#[from] fluorspar_movie::Error),

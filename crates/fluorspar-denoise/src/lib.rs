@@ -47,5 +47,7 @@ mod smooth;
 
 pub use error::Error;
 pub use fit::Denoiser;
-pub use lowrank::{LowRank, Parts};
+pub use lowrank::{
+    LowRank, Neighbours, Orthogonal, Parts, Principal, Projection, Symmetric, Variability,
+};
 pub use parameters::{Blocks, Parameters};

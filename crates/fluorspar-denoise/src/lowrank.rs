@@ -1,8 +1,25 @@
+mod correlation;
+mod covariance;
+mod dense;
+mod groups;
+mod images;
+mod kernel;
+mod orthogonal;
+mod principal;
+mod products;
+mod symmetric;
+mod window;
+
+pub use correlation::{Neighbours, Variability};
+pub use images::Projection;
+pub use orthogonal::Orthogonal;
+pub use principal::Principal;
+pub use symmetric::Symmetric;
+
 use std::ops::Range;
 
 use fluorspar_movie::{Movie, MovieShape, PixelType, check_read};
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3};
-use rayon::prelude::*;
 
 use crate::{Blocks, Error};
 
@@ -10,7 +27,43 @@ use crate::{Blocks, Error};
 /// `V (component, frame)`.
 ///
 /// It is itself an `f32` movie in the original units. Pixels count
-/// `(plane · height + y) · width + x`.
+/// `(plane · height + y) · width + x`. Questions about it are answered from
+/// the factors; only those that ask for frames compute any:
+///
+/// | you want | ask |
+/// |---|---|
+/// | frames | [`Movie::read`] |
+/// | any sub-volume; one pixel | [`window`](Self::window), [`trace`](Self::trace) |
+/// | maximum, minimum, mean, standard deviation | [`projection`](Self::projection) |
+/// | variance; correlation of neighbours | [`variance_image`](Self::variance_image), [`correlation_image`](Self::correlation_image) |
+/// | time courses of footprints | [`project`](Self::project) |
+/// | inner products of components, of frames | [`gram_of_components`](Self::gram_of_components), [`gram_of_frames`](Self::gram_of_frames) |
+/// | leading principal components | [`principal`](Self::principal) |
+/// | all components, made orthogonal | [`orthogonal`](Self::orthogonal) |
+///
+/// No answer depends on the number of threads.
+///
+/// ```
+/// use fluorspar_denoise::{Blocks, LowRank, Parts, Projection};
+/// use ndarray::{Array3, array};
+///
+/// // Two pixels, of which the second follows one component.
+/// let movie = LowRank::from_parts(Parts {
+///     u_indptr: vec![0, 0, 1],
+///     u_indices: vec![0],
+///     u_weights: vec![2.0],
+///     v: array![[1.0, -1.0, 0.0, 0.0]],
+///     mean: Array3::from_elem((1, 1, 2), 10.0),
+///     noise: Array3::zeros((1, 1, 2)),
+///     blocks: Blocks::default(),
+///     component_block: vec![0],
+///     frame_rate: None,
+/// })?;
+/// assert_eq!(movie.trace(1)?, [12.0, 8.0, 10.0, 10.0]);
+/// assert_eq!(movie.projection(Projection::Max), array![[[10.0, 12.0]]]);
+/// assert_eq!(movie.variance_image(), array![[[0.0, 2.0]]]);
+/// # Ok::<(), fluorspar_denoise::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LowRank {
     parts: Parts,
@@ -45,10 +98,14 @@ impl LowRank {
     ///
     /// # Errors
     /// [`Error::Input`] naming the part that does not fit the others or holds
-    /// a value that is not finite.
+    /// a value that is not finite, and if a pixel's values could be too large
+    /// for `f32`, noise is negative or there are more than 2³² pixels.
     pub fn from_parts(mut parts: Parts) -> Result<Self, Error> {
         let bad = |what: &str| Err(Error::Input(format!("low-rank movie: {what}")));
         let pixels = parts.mean.len();
+        if u32::try_from(pixels).is_err() {
+            return bad("it has too many pixels");
+        }
         if parts.u_indptr.len() != pixels + 1
             || parts.u_indptr[0] != 0
             || parts.u_indptr.windows(2).any(|pair| pair[0] > pair[1])
@@ -66,6 +123,13 @@ impl LowRank {
         if parts.noise.dim() != parts.mean.dim() {
             return bad("mean and noise must have the same size");
         }
+        let ascends = |range: &[u64]| {
+            let row = &parts.u_indices[range[0] as usize..range[1] as usize];
+            row.windows(2).all(|pair| pair[0] < pair[1])
+        };
+        if !parts.u_indptr.windows(2).all(ascends) {
+            return bad("the components of a pixel must ascend");
+        }
         if parts.component_block.len() != rank {
             return bad("every component must have a block");
         }
@@ -77,8 +141,31 @@ impl LowRank {
         {
             return bad("all values must be finite");
         }
+        // No sum of a pixel's components may leave what float32 can hold.
+        let loudest = parts.v.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
+        let too_large = parts
+            .u_indptr
+            .windows(2)
+            .zip(&parts.mean)
+            .any(|(range, mean)| {
+                let row = &parts.u_weights[range[0] as usize..range[1] as usize];
+                let sum: f64 = row.iter().map(|w| f64::from(w.abs())).sum();
+                sum * f64::from(loudest) + f64::from(mean.abs()) > f64::from(f32::MAX)
+            });
+        if too_large {
+            return bad("the values are too large for float32");
+        }
+        if parts.noise.iter().any(|&noise| noise < 0.0) {
+            return bad("noise must not be negative");
+        }
+        // Rows are read as slices.
         if !parts.v.is_standard_layout() {
             parts.v = parts.v.as_standard_layout().into_owned();
+        }
+        for image in [&mut parts.mean, &mut parts.noise] {
+            if !image.is_standard_layout() {
+                *image = image.as_standard_layout().into_owned();
+            }
         }
         Ok(Self { parts })
     }
@@ -125,6 +212,11 @@ impl LowRank {
         self.parts.mean.dim().2
     }
 
+    /// Pixels of one frame, all planes together.
+    pub(crate) fn pixels(&self) -> usize {
+        self.parts.mean.len()
+    }
+
     /// Time courses `(component, frame)`.
     pub fn v(&self) -> ArrayView2<'_, f32> {
         self.parts.v.view()
@@ -166,6 +258,11 @@ impl LowRank {
         &all[component * frames..(component + 1) * frames]
     }
 
+    /// Mean of every pixel, in order.
+    pub(crate) fn mean_values(&self) -> &[f32] {
+        self.parts.mean.as_slice().unwrap_or_default()
+    }
+
     /// Adds one pixel's time course, without its mean, to `trace` (one value
     /// per frame, as far as it reaches). Pixels outside the movie add nothing.
     pub fn add_trace(&self, pixel: usize, scale: f32, trace: &mut [f32]) {
@@ -196,20 +293,10 @@ impl Movie for LowRank {
 
     fn read(&self, frames: Range<usize>, into: &mut [f32]) -> Result<(), fluorspar_movie::Error> {
         check_read(self.shape(), &frames, into.len())?;
-        into.par_chunks_mut(self.shape().frame_len().max(1))
-            .enumerate()
-            .for_each(|(k, frame)| {
-                let now: Vec<f32> = self.parts.v.column(frames.start + k).to_vec();
-                for (pixel, (slot, &mean)) in frame.iter_mut().zip(&self.parts.mean).enumerate() {
-                    let (components, weights) = self.row(pixel);
-                    *slot = mean
-                        + components
-                            .iter()
-                            .zip(weights)
-                            .map(|(&k, &w)| w * now[k as usize])
-                            .sum::<f32>();
-                }
-            });
+        let rows: Vec<usize> = (0..self.planes() * self.height())
+            .map(|row| row * self.width())
+            .collect();
+        self.fill(&rows, self.width(), &frames, into);
         Ok(())
     }
 
