@@ -11,10 +11,13 @@
 //! Stat. 9:1135), for which the noise is known.
 
 use faer::{Mat, MatRef};
+use ndarray::{Array2, ArrayView2};
 
-use crate::linear::{eigen, gram, orthonormalise, outer, product};
+use crate::linear::{Products, eigen, gram, orthonormalise};
 use crate::roughness::{Roughness, Thresholds};
 use crate::smooth::{Smoother, smooth};
+use crate::trend::TrendFilter;
+use crate::{Error, Parameters};
 
 /// Candidates of the first attempt; doubled until noise is reached.
 const FIRST: usize = 16;
@@ -40,59 +43,180 @@ pub(crate) struct Leading {
     pub(crate) values: Vec<f64>,
 }
 
-/// Spatial components `(pixel, component)` of `data (pixel, bin)` that noise
-/// would not give, orthonormal, strongest first. `None` if a decomposition
-/// does not converge.
-pub(crate) fn components(
-    data: MatRef<'_, f32>,
-    shape: Shape,
-    thresholds: &Thresholds,
+/// Finds the components of blocks of one number of bins: what the blocks of a
+/// movie share, made once.
+///
+/// [`Denoiser`](crate::Denoiser) does this for every block of a movie; here is
+/// the same for a single matrix, such as the pixels of a region of interest.
+pub struct BlockSearch {
+    bins: usize,
+    start: Start,
+    thresholds: Thresholds,
+    trend: TrendFilter,
     max_rank: usize,
-    start: &Start,
-) -> Option<Mat<f32>> {
-    let most = max_rank.min(data.nrows()).min(data.ncols());
-    let mut wanted = FIRST.min(most);
-    loop {
-        let leading = leading(data, shape, wanted, start)?;
-        let kept = significant(&leading, shape, thresholds);
-        // Noise was reached within the candidates, or there are no more to look at.
-        let found_the_end = kept.last().is_none_or(|&last| last + FAILURES < wanted);
-        if found_the_end || wanted == most {
-            return refined(data, shape, &leading.temporal, &kept);
+}
+
+/// What a search in one block found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BlockComponents {
+    /// Orthonormal images `(pixel, component)`, strongest first; pixels count
+    /// `(plane · height + y) · width + x` within the block.
+    pub images: Array2<f32>,
+    /// Multiplications and additions spent in matrix products.
+    pub operations: u64,
+}
+
+impl BlockSearch {
+    /// Prepares for blocks of at most `largest` pixels `(plane, y, x)` and of
+    /// `bins` samples in time, by taking apart blocks of simulated noise.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] naming a parameter that is out of range;
+    /// [`Error::Input`] if there are no pixels or fewer than three bins;
+    /// [`Error::Decomposition`] if an eigenvalue problem does not converge.
+    pub fn new(largest: [usize; 3], bins: usize, parameters: &Parameters) -> Result<Self, Error> {
+        parameters.validate()?;
+        let pixels: usize = largest.iter().product();
+        if pixels == 0 || bins < 3 {
+            return Err(Error::Input(format!(
+                "a block of {pixels} pixels and {bins} bins cannot be searched"
+            )));
         }
-        wanted = (2 * wanted).min(most);
+        let Parameters {
+            max_rank,
+            significance,
+            seed,
+            ..
+        } = *parameters;
+        let start = Start::new(pixels.min(bins), max_rank, seed);
+        let thresholds = Thresholds::simulate(largest, bins, significance, &start, seed)
+            .ok_or(Error::Decomposition { block: 0 })?;
+        Ok(Self {
+            bins,
+            start,
+            thresholds,
+            trend: TrendFilter::new(bins),
+            max_rank,
+        })
+    }
+
+    /// The components of `block (pixel, bin)`, whose noise is white with a
+    /// standard deviation of 1 and whose pixels have the extent `shape`
+    /// `(plane, y, x)`; pixels that are zero throughout cannot be used.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the matrix has not the size of the shape and the
+    /// bins, or is larger than prepared for; [`Error::Decomposition`] if an
+    /// eigenvalue problem does not converge.
+    pub fn components(
+        &self,
+        block: ArrayView2<'_, f32>,
+        shape: [usize; 3],
+    ) -> Result<BlockComponents, Error> {
+        let (pixels, bins) = block.dim();
+        let by_bin = block.reversed_axes();
+        let by_bin = by_bin.as_standard_layout();
+        let data = by_bin.as_slice().unwrap_or_default();
+        let mut products = Products::default();
+        let data = MatRef::from_column_major_slice(data, pixels, bins);
+        let images = self.find(data, shape, &mut products)?;
+        Ok(BlockComponents {
+            images: Array2::from_shape_fn((pixels, images.ncols()), |at| images[at]),
+            operations: products.operations,
+        })
+    }
+
+    pub(crate) fn find(
+        &self,
+        data: MatRef<'_, f32>,
+        shape: Shape,
+        products: &mut Products,
+    ) -> Result<Mat<f32>, Error> {
+        let pixels: usize = shape.iter().product();
+        if (data.nrows(), data.ncols()) != (pixels, self.bins)
+            || pixels.min(self.bins) > self.start.longest()
+        {
+            return Err(Error::Input(format!(
+                "a block of {} × {} is not one of {pixels} pixels and {} bins",
+                data.nrows(),
+                data.ncols(),
+                self.bins
+            )));
+        }
+        self.search(data, shape, products)
+            .ok_or(Error::Decomposition { block: 0 })
+    }
+
+    fn search(
+        &self,
+        data: MatRef<'_, f32>,
+        shape: Shape,
+        products: &mut Products,
+    ) -> Option<Mat<f32>> {
+        let most = self.max_rank.min(data.nrows()).min(data.ncols());
+        let mut wanted = FIRST.min(most);
+        loop {
+            let leading = leading(data, shape, wanted, &self.start, products)?;
+            let kept = significant(&leading, shape, &self.thresholds);
+            // Noise was reached within the candidates, or there are no more to look at.
+            let found_the_end = kept.last().is_none_or(|&last| last + FAILURES < wanted);
+            if found_the_end || wanted == most {
+                return self.refined(data, shape, &leading.temporal, &kept, products);
+            }
+            wanted = (2 * wanted).min(most);
+        }
+    }
+
+    /// Images of the kept components, smoothed as far as they are noise, from
+    /// time courses that are smoothed likewise, in turns.
+    fn refined(
+        &self,
+        data: MatRef<'_, f32>,
+        shape: Shape,
+        temporal: &Mat<f32>,
+        kept: &[usize],
+        products: &mut Products,
+    ) -> Option<Mat<f32>> {
+        if kept.is_empty() {
+            return Some(Mat::zeros(data.nrows(), 0));
+        }
+        let bins = temporal.nrows();
+        let mut temporal = Mat::from_fn(bins, kept.len(), |t, k| temporal[(t, kept[k])]);
+        let usable: Vec<bool> = (0..data.nrows())
+            .map(|p| (0..bins).any(|t| data[(p, t)] != 0.0))
+            .collect();
+        let smoother = Smoother::new(shape, &usable);
+        let mut spatial = Mat::new();
+        for _ in 0..REFINEMENTS {
+            orthonormalise(&mut temporal);
+            spatial = products.product(data, temporal.as_ref());
+            // Strong components are kept apart, so that each is smoothed by its own measure.
+            let (_, rotation) = eigen(&gram(spatial.as_ref()))?;
+            spatial = products.product(spatial.as_ref(), rotation.as_ref());
+            for component in 0..spatial.ncols() {
+                if let Some(image) = spatial.as_mut().col_mut(component).try_as_col_major_mut() {
+                    smoother.denoise(image.as_slice_mut());
+                }
+            }
+            orthonormalise(&mut spatial);
+            temporal = products.product(data.transpose(), spatial.as_ref());
+            let at = (0..temporal.ncols()).flat_map(|k| (0..bins).map(move |t| (t, k)));
+            let mut courses: Vec<f32> = at.map(|at| temporal[at]).collect();
+            self.trend.apply_few(&mut courses, 1.0);
+            temporal = Mat::from_fn(bins, temporal.ncols(), |t, k| courses[k * bins + t]);
+        }
+        Some(spatial)
     }
 }
 
-/// Images of the kept components, smoothed as far as they are noise, and once
-/// more from the time courses that those images give.
-fn refined(
-    data: MatRef<'_, f32>,
-    shape: Shape,
-    temporal: &Mat<f32>,
-    kept: &[usize],
-) -> Option<Mat<f32>> {
-    let mut temporal = Mat::from_fn(temporal.nrows(), kept.len(), |t, k| temporal[(t, kept[k])]);
-    let usable: Vec<bool> = (0..data.nrows())
-        .map(|p| (0..data.ncols()).any(|t| data[(p, t)] != 0.0))
-        .collect();
-    let smoother = Smoother::new(shape, &usable);
-    let mut spatial = Mat::new();
-    for _ in 0..REFINEMENTS {
-        orthonormalise(&mut temporal);
-        spatial = product(data, temporal.as_ref());
-        // Where a rotation keeps strong components apart, each is smoothed by its own measure.
-        let (_, rotation) = eigen(&gram(spatial.as_ref()))?;
-        spatial = product(spatial.as_ref(), rotation.as_ref());
-        for component in 0..spatial.ncols() {
-            if let Some(image) = spatial.as_mut().col_mut(component).try_as_col_major_mut() {
-                smoother.denoise(image.as_slice_mut());
-            }
-        }
-        orthonormalise(&mut spatial);
-        temporal = product(data.transpose(), spatial.as_ref());
+impl std::fmt::Debug for BlockSearch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BlockSearch")
+            .field("bins", &self.bins)
+            .field("thresholds", &self.thresholds)
+            .field("max_rank", &self.max_rank)
+            .finish_non_exhaustive()
     }
-    Some(spatial)
 }
 
 /// Components smoother than noise, strongest first; the search ends where
@@ -134,6 +258,11 @@ impl Start {
         }
     }
 
+    /// Longest smaller side prepared for.
+    fn longest(&self) -> usize {
+        self.values.nrows()
+    }
+
     fn directions(&self, length: usize, columns: usize) -> MatRef<'_, f32> {
         self.values.as_ref().submatrix(0, 0, length, columns)
     }
@@ -145,17 +274,18 @@ pub(crate) fn leading(
     shape: Shape,
     wanted: usize,
     start: &Start,
+    products: &mut Products,
 ) -> Option<Leading> {
     let coarse = averaged(data, shape);
-    let right = leading_right(coarse.as_ref(), wanted, start);
-    let mut spatial = product(data, right.as_ref());
+    let right = leading_right(coarse.as_ref(), wanted, start, products);
+    let mut spatial = products.product(data, right.as_ref());
     orthonormalise(&mut spatial);
-    let along = product(data.transpose(), spatial.as_ref());
+    let along = products.product(data.transpose(), spatial.as_ref());
     let (squares, rotation) = eigen(&gram(along.as_ref()))?;
     let rank = wanted.min(squares.len());
     let rotation = rotation.as_ref().subcols(0, rank);
     let values: Vec<f64> = squares[..rank].iter().map(|s| s.max(0.0).sqrt()).collect();
-    let mut temporal = product(along.as_ref(), rotation);
+    let mut temporal = products.product(along.as_ref(), rotation);
     for (k, &value) in values.iter().enumerate() {
         let scale = if value > 0.0 {
             (1.0 / value) as f32
@@ -167,7 +297,7 @@ pub(crate) fn leading(
         }
     }
     Some(Leading {
-        spatial: product(spatial.as_ref(), rotation),
+        spatial: products.product(spatial.as_ref(), rotation),
         temporal,
         values,
     })
@@ -175,7 +305,12 @@ pub(crate) fn leading(
 
 /// A basis `(bin, column)` of the leading right singular directions of `data`,
 /// not orthonormal, with a few columns more than `wanted`.
-fn leading_right(data: MatRef<'_, f32>, wanted: usize, start: &Start) -> Mat<f32> {
+fn leading_right(
+    data: MatRef<'_, f32>,
+    wanted: usize,
+    start: &Start,
+    products: &mut Products,
+) -> Mat<f32> {
     let (rows, columns) = (data.nrows(), data.ncols());
     let shorter = rows.min(columns);
     let width = (wanted + OVERSAMPLING).min(shorter);
@@ -189,20 +324,20 @@ fn leading_right(data: MatRef<'_, f32>, wanted: usize, start: &Start) -> Mat<f32
         data.transpose()
     };
     if by_gram <= direct {
-        let gram = outer(wide);
+        let gram = products.outer(wide);
         for _ in 0..ITERATIONS {
-            basis = product(gram.as_ref(), basis.as_ref());
+            basis = products.product(gram.as_ref(), basis.as_ref());
             orthonormalise(&mut basis);
         }
     } else {
         for _ in 0..ITERATIONS {
-            let back = product(wide.transpose(), basis.as_ref());
-            basis = product(wide, back.as_ref());
+            let back = products.product(wide.transpose(), basis.as_ref());
+            basis = products.product(wide, back.as_ref());
             orthonormalise(&mut basis);
         }
     }
     if rows <= columns {
-        product(data.transpose(), basis.as_ref())
+        products.product(data.transpose(), basis.as_ref())
     } else {
         basis
     }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use crate::Error;
 use crate::grid::Grid;
 use crate::moments::Moments;
-use crate::probe::Probe;
+use crate::probe::{LONGEST_BIN, Probe};
 
 /// Bytes of frames held at a time.
 const CHUNK: usize = 64 << 20;
@@ -71,9 +71,9 @@ fn chunk(shape: MovieShape, bin: usize) -> usize {
     (CHUNK / (4 * shape.frame_len().max(1)) / bin).max(1) * bin
 }
 
-/// Bytes of the frames that are read at a time.
-pub(crate) fn chunk_bytes(shape: MovieShape, bin: usize) -> usize {
-    4 * shape.frame_len() * chunk(shape, bin).min(shape.frames)
+/// Bytes of the frames that are read at a time, at most.
+pub(crate) fn chunk_bytes(shape: MovieShape) -> usize {
+    CHUNK + 4 * shape.frame_len() * LONGEST_BIN
 }
 
 /// Reads the movie once and averages the tiles of `lines` (of tiles, plane by

@@ -31,3 +31,13 @@ pub enum Error {
     #[error(transparent)]
     Movie(#[from] fluorspar_movie::Error),
 }
+
+impl Error {
+    /// The same, told of which block it speaks.
+    pub(crate) fn in_block(self, block: usize) -> Self {
+        match self {
+            Self::Decomposition { .. } => Self::Decomposition { block },
+            other => other,
+        }
+    }
+}

@@ -4,7 +4,7 @@ use ndarray::{Axis, concatenate};
 
 use crate::decimate::Statistics;
 use crate::grid::Grid;
-use crate::project::Bases;
+use crate::project::{Bases, round};
 use crate::{Error, LowRank};
 
 impl LowRank {
@@ -13,7 +13,9 @@ impl LowRank {
     ///
     /// This is the last pass of [`Denoiser::fit`](crate::Denoiser::fit) alone,
     /// cheap enough to keep up with a microscope: frames of a movie that has
-    /// been fitted get the time courses that they got there, but for rounding.
+    /// been fitted get the time courses that they got there, but for rounding
+    /// and for the smoothing in time, which new frames, whose future is not
+    /// known yet, go without.
     /// A cell that never spoke before has no component, so it stays silent:
     /// watch the [residual](crate::residual), and fit anew when it grows.
     ///
@@ -34,7 +36,8 @@ impl LowRank {
             noise: self.noise().iter().copied().collect(),
         };
         let bases = Bases::new(&grid, &spatial, &statistics);
-        let more = bases.project(movie, &grid, &mut |n| progress(n as u64))?;
+        let mut more = bases.project(movie, &grid, &mut |n| progress(n as u64))?;
+        round(&mut more);
         let all = concatenate(Axis(1), &[self.v(), more.view()])
             .map_err(|e| Error::Input(e.to_string()))?;
         self.replace_courses(all);

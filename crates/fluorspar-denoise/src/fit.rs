@@ -1,19 +1,25 @@
+use std::ops::Range;
+
 use faer::{Mat, MatRef};
-use fluorspar_movie::{Budget, Movie, Progress};
+use fluorspar_movie::{Budget, Movie, MovieShape, Progress};
 use half::slice::HalfFloatSliceExt;
 use ndarray::Array3;
 use rayon::prelude::*;
 
-use crate::block::{Shape, Start, components};
+use crate::block::{BlockSearch, Shape};
 use crate::decimate::{self, Decimated, Statistics, decimate};
 use crate::grid::Grid;
+use crate::linear::Products;
 use crate::probe::Probe;
-use crate::project::Bases;
-use crate::roughness::Thresholds;
+use crate::project::{self, Bases, round};
+use crate::trend::TrendFilter;
 use crate::{Error, LowRank, Parameters, Parts};
 
 /// Fewest frames from which time courses can be judged.
 const FEWEST: usize = 16;
+
+/// Bytes of small things, and of what threads hold besides.
+const SLACK: usize = 32 << 20;
 
 /// Finds the low-rank part of movies.
 #[derive(Clone, Debug)]
@@ -29,6 +35,40 @@ impl Denoiser {
     pub fn new(parameters: Parameters) -> Result<Self, Error> {
         parameters.validate()?;
         Ok(Self { parameters })
+    }
+
+    /// Upper bound of the bytes that [`fit`](Self::fit) holds for a movie of
+    /// this shape on so many threads, its result of `rank` components included.
+    ///
+    /// Only the average over a few frames, in which components are looked for,
+    /// follows the budget; the rest is what a few frames, the pixels'
+    /// statistics and the factors themselves take.
+    pub fn workspace(
+        &self,
+        shape: MovieShape,
+        budget: Budget,
+        rank: usize,
+        threads: usize,
+    ) -> usize {
+        let grid = Grid::new(shape, self.parameters.blocks);
+        let (pixels, frames) = (shape.frame_len(), shape.frames);
+        // Bins are at least one frame; one line of blocks is always held.
+        let lines = grid.planes.blocks() * grid.rows.blocks();
+        let line = |k: usize| band_bytes(&grid, &(k..k + 1), frames);
+        let widest = (0..lines).map(line).max().unwrap_or(0);
+        let average = widest.max(budget.bytes / 2);
+        let block = (0..grid.blocks())
+            .map(|k| shape_of(&grid, k).iter().product::<usize>())
+            .max()
+            .unwrap_or(0);
+        // Of a block: its bins, their averages, and candidates on both sides.
+        let search = 4 * threads * (2 * block * frames + 8 * self.parameters.max_rank * frames);
+        let statistics = 96 * pixels;
+        let finding = average + decimate::chunk_bytes(shape) + search;
+        let following = project::slab_bytes(shape) + 4 * 4 * rank * project::slab(shape);
+        // Images as found and as applied, U's entries, and time courses.
+        let factors = rank * block * (4 + 4 + 8) + 4 * rank * frames;
+        statistics + finding.max(following) + factors + SLACK
     }
 
     /// Decomposes `movie` `(frame, plane, y, x)`.
@@ -72,7 +112,10 @@ impl Denoiser {
             mean: vec![0.0; shape.frame_len()],
             noise: vec![0.0; shape.frame_len()],
         };
-        let search = self.search(&grid, bins)?;
+        let largest = (0..grid.blocks())
+            .map(|block| shape_of(&grid, block))
+            .max_by_key(|shape| shape.iter().product::<usize>());
+        let search = BlockSearch::new(largest.unwrap_or_default(), bins, &self.parameters)?;
         let mut spatial = Vec::with_capacity(grid.blocks());
         for lines in bands {
             let tiles = tile_lines(&grid, &lines);
@@ -80,26 +123,32 @@ impl Denoiser {
                 advance.frames(n);
             })?;
             let across = grid.columns.blocks();
-            let found: Vec<Option<Mat<f32>>> = (lines.start * across..lines.end * across)
+            let data = Standardised {
+                grid: &grid,
+                probe: &probe,
+                statistics: &statistics,
+                decimated: &decimated,
+                bins,
+            };
+            let found: Vec<Result<Mat<f32>, Error>> = (lines.start * across..lines.end * across)
                 .into_par_iter()
                 .map_init(Vec::new, |room, block| {
-                    let data = Standardised {
-                        grid: &grid,
-                        probe: &probe,
-                        statistics: &statistics,
-                        decimated: &decimated,
-                        bins,
-                    };
-                    search.components(&data, block, room)
+                    let shape = shape_of(&grid, block);
+                    data.load(block, shape, room);
+                    let pixels = shape.iter().product();
+                    let block = MatRef::from_column_major_slice(room, pixels, bins);
+                    search.find(block, shape, &mut Products::default())
                 })
                 .collect();
             for found in found {
                 let block = spatial.len();
-                spatial.push(found.ok_or(Error::Decomposition { block })?);
+                spatial.push(found.map_err(|error| error.in_block(block))?);
             }
         }
         let bases = Bases::new(&grid, &spatial, &statistics);
-        let v = bases.project(movie, &grid, &mut |n| advance.frames(n))?;
+        let mut v = bases.project(movie, &grid, &mut |n| advance.frames(n))?;
+        TrendFilter::new(shape.frames).apply(&mut v, self.parameters.smoothing_loss);
+        round(&mut v);
         let image = |values: Vec<f32>| {
             Array3::from_shape_vec((shape.planes, shape.height, shape.width), values)
                 .map_err(|e| Error::Input(e.to_string()))
@@ -120,50 +169,6 @@ impl Denoiser {
             component_block,
             frame_rate: movie.frame_rate(),
         })
-    }
-
-    /// Prepares the search for components in blocks of `bins`.
-    fn search(&self, grid: &Grid, bins: usize) -> Result<Search, Error> {
-        let shapes = (0..grid.blocks()).map(|block| shape_of(grid, block));
-        let pixels = |shape: &Shape| -> usize { shape.iter().product() };
-        let Some(largest) = shapes.max_by_key(pixels) else {
-            return Err(Error::Input("there are no blocks".into()));
-        };
-        let Parameters {
-            max_rank,
-            significance,
-            seed,
-            ..
-        } = self.parameters;
-        let start = Start::new(pixels(&largest).min(bins), max_rank, seed);
-        let thresholds = Thresholds::simulate(largest, bins, significance, &start, seed)
-            .ok_or(Error::Decomposition { block: 0 })?;
-        Ok(Search {
-            start,
-            thresholds,
-            max_rank,
-        })
-    }
-}
-
-/// What the search in every block shares.
-struct Search {
-    start: Start,
-    thresholds: Thresholds,
-    max_rank: usize,
-}
-
-impl Search {
-    fn components(
-        &self,
-        data: &Standardised<'_>,
-        block: usize,
-        room: &mut Vec<f32>,
-    ) -> Option<Mat<f32>> {
-        let shape = shape_of(data.grid, block);
-        data.load(block, shape, room);
-        let data = MatRef::from_column_major_slice(room, shape.iter().product(), data.bins);
-        components(data, shape, &self.thresholds, self.max_rank, &self.start)
     }
 }
 
@@ -225,19 +230,13 @@ fluorspar_movie::vectorised! {
 }
 
 /// Lines of blocks whose decimated tiles fit into half the budget together.
-fn bands(grid: &Grid, bins: usize, budget: Budget) -> Vec<std::ops::Range<usize>> {
+fn bands(grid: &Grid, bins: usize, budget: Budget) -> Vec<Range<usize>> {
     let all = grid.planes.blocks() * grid.rows.blocks();
-    let bytes = |lines: &std::ops::Range<usize>| -> usize {
-        let across = grid.columns.tiles();
-        let line = |line: usize| (line * across..(line + 1) * across).map(|t| grid.tile_len(t));
-        let pixels: usize = tile_lines(grid, lines).into_iter().flat_map(line).sum();
-        pixels * bins * decimate::SAMPLE
-    };
     let mut bands = Vec::new();
     let mut start = 0;
     while start < all {
         let mut end = start + 1;
-        while end < all && bytes(&(start..end + 1)) <= budget.bytes / 2 {
+        while end < all && band_bytes(grid, &(start..end + 1), bins) <= budget.bytes / 2 {
             end += 1;
         }
         bands.push(start..end);
@@ -246,8 +245,16 @@ fn bands(grid: &Grid, bins: usize, budget: Budget) -> Vec<std::ops::Range<usize>
     bands
 }
 
+/// Bytes of the decimated tiles of some lines of blocks.
+fn band_bytes(grid: &Grid, lines: &Range<usize>, bins: usize) -> usize {
+    let across = grid.columns.tiles();
+    let line = |line: usize| (line * across..(line + 1) * across).map(|t| grid.tile_len(t));
+    let pixels: usize = tile_lines(grid, lines).into_iter().flat_map(line).sum();
+    pixels * bins * decimate::SAMPLE
+}
+
 /// Lines of tiles that lines of blocks consist of, ascending.
-fn tile_lines(grid: &Grid, blocks: &std::ops::Range<usize>) -> Vec<usize> {
+fn tile_lines(grid: &Grid, blocks: &Range<usize>) -> Vec<usize> {
     let mut lines = Vec::new();
     for line in blocks.clone() {
         let (plane, row) = (line / grid.rows.blocks(), line % grid.rows.blocks());

@@ -44,7 +44,9 @@ mod probe;
 mod project;
 mod roughness;
 mod smooth;
+mod trend;
 
+pub use block::{BlockComponents, BlockSearch};
 pub use error::Error;
 pub use fit::Denoiser;
 pub use lowrank::{

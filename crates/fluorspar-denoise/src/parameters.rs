@@ -28,6 +28,9 @@ pub struct Parameters {
     pub max_rank: usize,
     /// Chance that a block of pure noise keeps a component.
     pub significance: f64,
+    /// Time courses are smoothed as far as they are noise, but so that signals
+    /// lose at most this share of their variance; 0 leaves them as they are.
+    pub smoothing_loss: f64,
     /// Seed of the random projections.
     pub seed: u64,
 }
@@ -38,6 +41,7 @@ impl Default for Parameters {
             blocks: Blocks::default(),
             max_rank: 50,
             significance: 0.01,
+            smoothing_loss: 0.01,
             seed: 1,
         }
     }
@@ -78,6 +82,12 @@ impl Parameters {
             self.significance > 0.0 && self.significance < 0.5,
             "significance",
             self.significance,
+            "must lie between 0 and 0.5",
+        )?;
+        check(
+            (0.0..=0.5).contains(&self.smoothing_loss),
+            "smoothing_loss",
+            self.smoothing_loss,
             "must lie between 0 and 0.5",
         )
     }

@@ -13,11 +13,11 @@ const WINDOW: usize = 128;
 /// Side of the boxes whose mean brightness shows how slow signals are, pixels.
 const BOX: usize = 8;
 /// Longest bin, frames.
-const LONGEST_BIN: usize = 16;
+pub(crate) const LONGEST_BIN: usize = 16;
 /// Fewest bins that a movie is cut into, where it has as many frames.
 const FEWEST_BINS: usize = 96;
 /// Share of a signal's variance that averaging within bins must keep.
-const KEPT: f64 = 0.85;
+const KEPT: f64 = 0.75;
 /// Bytes of frames held at a time.
 const CHUNK: usize = 32 << 20;
 
@@ -195,8 +195,8 @@ fn bin(strips: &[Strip], frames: usize) -> usize {
         return most.min(8);
     }
     // The signals' own variance: noise hides it at lag zero, but they decay.
-    let decay = (covariance[1] / covariance[2].max(0.25 * covariance[1])).max(1.0);
-    let variance = decay * covariance[1];
+    let twice = covariance[1] / covariance[3].max(0.1 * covariance[1]);
+    let variance = covariance[1] * twice.sqrt().max(1.0);
     let kept = |bin: usize| {
         let pairs: f64 = (1..bin)
             .map(|lag| (bin - lag) as f64 * covariance[lag])

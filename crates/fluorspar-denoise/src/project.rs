@@ -37,7 +37,7 @@ struct Tile {
 }
 
 /// Frames projected at a time; a property of the movie, not of the budget.
-fn slab(shape: MovieShape) -> usize {
+pub(crate) fn slab(shape: MovieShape) -> usize {
     (SLAB / (4 * shape.frame_len().max(1))).clamp(4, 64)
 }
 
@@ -91,7 +91,7 @@ impl Bases {
         self.first.last().copied().unwrap_or(0)
     }
 
-    /// Time courses `(component, frame)` of `movie`, read once.
+    /// Time courses `(component, frame)` of `movie`, read once; their noise is 1.
     pub(crate) fn project(
         &self,
         movie: &dyn Movie,
@@ -150,10 +150,14 @@ impl Bases {
                     *value += parts[tile][(first + k, t)];
                 }
             }
-            for value in row {
-                *value = (*value * ROUNDING).round_ties_even() / ROUNDING;
-            }
         }
+    }
+}
+
+/// Rounds time courses so that they can be compressed.
+pub(crate) fn round(courses: &mut Array2<f32>) {
+    for value in courses {
+        *value = (*value * ROUNDING).round_ties_even() / ROUNDING;
     }
 }
 

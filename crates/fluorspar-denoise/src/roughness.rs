@@ -14,6 +14,7 @@ use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::block::{FAILURES, Leading, Shape, Start, leading};
+use crate::linear::Products;
 
 /// Blocks of noise taken apart.
 const SIMULATED: usize = 48;
@@ -114,7 +115,13 @@ impl Thresholds {
                 let noise: Mat<f32> =
                     Mat::from_fn(pixels, bins, |_, _| StandardNormal.sample(&mut rng));
                 let count = COMPONENTS.min(bins).min(pixels);
-                let leading = leading(noise.as_ref(), shape, count, start)?;
+                let leading = leading(
+                    noise.as_ref(),
+                    shape,
+                    count,
+                    start,
+                    &mut Products::default(),
+                )?;
                 let of = |k| Roughness::of(&leading, k, shape);
                 Some((0..leading.values.len()).map(of).collect())
             })
