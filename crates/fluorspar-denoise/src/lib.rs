@@ -10,6 +10,7 @@
 //! blended by weights that sum to one everywhere, so no seams remain.
 //!
 //! The result, [`LowRank`], is itself a [`Movie`](fluorspar_movie::Movie).
+//! Whether what it leaves out looks like noise says [`residual()`].
 //!
 //! ```
 //! use fluorspar_denoise::{Denoiser, Parameters};
@@ -36,8 +37,10 @@ mod fit;
 mod grid;
 mod lowrank;
 mod parameters;
+mod residual;
 
 pub use error::Error;
 pub use fit::Denoiser;
 pub use lowrank::{LowRank, Parts};
 pub use parameters::{Blocks, Parameters};
+pub use residual::{Lag, Residual, Whole, residual};
