@@ -20,6 +20,9 @@ const SAMPLES: usize = 1 << 31;
 const TILE: usize = 16;
 /// Share of a normal distribution beyond [`Residual::BEYOND`].
 const TAIL: f64 = 3.17e-5;
+/// Signal in one of so many tiles, and less of the noise's variance, is little.
+const FEW: usize = 10;
+const FAINT: f64 = 0.01;
 
 /// What a low-rank movie left of its movie: is it noise and nothing else?
 ///
@@ -82,9 +85,10 @@ pub struct Whole {
     /// Correlation of the noise between neighbouring pixels, as registration
     /// causes it.
     pub noise_spatial: f64,
-    /// Mean of `r(t) · r(t + 1)`: at least this share of the noise's variance
-    /// was signal (one that falls by φ from frame to frame counts φ times), or
-    /// 0 if it is negative.
+    /// At least this share of the noise's variance was signal: the mean of
+    /// `r(t) · r(t + 1)` of pixels or, if larger, of neighbours, not below 0. A
+    /// signal that falls by φ from frame to frame counts φ times; components,
+    /// chosen for being smooth, take slow noise with them, which lowers it.
     pub lost: f64,
     /// Standard deviation of `lost` if nothing was.
     pub lost_error: f64,
@@ -156,9 +160,15 @@ impl Residual {
             tiles as f64 * Self::beyond_by_chance()
         );
         if !self.is_noise() {
+            let faint = beyond * FEW <= tiles && self.whole.lost < FAINT;
+            let what = if faint {
+                "What was removed is noise and a little signal"
+            } else {
+                "Signal was removed"
+            };
             return format!(
-                "Signal was removed: {found}, at least {lost:.1} % of the noise's variance in all; \
-                 look at the map of what is left."
+                "{what}: {found}, at least {lost:.2} % of the noise's variance in all; look at the \
+                 map of what is left."
             );
         }
         if ratio < 0.8 {
@@ -169,7 +179,7 @@ impl Residual {
         }
         format!(
             "What was removed is noise: {found}, its variance is {ratio:.2} times the noise's, and \
-             signal is {lost:.1} % of it."
+             signal at least {lost:.2} % of it."
         )
     }
 }
@@ -336,8 +346,8 @@ fn summarise(
             shared_z: shared.z(),
             spatial: excess(&all),
             noise_spatial: over(all.step_beside.mean(), all.step_square.mean()),
-            lost: own[0].products.mean().max(0.0),
-            lost_error: own[0].error(),
+            lost: own[0].products.mean().max(shared.products.mean()).max(0.0),
+            lost_error: own[0].error().max(shared.error()),
         },
         autocorrelation: own
             .iter()

@@ -148,7 +148,7 @@ impl Tile {
             let row = start + self.x.start..start + self.x.end;
             let last = start + self.x.end.min(look.width - 1);
             let inner = row.start..last;
-            out.add(dot(&a[inner.clone()], &b[inner.start + 1..inner.end + 1]));
+            out.add(dot(&a[inner.clone()], &b[inner.start + 1..=inner.end]));
             if y + 1 < look.height {
                 let below = row.start + look.width..row.end + look.width;
                 out.add(dot(&a[row], &b[below]));
