@@ -251,6 +251,50 @@ fn what_is_asked_for_reaches_the_artefact() {
 }
 
 #[test]
+#[ignore = "the engine takes one plane yet"]
+fn planes_are_denoised_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    // The two halves of the movie's time as two planes.
+    let shape = MovieShape::new(150, 2, SHAPE.height, SHAPE.width);
+    let (pixels, half) = (noisy(), 150 * SHAPE.frame_len());
+    let mut volumes = Vec::new();
+    for (first, second) in pixels[..half]
+        .chunks_exact(SHAPE.frame_len())
+        .zip(pixels[half..].chunks_exact(SHAPE.frame_len()))
+    {
+        volumes.extend_from_slice(first);
+        volumes.extend_from_slice(second);
+    }
+    write(folder, "v.zarr", shape, Some(5.0), &volumes);
+    for planes in ["1", "2"] {
+        let out = format!("out-{planes}");
+        let arguments = [
+            "denoise",
+            "-q",
+            "--json",
+            "v.zarr",
+            &out,
+            "--block-planes",
+            planes,
+        ];
+        let said = json(&fluorspar(&arguments, folder));
+        assert_eq!((&said["frames"], &said["planes"]), (&150.into(), &2.into()));
+        assert!(
+            said["verdict"].as_str().unwrap().contains("is noise"),
+            "{said}"
+        );
+        let page = fs::read_to_string(folder.join(out).join("lowrank.html")).unwrap();
+        assert!(page.contains("Plane 1, noise"));
+    }
+    let info = json(&fluorspar(
+        &["info", "--json", "out-2/lowrank.zarr"],
+        folder,
+    ));
+    assert_eq!(info[0]["planes"], 2);
+}
+
+#[test]
 fn what_cannot_be_denoised_is_named_and_nothing_is_left() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
