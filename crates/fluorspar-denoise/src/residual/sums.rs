@@ -131,56 +131,68 @@ impl Tile {
 
     /// Products of each pixel of `a` with the same of `b`.
     fn pixels(&self, look: &Look<'_>, a: &[f32], b: &[f32]) -> Products {
-        let mut out = Products::default();
+        let mut out = Lanes::default();
         for y in self.y.clone() {
             let start = (self.top + y) * look.width;
             let row = start + self.x.start..start + self.x.end;
-            out.add(dot(&a[row.clone()], &b[row]));
+            out.add(&a[row.clone()], &b[row]);
         }
-        out
+        out.total()
     }
 
     /// Products of each pixel of `a` with its right and its lower neighbour in `b`.
     fn neighbours(&self, look: &Look<'_>, a: &[f32], b: &[f32]) -> Products {
-        let mut out = Products::default();
+        let mut out = Lanes::default();
         for y in self.y.clone() {
             let start = (self.top + y) * look.width;
             let row = start + self.x.start..start + self.x.end;
             let last = start + self.x.end.min(look.width - 1);
             let inner = row.start..last;
-            out.add(dot(&a[inner.clone()], &b[inner.start + 1..=inner.end]));
+            out.add(&a[inner.clone()], &b[inner.start + 1..=inner.end]);
             if y + 1 < look.height {
                 let below = row.start + look.width..row.end + look.width;
-                out.add(dot(&a[row], &b[below]));
+                out.add(&a[row], &b[below]);
             }
         }
-        out
+        out.total()
     }
 }
 
-/// Sum of the products of `a` and `b`, those that are not numbers left out.
-fn dot(a: &[f32], b: &[f32]) -> Products {
-    let mut sums = [0.0_f32; LANES];
-    let mut counts = [0.0_f32; LANES];
-    let (heads_a, rest_a) = a.as_chunks::<LANES>();
-    let (heads_b, rest_b) = b.as_chunks::<LANES>();
-    let mut add = |lane: usize, a: f32, b: f32| {
-        let product = a * b;
-        let usable = !product.is_nan();
-        sums[lane] += if usable { product } else { 0.0 };
-        counts[lane] += if usable { 1.0 } else { 0.0 };
-    };
-    for (a, b) in heads_a.iter().zip(heads_b) {
-        for lane in 0..LANES {
-            add(lane, a[lane], b[lane]);
+/// A sum in lanes, of a few hundred products at most.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lanes {
+    sums: [f32; LANES],
+    counts: [f32; LANES],
+}
+
+impl Lanes {
+    /// Adds the products of `a` and `b`, those that are not numbers left out.
+    #[inline]
+    fn add(&mut self, a: &[f32], b: &[f32]) {
+        let (heads_a, rest_a) = a.as_chunks::<LANES>();
+        let (heads_b, rest_b) = b.as_chunks::<LANES>();
+        for (a, b) in heads_a.iter().zip(heads_b) {
+            for lane in 0..LANES {
+                self.add_one(lane, a[lane] * b[lane]);
+            }
+        }
+        for (lane, (&a, &b)) in rest_a.iter().zip(rest_b).enumerate() {
+            self.add_one(lane, a * b);
         }
     }
-    for (lane, (&a, &b)) in rest_a.iter().zip(rest_b).enumerate() {
-        add(lane, a, b);
+
+    #[inline]
+    fn add_one(&mut self, lane: usize, product: f32) {
+        let usable = !product.is_nan();
+        self.sums[lane] += if usable { product } else { 0.0 };
+        self.counts[lane] += if usable { 1.0 } else { 0.0 };
     }
-    Products {
-        sum: sums.iter().map(|&v| f64::from(v)).sum(),
-        count: counts.iter().map(|&v| f64::from(v)).sum(),
+
+    fn total(&self) -> Products {
+        Products {
+            sum: self.sums.iter().map(|&v| f64::from(v)).sum(),
+            count: self.counts.iter().map(|&v| f64::from(v)).sum(),
+        }
     }
 }
 
@@ -194,7 +206,9 @@ mod tests {
         let mut b = vec![2.0; 21];
         b[3] = f32::NAN;
         b[20] = f32::NAN;
-        let products = dot(&a, &b);
+        let mut lanes = Lanes::default();
+        lanes.add(&a, &b);
+        let products = lanes.total();
         assert_eq!((products.sum, products.count), (374.0, 19.0));
         assert_eq!(Products::default().mean(), 0.0);
     }

@@ -163,6 +163,7 @@ mod tests {
     fn a_low_rank_movie_comes_back_with_or_without_a_frame_rate() -> Result<(), Error> {
         let folder = std::env::temp_dir().join(format!("fluorspar-lowrank-{}", std::process::id()));
         let path = folder.join("lowrank.zarr");
+        crate::disk::create_folder(&folder)?;
         for frame_rate in [None, Some(7.5)] {
             let lowrank = LowRank::from_parts(Parts {
                 u_indptr: vec![0, 1, 1, 2, 3, 3, 3, 4, 5],
