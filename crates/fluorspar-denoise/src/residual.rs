@@ -20,9 +20,8 @@ const SAMPLES: usize = 1 << 31;
 const TILE: usize = 16;
 /// Share of a normal distribution beyond [`Residual::BEYOND`].
 const TAIL: f64 = 3.17e-5;
-/// Signal in one of so many tiles, and less of the noise's variance, is little.
-const FEW: usize = 10;
-const FAINT: f64 = 0.01;
+/// Signal of less than this share of the noise's variance in any tile is faint.
+const FAINT: f64 = 0.05;
 
 /// What a low-rank movie left of its movie: is it noise and nothing else?
 ///
@@ -126,6 +125,19 @@ impl Residual {
             .count()
     }
 
+    /// Signal thrown away in the worst of the tiles that stand out, as
+    /// [`Whole::lost`] a share of the noise's variance; 0 if none does.
+    pub fn strongest(&self) -> f64 {
+        let mut most = 0.0_f32;
+        for (at, &own) in self.temporal_z.indexed_iter() {
+            if own > Self::BEYOND || self.shared_z[at] > Self::BEYOND {
+                most = most.max(self.temporal[at] * self.ratio[at]);
+                most = most.max(self.shared[at]);
+            }
+        }
+        f64::from(most)
+    }
+
     /// Share of tiles that stand out by chance, at most: the two tests of a
     /// tile together, of noise white in time.
     pub const fn beyond_by_chance() -> f64 {
@@ -160,15 +172,16 @@ impl Residual {
             tiles as f64 * Self::beyond_by_chance()
         );
         if !self.is_noise() {
-            let faint = beyond * FEW <= tiles && self.whole.lost < FAINT;
-            let what = if faint {
-                "What was removed is noise and a little signal"
+            let strongest = self.strongest();
+            let what = if strongest < FAINT {
+                "What was removed is noise and faint signal"
             } else {
                 "Signal was removed"
             };
             return format!(
-                "{what}: {found}, at least {lost:.2} % of the noise's variance in all; look at the \
-                 map of what is left."
+                "{what}: {found}; signal makes up at least {lost:.2} % of the noise's variance, {:.1} \
+                 % in the worst tile; look at the map of what is left.",
+                100.0 * strongest
             );
         }
         if ratio < 0.8 {

@@ -133,6 +133,7 @@ fn is_null(found: &Residual) {
     assert_eq!(found.ratio.dim(), (1, 6, 7));
     assert_eq!(found.tiles(), 42);
     assert_eq!(found.beyond(), 0, "{found:?}");
+    assert_eq!(found.strongest(), 0.0);
     assert!(found.is_noise() && found.verdict().contains("is noise"));
     let whole = found.whole;
     assert!((whole.ratio - 1.0).abs() < 0.01, "{whole:?}");
@@ -197,6 +198,7 @@ fn a_cell_that_was_thrown_away_stands_out() {
         }
         assert!(found.beyond() >= 1 && found.beyond() <= 4);
         assert!(!found.is_noise());
+        assert!((0.2..1.2).contains(&found.strongest()), "{found:?}");
         assert!(found.verdict().starts_with("Signal was removed"));
         // 81 pixels of 2.25 times the noise's variance (less what the sample
         // has of it), 0.9 of it at a lag of one.

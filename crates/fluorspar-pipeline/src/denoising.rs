@@ -376,6 +376,7 @@ fn summary(done: &Denoised, left: &Residual, provenance: &Provenance<'_>) -> Val
             "tiles": left.tiles(),
             "tiles_beyond": left.beyond(),
             "tiles_beyond_by_chance": left.tiles() as f64 * Residual::beyond_by_chance(),
+            "strongest_tile": left.strongest(),
             "ratio": whole.ratio,
             "temporal": whole.temporal,
             "temporal_z": whole.temporal_z,
