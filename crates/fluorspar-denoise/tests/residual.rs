@@ -209,6 +209,18 @@ fn a_cell_that_was_thrown_away_stands_out() {
 }
 
 #[test]
+fn one_tile_is_enough_if_it_lost_a_cell() {
+    let mut found = look(noisy(SHAPE, false), &model(SHAPE, true));
+    found.temporal_z[[0, 2, 2]] = 5.0;
+    found.temporal[[0, 2, 2]] = 0.02;
+    assert!(found.is_noise(), "{}", found.verdict());
+    found.temporal_z[[0, 2, 2]] = 15.0;
+    found.temporal[[0, 2, 2]] = 0.2;
+    assert!(!found.is_noise());
+    assert!(found.verdict().starts_with("Signal was removed: 1 of 42"));
+}
+
+#[test]
 fn gaps_and_dead_pixels_are_left_out() {
     let mut pixels = noisy(SHAPE, false);
     pixels.slice_mut(ndarray::s![.., 5, 7]).fill(f32::NAN);
