@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use fluorspar_pipeline::DenoiseOptions;
 
 /// From raw two-photon calcium movies to an answer about representational drift.
 ///
@@ -54,6 +55,21 @@ pub(crate) enum Command {
     /// strips.json says how. Regions that do not touch are fields of their own and go to OUT/field-1,
     /// OUT/field-2, …; --reference and --motion then take the folder of an earlier registration.
     Register(Register),
+    /// Split one movie into a few components and noise: lowrank.zarr, 10 to 100 times smaller
+    ///
+    /// The movie, registered before (or not moving), becomes U V + mean: in overlapping blocks of
+    /// pixels the components whose time courses are smoother than noise could be are kept, the rest
+    /// is thrown away. OUT is the NAME.zarr to write, or a folder that gets lowrank.zarr.
+    ///
+    /// Look at NAME.html beside it. Its first sentence says whether what was removed is noise: noise
+    /// says nothing about the next frame, so where the residual does, signal was thrown away, and
+    /// the map shows where. If cells stand out there, raise --max-rank or --false-acceptance, or
+    /// register better: motion that is left needs many components. If nothing stands out but the
+    /// movie hardly shrinks, lower them. NAME.json has the numbers for programs.
+    ///
+    /// NAME.zarr is itself a movie: `fluorspar info` describes it and `fluorspar convert` writes its
+    /// frames out. docs/formats.md rebuilds them in six lines of Python.
+    Denoise(Denoise),
     /// Write a simulated experiment as raw files with its truth
     Simulate(Simulate),
     /// Drift tables and report of your own tensors: a folder with one session-NN.npz per session
@@ -160,6 +176,40 @@ pub(crate) struct Register {
     /// Distance between planes in µm, for the depth over time [default: what the files say]
     #[arg(long, value_name = "UM", value_parser = positive)]
     pub(crate) plane_spacing: Option<f64>,
+    /// Frame rate in Hz to write, instead of what the files say
+    #[arg(long, value_name = "HZ", value_parser = positive)]
+    pub(crate) frame_rate: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Denoise {
+    /// Movies (several TIFF files become one), then the output, NAME.zarr or a folder: IN... OUT
+    #[arg(required = true, num_args = 2.., value_name = "IN... OUT")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Side of a block, about; blocks overlap by half. A few cells wide is right
+    #[arg(long, value_name = "PIXELS", default_value_t = DenoiseOptions::default().block)]
+    pub(crate) block: usize,
+    /// Planes of a block: 1 treats planes one by one, more finds cells that reach through several
+    #[arg(long, value_name = "N", default_value_t = DenoiseOptions::default().block_planes)]
+    pub(crate) block_planes: usize,
+    /// Chance that a component of pure noise is kept: higher keeps fainter signals, and more noise
+    #[arg(long, value_name = "LEVEL", default_value_t = DenoiseOptions::default().false_acceptance)]
+    pub(crate) false_acceptance: f64,
+    /// Most components of one block
+    #[arg(long, value_name = "N", default_value_t = DenoiseOptions::default().max_rank)]
+    pub(crate) max_rank: usize,
+    /// Seed of every random draw
+    #[arg(long, value_name = "SEED", default_value_t = DenoiseOptions::default().seed)]
+    pub(crate) seed: u64,
+    /// Take pages as they are, even if the file names several regions
+    #[arg(long)]
+    pub(crate) whole_pages: bool,
+    /// Only frames FIRST..END (END excluded)
+    #[arg(long, value_name = "FIRST..END", value_parser = range)]
+    pub(crate) frames: Option<[usize; 2]>,
+    /// Only this channel (from 0), its planes put together into volumes
+    #[arg(long, value_name = "N")]
+    pub(crate) channel: Option<usize>,
     /// Frame rate in Hz to write, instead of what the files say
     #[arg(long, value_name = "HZ", value_parser = positive)]
     pub(crate) frame_rate: Option<f64>,

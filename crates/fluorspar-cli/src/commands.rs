@@ -7,7 +7,9 @@ use fluorspar_pipeline as pipeline;
 use fluorspar_pipeline::{Error, Existing, ExperimentConfig, Observer, RunOptions, RunSummary};
 use serde::Serialize;
 
-use crate::arguments::{Arguments, Command, Convert, Demo, Drift, Register, Run, Simulate};
+use crate::arguments::{
+    Arguments, Command, Convert, Demo, Denoise, Drift, Register, Run, Simulate,
+};
 use crate::progress::Bars;
 
 /// Runs the command on a pool of the asked size.
@@ -28,6 +30,7 @@ fn dispatch(arguments: &Arguments, observer: &dyn Observer) -> Result<(), Error>
         Command::Info { files } => info(files, json),
         Command::Convert(command) => convert(command, arguments.memory, json, observer),
         Command::Register(command) => register(command, arguments.memory, json, observer),
+        Command::Denoise(command) => denoise(command, arguments.memory, json, observer),
         Command::Simulate(command) => simulate(command, json, observer),
         Command::Drift(command) => drift(command, json, observer),
     }
@@ -141,6 +144,7 @@ fn info(files: &[PathBuf], json: bool) -> Result<(), Error> {
         line("codec", movie.codec.clone());
         line("dialect", movie.dialect.clone());
         line("pages", movie.pages.clone());
+        line("components", movie.rank.map(|rank| rank.to_string()));
         line(
             "strips",
             movie.strips.as_ref().map(|strips| {
@@ -241,6 +245,91 @@ fn register(
         }
     }
     Ok(())
+}
+
+fn denoise(
+    command: &Denoise,
+    memory: usize,
+    json: bool,
+    observer: &dyn Observer,
+) -> Result<(), Error> {
+    let Some((output, inputs)) = command.paths.split_last() else {
+        return Err(Error::Usage("give at least one movie and an output".into()));
+    };
+    let options = pipeline::DenoiseOptions {
+        block: command.block,
+        block_planes: command.block_planes,
+        false_acceptance: command.false_acceptance,
+        max_rank: command.max_rank,
+        seed: command.seed,
+        frames: command.frames,
+        channel: command.channel,
+        frame_rate: command.frame_rate,
+        whole_pages: command.whole_pages,
+    };
+    let budget = Budget { bytes: memory / 4 };
+    let denoised = pipeline::denoise(inputs, output, &options, budget, observer)?;
+    if json {
+        return print_json(&denoised);
+    }
+    let one = std::slice::from_ref(&denoised);
+    let fields = if denoised.fields.is_empty() {
+        one
+    } else {
+        &denoised.fields
+    };
+    for field in fields {
+        print_denoised(field);
+    }
+    Ok(())
+}
+
+fn print_denoised(field: &pipeline::Denoised) {
+    if let Some(understood) = &field.understood {
+        println!("Strips: {understood}.");
+    }
+    println!("{}", field.verdict);
+    let planes = if field.planes > 1 {
+        format!(" × {} planes", field.planes)
+    } else {
+        String::new()
+    };
+    let line = |name: &str, value: String| println!("  {name:<12} {value}");
+    line(
+        "movie",
+        format!(
+            "{} frames{planes} × {} × {} px",
+            field.frames, field.height, field.width
+        ),
+    );
+    line(
+        "components",
+        format!(
+            "{}, median {} in each of {} blocks that have any",
+            field.components, field.components_per_block, field.blocks
+        ),
+    );
+    line(
+        "size",
+        format!(
+            "{:.1} MB of pixels in {:.1} MB, {:.1} times smaller",
+            field.input_bytes as f64 / 1e6,
+            field.lowrank_bytes as f64 / 1e6,
+            field.compression
+        ),
+    );
+    line("noise", format!("{:.3} (median)", field.median_noise));
+    line(
+        "time",
+        format!(
+            "{:.1} s, {:.0} frames/s in the decomposition",
+            field.seconds, field.frames_per_second
+        ),
+    );
+    println!("{}", field.lowrank.display());
+    for path in [&field.record, &field.report].into_iter().flatten() {
+        println!("{}", path.display());
+    }
 }
 
 fn simulate(command: &Simulate, json: bool, observer: &dyn Observer) -> Result<(), Error> {

@@ -401,6 +401,44 @@ fn fields_that_do_not_touch_are_registered_apart() {
 
 /// Regions scanned in several planes: strips of every plane are put together, and the planes of
 /// each field registered together.
+/// Raw pages are put together for denoising as they are for registration.
+#[test]
+fn fields_that_do_not_touch_are_denoised_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let planted = Planted {
+        height: 64,
+        width: 48,
+        gap: 4,
+        x: vec![0, 48, 400],
+        offsets: vec![1, 1, 1],
+    };
+    planted.write(&folder.join("m.tif"), 40);
+    let done = parsed(&fluorspar(
+        &["denoise", "-q", "--json", "m.tif", "out"],
+        folder,
+    ));
+    let fields = done["fields"].as_array().unwrap();
+    assert_eq!(fields.len(), 2);
+    for (k, width) in [96, 48].into_iter().enumerate() {
+        let here = folder.join(format!("out/field-{}", k + 1));
+        assert_eq!(
+            (&fields[k]["frames"], &fields[k]["width"]),
+            (&40.into(), &width.into())
+        );
+        for name in ["lowrank.zarr", "lowrank.json", "lowrank.html"] {
+            assert!(here.join(name).exists(), "{name}");
+        }
+        assert_eq!(read(&here.join("strips.json"))["field"], k + 1);
+    }
+    let output = fluorspar(&["denoise", "m.tif", "one.zarr"], folder);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("2 fields"));
+    let whole = ["denoise", "-q", "m.tif", "one.zarr", "--whole-pages"];
+    assert!(fluorspar(&whole, folder).status.success());
+    assert!(folder.join("one.zarr").is_dir());
+}
+
 #[test]
 fn strips_of_volumes_are_put_together_in_every_plane() {
     let folder = tempfile::tempdir().unwrap();

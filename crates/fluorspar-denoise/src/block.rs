@@ -219,15 +219,15 @@ impl std::fmt::Debug for BlockSearch {
     }
 }
 
-/// Components smoother than noise, strongest first; the search ends where
-/// several in a row are not.
+/// Components that noise would not give, strongest first; the search ends
+/// where several in a row could be noise.
 fn significant(leading: &Leading, shape: Shape, thresholds: &Thresholds) -> Vec<usize> {
     let mut kept = Vec::new();
     let mut failures = 0;
     let strongest = leading.values.first().copied().unwrap_or(0.0);
     for (component, &value) in leading.values.iter().enumerate() {
-        let is_signal =
-            value > 1e-6 * strongest && thresholds.passes(Roughness::of(leading, component, shape));
+        let is_signal = value > 1e-6 * strongest
+            && thresholds.passes(value, Roughness::of(leading, component, shape));
         if is_signal {
             kept.push(component);
             failures = 0;

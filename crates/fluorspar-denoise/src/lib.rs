@@ -1,15 +1,23 @@
 //! A movie as a few components plus noise: `Y ≈ U · V + mean`.
 //!
-//! The field of view is cut into half-overlapping blocks. In each, the
-//! standardised pixels' strongest components are found by a randomised
-//! singular value decomposition (Halko, Martinsson, Tropp 2011, SIAM Rev.
-//! 53:217); a component stays only if its time course is smoother than white
-//! noise could be, so the rank follows from the data, block by block (the
-//! idea of penalised matrix decomposition, Buchanan et al. 2018, bioRxiv
-//! 334706, with an exact test in place of a simulated threshold). Blocks are
-//! blended by weights that sum to one everywhere, so no seams remain.
+//! Penalised matrix decomposition (Buchanan et al. 2018, bioRxiv 334706) on a
+//! processor, in two passes over the movie:
+//!
+//! ```text
+//! a few windows ── how noisy, how slow ──► bin length
+//! pass 1 ── mean, noise; average over bins ──► half-overlapping blocks
+//!   block ── averaged pixels ── Gram matrix ── leading components ── smoother
+//!            than simulated noise? ── images smoothed as far as they are noise
+//! pass 2 ── movie along the images ──► time courses ── trend filter ──► V
+//! U = images × noise × weights that sum to one everywhere, so no seams remain
+//! ```
+//!
+//! The rank is a decision of each block: a component stays only if its time
+//! course and its image are smoother than noise could be, at a stated chance
+//! of error.
 //!
 //! The result, [`LowRank`], is itself a [`Movie`](fluorspar_movie::Movie).
+//! Whether what it leaves out looks like noise says [`residual()`].
 //!
 //! ```
 //! use fluorspar_denoise::{Denoiser, Parameters};
@@ -42,6 +50,7 @@ mod moments;
 mod parameters;
 mod probe;
 mod project;
+mod residual;
 mod roughness;
 mod smooth;
 mod trend;
@@ -53,3 +62,4 @@ pub use lowrank::{
     LowRank, Neighbours, Orthogonal, Parts, Principal, Projection, Symmetric, Variability,
 };
 pub use parameters::{Blocks, Parameters};
+pub use residual::{Lag, Residual, Whole, residual};

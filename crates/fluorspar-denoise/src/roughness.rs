@@ -23,6 +23,11 @@ const COMPONENTS: usize = 4;
 /// Level of the test in space. It is not relied upon for the level of the
 /// whole, since registration correlates noise between neighbours.
 const SPATIAL_LEVEL: f64 = 0.05;
+/// A smooth image with a singular value so many times the largest of noise is
+/// signal even if its course looks white: signals may be faster than a bin.
+/// Interpolation, which averages four pixels at most, makes noise stand out
+/// twice as far.
+const BEYOND: f64 = 4.0;
 
 /// Roughness of a component in time and in space; noise has about 2 in both.
 #[derive(Clone, Copy, Debug)]
@@ -88,10 +93,13 @@ fn ratio(steps: f64, pairs: usize, power: f64, used: usize) -> f64 {
     steps / pairs as f64 / (power / used as f64)
 }
 
-/// The roughness below which a component is signal.
+/// What tells a component from noise.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Thresholds {
+    /// The roughness below which it is signal.
     limit: Roughness,
+    /// The singular value above which it is signal whatever its course.
+    beyond_noise: f64,
 }
 
 impl Thresholds {
@@ -107,7 +115,7 @@ impl Thresholds {
         seed: u64,
     ) -> Option<Self> {
         let pixels = shape.iter().product();
-        let found: Vec<Option<Vec<Roughness>>> = (0..SIMULATED)
+        let found: Vec<Option<(f64, Vec<Roughness>)>> = (0..SIMULATED)
             .into_par_iter()
             .map(|block| {
                 let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -123,12 +131,16 @@ impl Thresholds {
                     &mut Products::default(),
                 )?;
                 let of = |k| Roughness::of(&leading, k, shape);
-                Some((0..leading.values.len()).map(of).collect())
+                let largest = leading.values.first().copied().unwrap_or(0.0);
+                Some((largest, (0..leading.values.len()).map(of).collect()))
             })
             .collect();
         let mut all = Vec::new();
+        let mut largest = 0.0_f64;
         for block in found {
-            all.extend(block?);
+            let (value, roughness) = block?;
+            largest = largest.max(value);
+            all.extend(roughness);
         }
         let per_test = significance / FAILURES as f64;
         Some(Self {
@@ -136,11 +148,14 @@ impl Thresholds {
                 temporal: quantile(all.iter().map(|r| r.temporal), per_test),
                 spatial: quantile(all.iter().map(|r| r.spatial), SPATIAL_LEVEL),
             },
+            beyond_noise: BEYOND * largest,
         })
     }
 
-    pub(crate) fn passes(&self, component: Roughness) -> bool {
-        component.temporal < self.limit.temporal && component.spatial < self.limit.spatial
+    /// Is a component of this singular value and roughness signal?
+    pub(crate) fn passes(&self, value: f64, roughness: Roughness) -> bool {
+        let slow = roughness.temporal < self.limit.temporal;
+        roughness.spatial < self.limit.spatial && (slow || value > self.beyond_noise)
     }
 }
 

@@ -12,6 +12,8 @@ use rayon::prelude::*;
 
 /// Penalties tried, ascending: from a cut at about 2 rad per frame to 0.13.
 const PENALTIES: [f64; 10] = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0];
+/// Median size of a normal variable of standard deviation 1.
+const MEDIAN_OF_NORMAL: f64 = 0.674_489_750_196_082;
 /// Courses filtered side by side.
 const LANES: usize = 16;
 
@@ -64,7 +66,7 @@ impl TrendFilter {
         let trials: Vec<Trial> = all
             .par_chunks(LANES * frames)
             .map(|group| {
-                let noise: Vec<f64> = group.chunks_exact(frames).map(second_differences).collect();
+                let noise: Vec<f64> = group.chunks_exact(frames).map(noise_of).collect();
                 self.trials(group, &noise)
             })
             .flatten_iter()
@@ -172,13 +174,20 @@ fn strongest_allowed(trials: &[Trial], share: f64) -> usize {
         .unwrap_or(0)
 }
 
-/// Variance of white noise on a slow course: second differences have six times as much.
-fn second_differences(course: &[f32]) -> f64 {
-    let sum: f64 = course
+/// Variance of white noise on a course, from the median size of its second
+/// differences, which jumps of the signal hardly move; white noise has a
+/// variance of 6 in them.
+fn noise_of(course: &[f32]) -> f64 {
+    let mut sizes: Vec<f32> = course
         .windows(3)
-        .map(|w| (f64::from(w[0]) - 2.0 * f64::from(w[1]) + f64::from(w[2])).powi(2))
-        .sum();
-    sum / (6 * course.len().saturating_sub(2).max(1)) as f64
+        .map(|w| (w[0] - 2.0 * w[1] + w[2]).abs())
+        .collect();
+    let middle = sizes.len() / 2;
+    if sizes.is_empty() {
+        return 0.0;
+    }
+    let (_, median, _) = sizes.select_nth_unstable_by(middle, f32::total_cmp);
+    (f64::from(*median) / MEDIAN_OF_NORMAL).powi(2) / 6.0
 }
 
 type Row = [f64; LANES];

@@ -166,6 +166,20 @@ fn add_path(path: &Path, out: &mut Fingerprint) -> Result<(), Error> {
     Ok(())
 }
 
+/// Bytes of a file, or of all files in a folder.
+pub(crate) fn size(path: &Path) -> Result<u64, Error> {
+    let io = |e| Error::io(path, e);
+    let metadata = std::fs::metadata(path).map_err(io)?;
+    if !metadata.is_dir() {
+        return Ok(metadata.len());
+    }
+    let mut total = 0;
+    for entry in std::fs::read_dir(path).map_err(io)? {
+        total += size(&entry.map_err(io)?.path())?;
+    }
+    Ok(total)
+}
+
 /// Largest resident memory of this process so far in bytes, where the system says.
 pub(crate) fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;

@@ -14,7 +14,7 @@ use crate::config::ExperimentConfig;
 use crate::error::Context;
 
 /// Sessions shown with pictures; the table shows all.
-const MOST_PICTURES: usize = 6;
+pub(crate) const MOST_PICTURES: usize = 6;
 /// Fewest session pairs that make a curve.
 const MIN_PAIRS: usize = 3;
 /// Traces shown per session.
@@ -192,7 +192,7 @@ fn shown(days: &[f64]) -> Vec<usize> {
 }
 
 /// At most `most` of `n`, the first and the last among them.
-fn spread(n: usize, most: usize) -> Vec<usize> {
+pub(crate) fn spread(n: usize, most: usize) -> Vec<usize> {
     if n <= most {
         return (0..n).collect();
     }

@@ -1,8 +1,9 @@
 use std::path::{Path, PathBuf};
 
-use fluorspar_movie::Movie;
+use fluorspar_movie::{Movie, MovieShape, PixelType};
 use serde::Serialize;
 
+use crate::artefact::{is_lowrank, read_lowrank_head};
 use crate::error::Context;
 use crate::{Error, source, strips};
 
@@ -11,7 +12,7 @@ use crate::{Error, source, strips};
 pub struct MovieInfo {
     /// The file or folder.
     pub path: PathBuf,
-    /// `"TIFF"` or `"Zarr"`.
+    /// `"TIFF"`, `"Zarr"` or `"low-rank movie (Zarr)"`.
     pub format: String,
     /// Frames (t).
     pub frames: usize,
@@ -34,6 +35,8 @@ pub struct MovieInfo {
     /// How the pages of a TIFF were found: in one block, at equal distances
     /// or page by page.
     pub pages: Option<String>,
+    /// Components of a low-rank movie.
+    pub rank: Option<usize>,
     /// Channels and planes whose images follow each other as frames here.
     pub interleaved: Option<Interleaved>,
     /// Strips that a page holds, if it holds several regions.
@@ -79,7 +82,9 @@ pub struct Strips {
 /// [`Error::Stage`] or [`Error::BadData`] naming the file and what is wrong with it.
 pub fn info(path: &Path) -> Result<MovieInfo, Error> {
     let files = source::find_files(&path.to_string_lossy(), Path::new(""))?;
-    let mut out = if source::is_zarr(&files[0]) {
+    let mut out = if is_lowrank(&files[0]) {
+        lowrank(path, &files[0])?
+    } else if source::is_zarr(&files[0]) {
         zarr(path, &files[0])?
     } else {
         tiff(path, &files)?
@@ -89,8 +94,18 @@ pub fn info(path: &Path) -> Result<MovieInfo, Error> {
     Ok(out)
 }
 
-fn describe(path: &Path, movie: &dyn Movie, format: &str) -> MovieInfo {
-    let shape = movie.shape();
+fn of_movie(path: &Path, movie: &dyn Movie, format: &str) -> MovieInfo {
+    let rate = movie.frame_rate();
+    describe(path, movie.shape(), movie.pixel_type(), rate, format)
+}
+
+fn describe(
+    path: &Path,
+    shape: MovieShape,
+    pixels: PixelType,
+    frame_rate: Option<f64>,
+    format: &str,
+) -> MovieInfo {
     MovieInfo {
         path: path.to_path_buf(),
         format: format.into(),
@@ -98,18 +113,41 @@ fn describe(path: &Path, movie: &dyn Movie, format: &str) -> MovieInfo {
         planes: shape.planes,
         height: shape.height,
         width: shape.width,
-        pixel_type: movie.pixel_type().to_string(),
-        frame_rate: movie.frame_rate(),
+        pixel_type: pixels.to_string(),
+        frame_rate,
         pixel_size_um: None,
         codec: None,
         dialect: None,
         pages: None,
+        rank: None,
         interleaved: None,
         strips: None,
         zero_copy: false,
-        bytes: (shape.frames * shape.frame_len() * movie.pixel_type().bytes()) as u64,
+        bytes: (shape.frames * shape.frame_len() * pixels.bytes()) as u64,
         advice: Vec::new(),
     }
+}
+
+fn lowrank(path: &Path, file: &Path) -> Result<MovieInfo, Error> {
+    let head = read_lowrank_head(file)?;
+    let [frames, planes, height, width] = head.shape;
+    let shape = MovieShape::new(frames, planes, height, width);
+    let pixels = PixelType::F32;
+    let described = describe(
+        path,
+        shape,
+        pixels,
+        head.frame_rate,
+        "low-rank movie (Zarr)",
+    );
+    Ok(MovieInfo {
+        rank: Some(head.rank),
+        advice: vec![
+            "frames are U V + mean, made as they are read; `fluorspar convert` writes them out"
+                .into(),
+        ],
+        ..described
+    })
 }
 
 fn zarr(path: &Path, file: &Path) -> Result<MovieInfo, Error> {
@@ -117,7 +155,7 @@ fn zarr(path: &Path, file: &Path) -> Result<MovieInfo, Error> {
     let size = movie.pixel_size();
     Ok(MovieInfo {
         pixel_size_um: size.filter(|size| size.y == size.x).map(|size| size.x),
-        ..describe(path, &movie, "Zarr")
+        ..of_movie(path, &movie, "Zarr")
     })
 }
 
@@ -164,7 +202,7 @@ fn tiff(path: &Path, files: &[PathBuf]) -> Result<MovieInfo, Error> {
             light_beads: beads,
         }),
         zero_copy: movie.is_zero_copy(),
-        ..describe(path, &movie, "TIFF")
+        ..of_movie(path, &movie, "TIFF")
     })
 }
 

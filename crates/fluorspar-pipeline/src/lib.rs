@@ -20,6 +20,7 @@
 //! | run an experiment | [`ExperimentConfig::read`], [`run()`] |
 //! | analyse drift of your own tensors | [`drift_of_tensors`] |
 //! | register one movie | [`register`] |
+//! | denoise one movie | [`denoise`] |
 //! | open any movie | [`find_files`], [`open_movie`] |
 //! | read a run's artefacts | [`Rois::read`], [`TrackTable::read`], [`MotionTable::read`] |
 //! | simulate an experiment | [`parse_plan`], [`write_experiment`] |
@@ -51,6 +52,7 @@ pub mod config;
 mod convert;
 mod copy;
 mod demo;
+mod denoising;
 mod disk;
 mod error;
 mod figures;
@@ -71,6 +73,7 @@ pub use compare::{Check, Comparison, EpochChange, compare};
 pub use config::{ExperimentConfig, parse_epochs, read_epochs};
 pub use convert::{ConvertOptions, Converted, convert};
 pub use demo::{DemoSummary, demo, demo_plan};
+pub use denoising::{DenoiseOptions, Denoised, denoise};
 pub use error::Error;
 pub use info::{Interleaved, MovieInfo, Strips, info};
 pub use observer::Observer;

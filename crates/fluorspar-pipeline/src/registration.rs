@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fluorspar_movie::{Budget, FrameRange, Movie, MovieShape};
+use fluorspar_movie::{Budget, Movie, MovieShape};
 use fluorspar_register::{Motion, Reference, reapply, reapply_volumes};
-use fluorspar_tiff::MroiLayout;
 use ndarray::{Array3, Axis};
 use serde::Serialize;
 
@@ -85,7 +84,12 @@ pub fn register(
     budget: Budget,
     observer: &dyn Observer,
 ) -> Result<Registered, Error> {
-    let (movie, layout) = open(inputs, options)?;
+    let selection = source::Selection {
+        frames: options.frames,
+        channel: options.channel,
+        whole_pages: options.whole_pages,
+    };
+    let (movie, layout) = source::open_selection(inputs, selection)?;
     let options = &RegisterOptions {
         plane_spacing_um: options
             .plane_spacing_um
@@ -251,42 +255,6 @@ fn write_page(out: &Path, page: &str) -> Result<PathBuf, Error> {
     let report = out.join("registration.html");
     disk::write(&report, page.as_bytes())?;
     Ok(report)
-}
-
-/// The movie, and how its pages are made up of strips if they are.
-fn open(
-    inputs: &[PathBuf],
-    options: &RegisterOptions,
-) -> Result<(Box<dyn Movie>, Option<MroiLayout>), Error> {
-    let mut files = Vec::new();
-    for input in inputs {
-        files.extend(source::find_files(&input.to_string_lossy(), Path::new(""))?);
-    }
-    let part = source::Part {
-        channel: options.channel,
-        ..source::Part::default()
-    };
-    let movie = source::open_part(&files, part)?;
-    let layout = if options.whole_pages {
-        None
-    } else {
-        let shape = movie.shape();
-        source::settings(&files)?
-            .map(|settings| strips::layout(&settings, [shape.height, shape.width], &files[0]))
-            .transpose()?
-            .flatten()
-    };
-    let Some([first, end]) = options.frames else {
-        return Ok((movie, layout));
-    };
-    let length = movie.shape().frames;
-    if first >= end || end > length {
-        return Err(Error::Usage(format!(
-            "frames {first}..{end} are not part of a movie of {length} frames"
-        )));
-    }
-    let movie = FrameRange::new(movie, first..end).at("the movie")?;
-    Ok((Box::new(movie), layout))
 }
 
 /// Images `(plane, y, x)` to register a movie of this `shape` to: the

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use fluorspar_movie::{FrameRange, Movie};
+use fluorspar_tiff::MroiLayout;
 
-use crate::Error;
+use crate::artefact::{is_lowrank, read_lowrank};
 use crate::error::Context;
+use crate::{Error, strips};
 
 /// Whether `path` names a Zarr folder (by its extension or its metadata).
 pub(crate) fn is_zarr(path: &Path) -> bool {
@@ -93,6 +95,9 @@ pub(crate) fn open_part(paths: &[PathBuf], part: Part) -> Result<Box<dyn Movie>,
                 "a Zarr movie is one folder; it cannot be joined with other files",
             ));
         }
+        if is_lowrank(first) {
+            return Ok(Box::new(read_lowrank(first)?));
+        }
         let options = fluorspar_zarr::OpenOptions {
             channel: part.channel,
             ..fluorspar_zarr::OpenOptions::default()
@@ -107,6 +112,54 @@ pub(crate) fn open_part(paths: &[PathBuf], part: Part) -> Result<Box<dyn Movie>,
             movie.volumes(channel).at("cannot open the movie")?,
         )),
     }
+}
+
+/// What to take of the files named on a command line.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Selection {
+    /// `[first, end)` of the frames; all if not said.
+    pub(crate) frames: Option<[usize; 2]>,
+    /// As [`Part::channel`].
+    pub(crate) channel: Option<usize>,
+    /// Pages as they are, even if the settings name several regions.
+    pub(crate) whole_pages: bool,
+}
+
+/// The movie that `inputs` (files, folders, patterns) make, and how its pages
+/// are made up of strips if they are.
+pub(crate) fn open_selection(
+    inputs: &[PathBuf],
+    selection: Selection,
+) -> Result<(Box<dyn Movie>, Option<MroiLayout>), Error> {
+    let mut files = Vec::new();
+    for input in inputs {
+        files.extend(find_files(&input.to_string_lossy(), Path::new(""))?);
+    }
+    let part = Part {
+        channel: selection.channel,
+        ..Part::default()
+    };
+    let movie = open_part(&files, part)?;
+    let layout = if selection.whole_pages {
+        None
+    } else {
+        let shape = movie.shape();
+        settings(&files)?
+            .map(|settings| strips::layout(&settings, [shape.height, shape.width], &files[0]))
+            .transpose()?
+            .flatten()
+    };
+    let Some([first, end]) = selection.frames else {
+        return Ok((movie, layout));
+    };
+    let length = movie.shape().frames;
+    if first >= end || end > length {
+        return Err(Error::Usage(format!(
+            "frames {first}..{end} are not part of a movie of {length} frames"
+        )));
+    }
+    let movie = FrameRange::new(movie, first..end).at("the movie")?;
+    Ok((Box::new(movie), layout))
 }
 
 /// ScanImage's settings in the first of the files, if it wrote them.

@@ -1,5 +1,7 @@
 //! Figures from plain arrays, each an SVG string.
 
+mod heat;
+
 use std::fmt::Write as _;
 use std::ops::Range;
 
@@ -9,6 +11,8 @@ use ndarray::{ArrayView1, ArrayView2};
 use plotters::prelude::*;
 
 use crate::Error;
+
+pub use self::heat::heat;
 
 /// One drawn figure.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@
 //! | to show | use |
 //! |---|---|
 //! | an image with cell outlines | [`figure::image`] |
+//! | a map of values on a fixed scale of colours | [`figure::heat`] |
 //! | traces one above the other | [`figure::traces`] |
 //! | curves with intervals | [`figure::curves`] |
 //! | a session × session matrix | [`figure::matrix`] |

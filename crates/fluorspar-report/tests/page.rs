@@ -14,6 +14,7 @@ fn page() -> String {
     let labels = vec!["1".to_owned(), "<2>".to_owned()];
     let figures = vec![
         figure::image(image.view(), &[figure::outline(&[31, 32, 61], 30)]).unwrap(),
+        figure::heat(array![[1.0, f32::NAN, 9.0]].view(), -2.0..4.0, "z < 4").unwrap(),
         figure::traces(traces.view(), Some(events.view()), 10.0, &["roi 0".into()]).unwrap(),
         figure::curves(&CurvesPlot::default(), &[curve]).unwrap(),
         figure::matrix(
@@ -69,6 +70,7 @@ fn arrays_that_disagree_are_refused() {
     let curve = Curve::new("x", vec![1.0], vec![]);
     assert!(figure::curves(&CurvesPlot::default(), &[curve]).is_err());
     assert!(figure::image(Array2::zeros((0, 3)).view(), &[]).is_err());
+    assert!(figure::heat(Array2::zeros((3, 0)).view(), 0.0..1.0, "").is_err());
     assert!(figure::matrix(Array2::zeros((2, 2)).view(), &[], 0.0..1.0, ("", "")).is_err());
     assert!(figure::traces(Array2::zeros((0, 5)).view(), None, 1.0, &[]).is_err());
     assert!(figure::presence(Array2::zeros((0, 0)).view(), &[]).is_err());

@@ -66,6 +66,29 @@ impl GroupWriter {
         S: Data<Elem = T>,
         D: Dimension,
     {
+        let chunk = chunk_shape(data.shape(), T::TYPE.bytes());
+        self.array_in_chunks(name, data, dimension_names, &chunk)
+    }
+
+    /// Writes one array in chunks of a shape of one's own, for arrays that are
+    /// read by ranges of any axis. Extents beyond the array's count as the
+    /// array's.
+    ///
+    /// # Errors
+    /// As [`GroupWriter::array`], and [`Error::Misuse`] for a chunk of another
+    /// number of axes or an extent of 0.
+    pub fn array_in_chunks<T, S, D>(
+        &mut self,
+        name: &str,
+        data: &ArrayBase<S, D>,
+        dimension_names: &[&str],
+        chunk: &[usize],
+    ) -> Result<(), Error>
+    where
+        T: Element,
+        S: Data<Elem = T>,
+        D: Dimension,
+    {
         let target = self.staging.target().join(name);
         let view = data.view().into_dyn();
         if name.starts_with('.')
@@ -88,18 +111,28 @@ impl GroupWriter {
                 ),
             ));
         }
+        if chunk.len() != view.ndim() || chunk.contains(&0) {
+            return Err(Error::misuse(
+                target,
+                format!("chunks of {chunk:?} for {} axes", view.ndim()),
+            ));
+        }
         if self.arrays.contains_key(name) {
             return Err(Error::misuse(
                 target,
                 "an array of this name is already there",
             ));
         }
+        let extents = chunk.iter().zip(view.shape());
+        let cell: Vec<usize> = extents
+            .map(|(&chunk, &extent)| chunk.min(extent.max(1)))
+            .collect();
         let folder = self.staging.folder().join(name);
         std::fs::create_dir(&folder).map_err(|e| Error::io(&folder, e))?;
         let plan = Plan {
             element: T::TYPE,
             shape: view.shape(),
-            cell: &chunk_shape(view.shape(), T::TYPE.bytes()),
+            cell: &cell,
             shard: None,
             codec: Codec::default(),
             dimension_names,

@@ -58,6 +58,32 @@ proptest! {
 }
 
 #[test]
+fn chunks_of_ones_own_shape_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("g.zarr");
+    let v = Array2::from_shape_fn((13, 70), |(k, t)| (k * 70 + t) as f32);
+    let mut group = GroupWriter::create(&path).unwrap();
+    let axes = ["component", "frame"];
+    group.array_in_chunks("v", &v, &axes, &[5, 32]).unwrap();
+    // Larger than the array, or for an array without rows.
+    group.array_in_chunks("w", &v, &axes, &[256, 4096]).unwrap();
+    let none = Array2::<f32>::zeros((0, 70));
+    group
+        .array_in_chunks("none", &none, &axes, &[5, 32])
+        .unwrap();
+    for wrong in [vec![5], vec![0, 32]] {
+        let error = group.array_in_chunks("x", &v, &axes, &wrong);
+        assert!(matches!(error, Err(Error::Misuse { .. })));
+    }
+    group.finish().unwrap();
+    assert_eq!(fs::read_dir(path.join("v/c")).unwrap().count(), 3);
+    let group = GroupReader::open(&path).unwrap();
+    assert_eq!(group.array::<f32>("v").unwrap(), v.clone().into_dyn());
+    assert_eq!(group.array::<f32>("w").unwrap(), v.into_dyn());
+    assert_eq!(group.array::<f32>("none").unwrap(), none.into_dyn());
+}
+
+#[test]
 fn many_chunks_come_back_and_another_reader_agrees() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("g.zarr");

@@ -3,8 +3,9 @@ use std::path::Path;
 use fluorspar_denoise::{Blocks, Denoiser, Parameters};
 use fluorspar_movie::Budget;
 use fluorspar_zarr::MovieReader;
+use serde_json::json;
 
-use crate::artefact::write_lowrank;
+use crate::artefact::{Provenance, write_lowrank};
 use crate::config;
 use crate::error::Context;
 use crate::{Error, Observer};
@@ -28,9 +29,14 @@ pub(crate) fn denoise(
         seed,
         ..Parameters::default()
     };
-    let lowrank = Denoiser::new(parameters)
+    let lowrank = Denoiser::new(parameters.clone())
         .at("denoising")?
         .fit(&movie, budget, &|frames| observer.advance(frames))
-        .at("denoising")?;
-    write_lowrank(&folder.join("lowrank.zarr"), &lowrank, frame_rate)
+        .at("denoising")?
+        .with_frame_rate(frame_rate);
+    let provenance = Provenance {
+        parameters: &parameters,
+        input: json!({ "files": ["registered.zarr"] }),
+    };
+    write_lowrank(&folder.join("lowrank.zarr"), &lowrank, &provenance, None)
 }
