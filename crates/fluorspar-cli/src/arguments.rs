@@ -192,12 +192,17 @@ pub(crate) struct Denoise {
     /// Planes of a block: 1 treats planes one by one, more finds cells that reach through several
     #[arg(long, value_name = "N", default_value_t = DenoiseOptions::default().block_planes)]
     pub(crate) block_planes: usize,
-    /// Chance that a component of pure noise is kept: higher keeps fainter signals, and more noise
+    /// Chance that a block of pure noise keeps a component: higher keeps fainter signals, and more
+    /// noise
     #[arg(long, value_name = "LEVEL", default_value_t = DenoiseOptions::default().false_acceptance)]
     pub(crate) false_acceptance: f64,
     /// Most components of one block
     #[arg(long, value_name = "N", default_value_t = DenoiseOptions::default().max_rank)]
     pub(crate) max_rank: usize,
+    /// Time courses are smoothed as far as they are noise, but so that signals lose at most this
+    /// share of their variance; 0 leaves them as they are
+    #[arg(long, value_name = "SHARE", default_value_t = DenoiseOptions::default().smoothing_loss)]
+    pub(crate) smoothing_loss: f64,
     /// Seed of every random draw
     #[arg(long, value_name = "SEED", default_value_t = DenoiseOptions::default().seed)]
     pub(crate) seed: u64,

@@ -261,6 +261,7 @@ fn denoise(
         block_planes: command.block_planes,
         false_acceptance: command.false_acceptance,
         max_rank: command.max_rank,
+        smoothing_loss: command.smoothing_loss,
         seed: command.seed,
         frames: command.frames,
         channel: command.channel,

@@ -251,7 +251,6 @@ fn what_is_asked_for_reaches_the_artefact() {
 }
 
 #[test]
-#[ignore = "the engine takes one plane yet"]
 fn planes_are_denoised_together() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

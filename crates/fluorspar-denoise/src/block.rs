@@ -21,7 +21,8 @@ use crate::{Error, Parameters};
 
 /// Candidates of the first attempt; doubled until noise is reached.
 const FIRST: usize = 16;
-/// Columns of the iterated subspace beyond the candidates.
+/// Columns of the iterated subspace beyond the candidates; with those of the
+/// first attempt they fill whole vectors.
 const OVERSAMPLING: usize = 8;
 /// Applications of the Gram matrix.
 const ITERATIONS: usize = 8;
@@ -199,7 +200,7 @@ impl BlockSearch {
                 }
             }
             orthonormalise(&mut spatial);
-            temporal = products.product(data.transpose(), spatial.as_ref());
+            temporal = products.transposed(spatial.as_ref(), data);
             let at = (0..temporal.ncols()).flat_map(|k| (0..bins).map(move |t| (t, k)));
             let mut courses: Vec<f32> = at.map(|at| temporal[at]).collect();
             self.trend.apply_few(&mut courses, 1.0);
@@ -280,7 +281,7 @@ pub(crate) fn leading(
     let right = leading_right(coarse.as_ref(), wanted, start, products);
     let mut spatial = products.product(data, right.as_ref());
     orthonormalise(&mut spatial);
-    let along = products.product(data.transpose(), spatial.as_ref());
+    let along = products.transposed(spatial.as_ref(), data);
     let (squares, rotation) = eigen(&gram(along.as_ref()))?;
     let rank = wanted.min(squares.len());
     let rotation = rotation.as_ref().subcols(0, rank);
@@ -337,7 +338,7 @@ fn leading_right(
         }
     }
     if rows <= columns {
-        products.product(data.transpose(), basis.as_ref())
+        products.transposed(basis.as_ref(), data)
     } else {
         basis
     }

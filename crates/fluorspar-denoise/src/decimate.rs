@@ -11,6 +11,7 @@ use crate::Error;
 use crate::grid::Grid;
 use crate::moments::Moments;
 use crate::probe::{LONGEST_BIN, Probe};
+use crate::read::read;
 
 /// Bytes of frames held at a time.
 const CHUNK: usize = 64 << 20;
@@ -91,14 +92,14 @@ pub(crate) fn decimate(
     let count = shape.frames / probe.bin;
     let mut work: Vec<Line> = lines
         .par_iter()
-        .map(|&line| Line::new(grid, line, shape, probe, count))
+        .map(|&line| Line::new(grid, line, shape.width, probe, count))
         .collect();
     let chunk = chunk(shape, probe.bin);
     let mut buffer = vec![0.0_f32; chunk.min(shape.frames) * length];
     for start in (0..shape.frames).step_by(chunk) {
         let frames = start..(start + chunk).min(shape.frames);
         let buffer = &mut buffer[..frames.len() * length];
-        movie.read(frames.clone(), buffer)?;
+        read(movie, frames.clone(), buffer)?;
         work.par_iter_mut().for_each(|line| {
             for bin in buffer.chunks(probe.bin * length) {
                 let whole = bin.len() == probe.bin * length;
@@ -121,13 +122,9 @@ pub(crate) fn decimate(
 }
 
 impl Line {
-    fn new(grid: &Grid, line: usize, shape: MovieShape, probe: &Probe, bins: usize) -> Self {
+    fn new(grid: &Grid, line: usize, width: usize, probe: &Probe, bins: usize) -> Self {
         let across = grid.columns.tiles();
-        let [planes, rows, _] = grid.tile(line * across);
-        let image_lines: Vec<Range<usize>> = planes
-            .flat_map(|plane| rows.clone().map(move |y| plane * shape.height + y))
-            .map(|image_line| image_line * shape.width..(image_line + 1) * shape.width)
-            .collect();
+        let image_lines = grid.image_lines(line * across);
         let of = |values: &[f32]| -> Vec<f32> {
             image_lines
                 .iter()
@@ -139,7 +136,7 @@ impl Line {
             .map(|index| {
                 let [_, _, columns] = grid.tile(index);
                 let runs: Vec<Range<usize>> = (0..image_lines.len())
-                    .map(|k| k * shape.width + columns.start..k * shape.width + columns.end)
+                    .map(|k| k * width + columns.start..k * width + columns.end)
                     .collect();
                 let root = (probe.bin as f32).sqrt();
                 let scale = runs.iter().cloned().flatten();

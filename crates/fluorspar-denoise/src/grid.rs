@@ -203,6 +203,15 @@ impl Grid {
             .collect()
     }
 
+    /// The image lines that `tile` lies in, each as wide as the image.
+    pub(crate) fn image_lines(&self, tile: usize) -> Vec<Range<usize>> {
+        let [planes, rows, _] = self.tile(tile);
+        planes
+            .flat_map(|plane| rows.clone().map(move |y| plane * self.height + y))
+            .map(|line| line * self.width..(line + 1) * self.width)
+            .collect()
+    }
+
     /// Where the lines of `tile` lie in the image `(plane, y, x)` of `block`,
     /// in the order of [`lines`](Self::lines).
     pub(crate) fn lines_within(&self, block: usize, tile: usize) -> Vec<Range<usize>> {

@@ -50,6 +50,7 @@ mod moments;
 mod parameters;
 mod probe;
 mod project;
+mod read;
 mod residual;
 mod roughness;
 mod smooth;

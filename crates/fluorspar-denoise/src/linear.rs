@@ -5,7 +5,6 @@
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::linalg::matmul::{matmul, triangular};
-use faer::prelude::Reborrow as _;
 use faer::{Accum, Mat, MatMut, MatRef, Par, Spec};
 use fluorspar_movie::vectorised;
 
@@ -22,6 +21,11 @@ impl Products {
         let mut out = Mat::zeros(a.nrows(), b.ncols());
         product_into(out.as_mut(), a, b);
         out
+    }
+
+    /// `bᵀ · a` for a narrow `a` and a large `b`, which is never copied to be transposed.
+    pub(crate) fn transposed(&mut self, a: MatRef<'_, f32>, b: MatRef<'_, f32>) -> Mat<f32> {
+        self.product(a.transpose(), b).transpose().to_owned()
     }
 
     /// `a · aᵀ`, of which only one half is computed.
@@ -58,69 +62,89 @@ pub(crate) fn product_into(out: MatMut<'_, f32>, a: MatRef<'_, f32>, b: MatRef<'
 /// Makes the columns of `a` orthonormal, first to last, by Gram and Schmidt's
 /// method; columns that depend on earlier ones become zero.
 pub(crate) fn orthonormalise(a: &mut Mat<f32>) {
-    let rows = a.nrows();
-    for column in 0..a.ncols() {
-        let (before, mut rest) = a.as_mut().split_at_col_mut(column);
-        let before = before.rb();
-        let Some(own) = rest.as_mut().col_mut(0).try_as_col_major_mut() else {
-            continue;
-        };
-        let own = own.as_slice_mut();
-        let first = dot(own, own);
-        let mut left = first;
-        // Once more where much was taken away, since rounding is left behind
-        // (Daniel, Gragg, Kaufman, Stewart 1976, Math. Comp. 30:772).
-        for _ in 0..3 {
-            for other in 0..column {
-                let Some(other) = before.col(other).try_as_col_major() else {
-                    continue;
-                };
-                let other = &other.as_slice()[..rows];
-                let along = dot(own, other);
-                subtract(own, along, other);
-            }
-            let before = left;
-            left = dot(own, own);
-            if left > 0.25 * before {
-                break;
-            }
+    // Columns of whole vectors, filled up with zeros.
+    let rows = a.nrows().next_multiple_of(2 * LANES);
+    let mut values = vec![0.0; rows * a.ncols()];
+    for (column, values) in a.col_iter().zip(values.chunks_exact_mut(rows.max(1))) {
+        for (slot, &value) in values.iter_mut().zip(column.iter()) {
+            *slot = value;
         }
-        // What is left of a dependent column is rounding.
-        let keep = left > 1e-12 * first && left > 0.0;
-        let scale = if keep { 1.0 / left.sqrt() } else { 0.0 };
-        own.iter_mut().for_each(|v| *v *= scale);
+    }
+    orthonormalise_columns(&mut values, rows);
+    for (column, values) in a.col_iter_mut().zip(values.chunks_exact(rows.max(1))) {
+        for (slot, &value) in column.iter_mut().zip(values) {
+            *slot = value;
+        }
     }
 }
 
 const LANES: usize = 16;
 
 vectorised! {
-    /// `Σ a·b`, in a fixed order.
-    fn dot<'a>(a: &'a [f32], b: &'a [f32]) -> f32 {
-        let mut sums = [[0.0_f32; LANES]; 2];
-        let (a, b) = (a.chunks_exact(2 * LANES), b.chunks_exact(2 * LANES));
-        let rest: f32 = a.remainder().iter().zip(b.remainder()).map(|(a, b)| a * b).sum();
-        for (a, b) in a.zip(b) {
-            for half in 0..2 {
-                for lane in 0..LANES {
-                    let at = half * LANES + lane;
-                    sums[half][lane] += a[at] * b[at];
+    fn orthonormalise_columns<'a>(values: &'a mut [f32], rows: usize) {
+        let columns = values.len() / rows.max(1);
+        for column in 0..columns {
+            let (before, rest) = values.split_at_mut(column * rows);
+            let own = &mut rest[..rows];
+            let first = dot(own, own);
+            let mut left = first;
+            // Once more where much was taken away, since rounding is left behind
+            // (Daniel, Gragg, Kaufman, Stewart 1976, Math. Comp. 30:772).
+            for _ in 0..3 {
+                for other in before.chunks_exact(rows) {
+                    let along = dot(own, other);
+                    for (own, other) in own.iter_mut().zip(other) {
+                        *own -= along * other;
+                    }
+                }
+                let before = left;
+                left = dot(own, own);
+                if left > 0.25 * before {
+                    break;
                 }
             }
+            // What is left of a dependent column is rounding.
+            let keep = left > 1e-12 * first && left > 0.0;
+            let scale = if keep { 1.0 / left.sqrt() } else { 0.0 };
+            for value in own.iter_mut() {
+                *value *= scale;
+            }
         }
-        let mut total = rest;
-        for lane in 0..LANES {
-            total += sums[0][lane] + sums[1][lane];
-        }
-        total
     }
+}
 
-    /// `a −= scale · b`.
-    fn subtract<'a>(a: &'a mut [f32], scale: f32, b: &'a [f32]) {
-        for (a, b) in a.iter_mut().zip(b) {
-            *a -= scale * b;
+/// `Σ a·b`, in a fixed order.
+#[inline(always)]
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let (a, a_rest) = a.as_chunks::<LANES>();
+    let (b, b_rest) = b.as_chunks::<LANES>();
+    let mut sums = [0.0_f32; LANES];
+    let mut others = [0.0_f32; LANES];
+    let (a_pairs, a_last) = a.as_chunks::<2>();
+    let (b_pairs, b_last) = b.as_chunks::<2>();
+    for ([a, c], [b, d]) in a_pairs.iter().zip(b_pairs) {
+        for lane in 0..LANES {
+            sums[lane] += a[lane] * b[lane];
+            others[lane] += c[lane] * d[lane];
         }
     }
+    for (a, b) in a_last.iter().zip(b_last) {
+        for lane in 0..LANES {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    for lane in 0..LANES {
+        sums[lane] += others[lane];
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for lane in 0..width {
+            sums[lane] += sums[lane + width];
+        }
+        width /= 2;
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    sums[0] + rest
 }
 
 /// `aᵀ a` of a few columns, with sums of blocks in double precision.

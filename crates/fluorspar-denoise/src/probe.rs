@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use crate::Error;
 use crate::moments::Moments;
+use crate::read::read;
 
 /// Windows looked at, and frames in each.
 const WINDOWS: usize = 3;
@@ -18,6 +19,8 @@ pub(crate) const LONGEST_BIN: usize = 16;
 const FEWEST_BINS: usize = 96;
 /// Share of a signal's variance that averaging within bins must keep.
 const KEPT: f64 = 0.75;
+/// Frames summed before the sums are closed.
+const CLOSE: usize = 8;
 /// Bytes of frames held at a time.
 const CHUNK: usize = 32 << 20;
 
@@ -43,6 +46,11 @@ struct Strip {
     high: Vec<f32>,
     /// One course per box and window.
     brightness: Vec<Vec<f32>>,
+    /// The pixels' first values, from which brightness is measured.
+    base: Vec<f32>,
+    /// Deviations of the frames that are being summed, and their number.
+    bin: Vec<f32>,
+    filled: usize,
 }
 
 impl Probe {
@@ -66,7 +74,7 @@ impl Probe {
             for start in window.clone().step_by(chunk) {
                 let frames = start..(start + chunk).min(window.end);
                 buffer.resize(frames.len() * length, 0.0);
-                movie.read(frames, &mut buffer)?;
+                read(movie, frames, &mut buffer)?;
                 if strips.is_empty() {
                     strips = cut(shape.width, length, &buffer, gaps);
                 }
@@ -81,7 +89,8 @@ impl Probe {
             }
         }
         let (mut mean, mut noise) = (Vec::with_capacity(length), Vec::with_capacity(length));
-        for strip in &strips {
+        for strip in &mut strips {
+            strip.close();
             for pixel in 0..strip.length {
                 mean.push(strip.moments.mean(pixel));
                 // A pixel that hardly moves may do so later; its unit follows its range.
@@ -109,23 +118,33 @@ fn cut(width: usize, length: usize, frame: &[f32], gaps: bool) -> Vec<Strip> {
         .step_by(step)
         .map(|first| {
             let pixels = &frame[first..(first + step).min(length)];
-            let shift = pixels
+            let base: Vec<f32> = pixels
                 .iter()
                 .map(|&v| if v.is_finite() { v } else { 0.0 })
                 .collect();
             Strip {
                 first,
                 length: pixels.len(),
-                moments: Moments::new(shift, gaps),
+                moments: Moments::new(base.clone(), gaps),
                 low: vec![f32::INFINITY; pixels.len()],
                 high: vec![f32::NEG_INFINITY; pixels.len()],
                 brightness: Vec::new(),
+                bin: vec![0.0; pixels.len()],
+                filled: 0,
+                base,
             }
         })
         .collect()
 }
 
 impl Strip {
+    /// Adds the frames so far to the sums.
+    fn close(&mut self) {
+        self.moments.close(&self.bin);
+        self.bin.fill(0.0);
+        self.filled = 0;
+    }
+
     fn begin_window(&mut self, width: usize) {
         self.moments.interrupt();
         let boxes = width.div_ceil(BOX);
@@ -134,21 +153,40 @@ impl Strip {
 
     fn add(&mut self, frame: &[f32], width: usize) {
         let values = &frame[self.first..self.first + self.length];
-        let mut deviations = vec![0.0; self.length];
-        self.moments.add(0, values, &mut deviations);
+        self.moments.add(0, values, &mut self.bin);
         self.moments.next_frame();
-        self.moments.close(&deviations);
+        self.filled += 1;
+        if self.filled == CLOSE {
+            self.close();
+        }
         for ((low, high), &v) in self.low.iter_mut().zip(&mut self.high).zip(values) {
-            if v.is_finite() {
-                *low = low.min(v);
-                *high = high.max(v);
-            }
+            // What is not finite compares as neither lower nor higher.
+            *low = if v < *low && v > f32::NEG_INFINITY {
+                v
+            } else {
+                *low
+            };
+            *high = if v > *high && v < f32::INFINITY {
+                v
+            } else {
+                *high
+            };
         }
         let boxes = width.div_ceil(BOX);
         let mut sums = vec![0.0_f32; boxes];
-        for line in deviations.chunks_exact(width) {
-            for (sum, part) in sums.iter_mut().zip(line.chunks(BOX)) {
-                *sum += part.iter().sum::<f32>();
+        let lines = values
+            .chunks_exact(width)
+            .zip(self.base.chunks_exact(width));
+        for (line, base) in lines {
+            for ((sum, part), base) in sums.iter_mut().zip(line.chunks(BOX)).zip(base.chunks(BOX)) {
+                for (&v, &base) in part.iter().zip(base) {
+                    let deviation = v - base;
+                    *sum += if deviation.is_finite() {
+                        deviation
+                    } else {
+                        0.0
+                    };
+                }
             }
         }
         let window = self.brightness.len() - boxes;

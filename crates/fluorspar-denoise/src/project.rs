@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use faer::{Mat, MatMut, MatRef};
+use faer::{Mat, MatRef};
 use fluorspar_movie::{Movie, MovieShape, vectorised};
 use ndarray::Array2;
 use rayon::prelude::*;
@@ -12,6 +12,7 @@ use crate::Error;
 use crate::decimate::Statistics;
 use crate::grid::Grid;
 use crate::linear::product_into;
+use crate::read::read;
 
 /// Bytes of frames held at a time.
 const SLAB: usize = 64 << 20;
@@ -21,15 +22,23 @@ const ROUNDING: f32 = 32.0;
 
 /// The components of every block, ready to be applied to frames.
 pub(crate) struct Bases {
-    tiles: Vec<Tile>,
+    lines: Vec<Line>,
     /// First component of each block, and the number of all at the end.
     first: Vec<usize>,
 }
 
+/// Tiles side by side along x, which frames are cut into together.
+struct Line {
+    /// Image lines, each as wide as the image.
+    image_lines: Vec<Range<usize>>,
+    /// Mean of the line's pixels.
+    mean: Vec<f32>,
+    tiles: Vec<Tile>,
+}
+
 /// What a tile needs: the components of all blocks that it lies in.
 struct Tile {
-    lines: Vec<Range<usize>>,
-    mean: Vec<f32>,
+    columns: Range<usize>,
     /// Components over noise `(component, pixel)`, block by block.
     weights: Mat<f32>,
     /// The blocks, and where their components begin in `weights`.
@@ -54,36 +63,12 @@ impl Bases {
         for block in spatial {
             first.push(first[first.len() - 1] + block.ncols());
         }
-        let tiles = (0..grid.tiles())
+        let across = grid.columns.tiles();
+        let lines = (0..grid.tiles() / across)
             .into_par_iter()
-            .map(|tile| {
-                let pixels: Vec<usize> = grid.lines(tile).into_iter().flatten().collect();
-                let mut blocks = Vec::new();
-                let mut rank = 0;
-                for block in grid.blocks_of(tile) {
-                    blocks.push((block, rank));
-                    rank += spatial[block].ncols();
-                }
-                let mut weights = Mat::zeros(rank, pixels.len());
-                for &(block, row) in &blocks {
-                    let within = grid.lines_within(block, tile).into_iter().flatten();
-                    for (p, (&pixel, from)) in pixels.iter().zip(within).enumerate() {
-                        let noise = statistics.noise[pixel];
-                        let scale = if noise > 0.0 { 1.0 / noise } else { 0.0 };
-                        for k in 0..spatial[block].ncols() {
-                            weights[(row + k, p)] = scale * spatial[block][(from, k)];
-                        }
-                    }
-                }
-                Tile {
-                    lines: grid.lines(tile),
-                    mean: pixels.iter().map(|&p| statistics.mean[p]).collect(),
-                    weights,
-                    blocks,
-                }
-            })
+            .map(|line| Line::new(grid, line * across, spatial, statistics))
             .collect();
-        Self { tiles, first }
+        Self { lines, first }
     }
 
     /// Number of components.
@@ -106,11 +91,11 @@ impl Bases {
         for start in (0..shape.frames).step_by(slab) {
             let frames = start..(start + slab).min(shape.frames);
             let buffer = &mut buffer[..frames.len() * length];
-            movie.read(frames.clone(), buffer)?;
-            let parts: Vec<Mat<f32>> = self
-                .tiles
+            read(movie, frames.clone(), buffer)?;
+            let parts: Vec<Vec<Mat<f32>>> = self
+                .lines
                 .par_iter()
-                .map_init(Vec::new, |room, tile| tile.project(buffer, length, room))
+                .map_init(Vec::new, |room, line| line.project(buffer, length, room))
                 .collect();
             let mut rest = courses.as_mut_slice();
             let mut own = Vec::with_capacity(grid.blocks());
@@ -134,7 +119,7 @@ impl Bases {
         &self,
         grid: &Grid,
         block: usize,
-        parts: &[Mat<f32>],
+        parts: &[Vec<Mat<f32>>],
         frames: Range<usize>,
         all_frames: usize,
         rows: &mut [f32],
@@ -142,12 +127,14 @@ impl Bases {
         for (k, row) in rows.chunks_exact_mut(all_frames).enumerate() {
             let row = &mut row[frames.clone()];
             for tile in grid.tiles_of(block) {
-                let offsets = &self.tiles[tile].blocks;
-                let Some(&(_, first)) = offsets.iter().find(|entry| entry.0 == block) else {
+                let (line, at) = (tile / grid.columns.tiles(), tile % grid.columns.tiles());
+                let blocks = &self.lines[line].tiles[at].blocks;
+                let Some(&(_, first)) = blocks.iter().find(|entry| entry.0 == block) else {
                     continue;
                 };
-                for (t, value) in row.iter_mut().enumerate() {
-                    *value += parts[tile][(first + k, t)];
+                let part = parts[line][at].row(first + k);
+                for (value, &more) in row.iter_mut().zip(part.iter()) {
+                    *value += more;
                 }
             }
         }
@@ -161,33 +148,85 @@ pub(crate) fn round(courses: &mut Array2<f32>) {
     }
 }
 
-impl Tile {
-    /// The tile's part of the time courses `(component, frame)`.
-    fn project(&self, frames: &[f32], length: usize, room: &mut Vec<f32>) -> Mat<f32> {
-        let (pixels, count) = (self.mean.len(), frames.len() / length);
-        let mut out = Mat::zeros(self.weights.nrows(), count);
-        if self.weights.nrows() == 0 {
-            return out;
+impl Line {
+    /// The line that begins with tile `start`.
+    fn new(grid: &Grid, start: usize, spatial: &[Mat<f32>], statistics: &Statistics) -> Self {
+        let image_lines = grid.image_lines(start);
+        let mean = image_lines.iter().cloned().flatten();
+        let tile = |tile: usize| {
+            let mut blocks = Vec::new();
+            let mut rank = 0;
+            for block in grid.blocks_of(tile) {
+                blocks.push((block, rank));
+                rank += spatial[block].ncols();
+            }
+            let pixels = grid.lines(tile).into_iter().flatten();
+            let scale: Vec<f32> = pixels
+                .map(|pixel| statistics.noise[pixel])
+                .map(|noise| if noise > 0.0 { 1.0 / noise } else { 0.0 })
+                .collect();
+            let mut weights = Mat::zeros(rank, scale.len());
+            for &(block, row) in &blocks {
+                let within = grid.lines_within(block, tile).into_iter().flatten();
+                for (p, (&scale, from)) in scale.iter().zip(within).enumerate() {
+                    for k in 0..spatial[block].ncols() {
+                        weights[(row + k, p)] = scale * spatial[block][(from, k)];
+                    }
+                }
+            }
+            let [_, _, columns] = grid.tile(tile);
+            Tile {
+                columns,
+                weights,
+                blocks,
+            }
+        };
+        Self {
+            mean: mean.map(|pixel| statistics.mean[pixel]).collect(),
+            tiles: (start..start + grid.columns.tiles()).map(tile).collect(),
+            image_lines,
         }
-        room.resize(pixels * count, 0.0);
-        for (frame, column) in frames
-            .chunks_exact(length)
-            .zip(room.chunks_exact_mut(pixels))
-        {
-            let mut at = 0;
-            for line in &self.lines {
-                let to = at..at + line.len();
+    }
+
+    /// Each tile's part of the time courses `(component, frame)`.
+    fn project(&self, frames: &[f32], length: usize, room: &mut Vec<f32>) -> Vec<Mat<f32>> {
+        let count = frames.len() / length;
+        let (depth, width) = (
+            self.image_lines.len(),
+            self.mean.len() / self.image_lines.len(),
+        );
+        room.resize(self.mean.len() * count + width, 0.0);
+        let (row, tiles) = room.split_at_mut(width);
+        for (t, frame) in frames.chunks_exact(length).enumerate() {
+            for (y, line) in self.image_lines.iter().enumerate() {
                 centre(
                     &frame[line.clone()],
-                    &self.mean[to.clone()],
-                    &mut column[to],
+                    &self.mean[y * width..(y + 1) * width],
+                    row,
                 );
-                at += line.len();
+                for tile in &self.tiles {
+                    // Tile after tile, of each frame after frame, line after line.
+                    let (x, long) = (tile.columns.start, tile.columns.len());
+                    let at = depth * (x * count + t * long) + y * long;
+                    tiles[at..at + long].copy_from_slice(&row[tile.columns.clone()]);
+                }
             }
         }
-        let data = MatRef::from_column_major_slice(room, pixels, count);
-        product_into(MatMut::from(out.as_mut()), self.weights.as_ref(), data);
-        out
+        let mut rest = &*tiles;
+        self.tiles
+            .iter()
+            .map(|tile| {
+                let pixels = depth * tile.columns.len();
+                let (own, after) = rest.split_at(pixels * count);
+                rest = after;
+                let mut out = Mat::zeros(tile.weights.nrows(), count);
+                if tile.weights.nrows() > 0 {
+                    let data = MatRef::from_column_major_slice(own, pixels, count);
+                    product_into(out.as_mut(), tile.weights.as_ref(), data);
+                }
+                out
+            })
+            .collect()
     }
 }
 

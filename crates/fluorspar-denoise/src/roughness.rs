@@ -59,30 +59,31 @@ fn temporal(course: &[f64]) -> f64 {
     ratio(steps, course.len().saturating_sub(1), power, course.len())
 }
 
-/// Steps between neighbours in y and in x. Pixels that are zero
-/// (unusable) are left out.
+/// Steps between neighbours in y and in x. Pixels that are zero (unusable)
+/// are left out.
 fn spatial(image: &[f64], shape: Shape) -> f64 {
-    let (mut steps, mut pairs, mut power, mut used) = (0.0, 0, 0.0, 0);
     let [_, rows, columns] = shape;
+    let (mut steps, mut pairs, mut power, mut used) = (0.0, 0.0, 0.0, 0.0);
     #[expect(clippy::float_cmp, reason = "unusable pixels are exactly zero")]
-    let usable = |v: f64| v != 0.0;
-    for (pixel, &value) in image.iter().enumerate().filter(|(_, v)| usable(**v)) {
-        power += value * value;
-        used += 1;
-        let mut step = |other: f64| {
-            if usable(other) {
-                steps += (value - other).powi(2);
-                pairs += 1;
-            }
-        };
-        if pixel % columns + 1 < columns {
-            step(image[pixel + 1]);
+    let usable = |v: f64| f64::from(u8::from(v != 0.0));
+    let mut add = |values: &[f64], others: &[f64]| {
+        for (&value, &other) in values.iter().zip(others) {
+            let both = usable(value) * usable(other);
+            steps += both * (value - other).powi(2);
+            pairs += both;
         }
-        if pixel / columns % rows + 1 < rows {
-            step(image[pixel + columns]);
+    };
+    for (k, line) in image.chunks_exact(columns).enumerate() {
+        add(line, &line[1..]);
+        if (k + 1) % rows != 0 {
+            add(line, &image[(k + 1) * columns..]);
         }
     }
-    ratio(steps, pairs, power, used)
+    for &value in image {
+        power += value * value;
+        used += usable(value);
+    }
+    ratio(steps, pairs as usize, power, used as usize)
 }
 
 /// Mean step over mean square; as rough as can be where there is nothing.

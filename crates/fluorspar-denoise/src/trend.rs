@@ -67,7 +67,7 @@ impl TrendFilter {
             .par_chunks(LANES * frames)
             .map(|group| {
                 let noise: Vec<f64> = group.chunks_exact(frames).map(noise_of).collect();
-                self.trials(group, &noise)
+                self.trials(group, &noise, false)
             })
             .flatten_iter()
             .collect();
@@ -87,13 +87,14 @@ impl TrendFilter {
         }
         for group in courses.chunks_mut(LANES * self.frames) {
             let count = group.len() / self.frames;
-            let trials = self.trials(group, &vec![noise; count]);
+            let trials = self.trials(group, &vec![noise; count], true);
             let choices: Vec<usize> = trials.iter().map(Trial::best).collect();
             self.filter(group, &choices);
         }
     }
 
-    fn trials(&self, group: &[f32], noise: &[f64]) -> Vec<Trial> {
+    /// What the penalties would do; with `stop` only up to the best.
+    fn trials(&self, group: &[f32], noise: &[f64], stop: bool) -> Vec<Trial> {
         let frames = self.frames;
         let n = frames as f64;
         let own = interleaved(group, frames);
@@ -103,7 +104,7 @@ impl TrendFilter {
             .zip(noise)
             .map(|(course, &noise)| {
                 let power: f64 = course.iter().map(|&v| f64::from(v).powi(2)).sum();
-                let mut risk = [0.0; PENALTIES.len() + 1];
+                let mut risk = [f64::INFINITY; PENALTIES.len() + 1];
                 risk[0] = 2.0 * noise * n;
                 Trial {
                     risk,
@@ -120,6 +121,15 @@ impl TrendFilter {
             for (lane, trial) in trials.iter_mut().enumerate() {
                 trial.risk[k + 1] = changed[lane] + 2.0 * trial.noise * filter.trace;
                 trial.lost[k + 1] = product[lane] - trial.noise * (n - filter.trace);
+            }
+            // The risk has one valley: beyond it there is nothing to look for.
+            if stop
+                && trials.iter().all(|t| {
+                    t.risk[k + 1]
+                        > 1.05 * t.risk[..=k].iter().copied().fold(f64::INFINITY, f64::min)
+                })
+            {
+                break;
             }
         }
         trials

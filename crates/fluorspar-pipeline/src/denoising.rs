@@ -22,10 +22,13 @@ pub struct DenoiseOptions {
     pub block: usize,
     /// Planes of a block; 1 treats planes one by one.
     pub block_planes: usize,
-    /// Chance that a component of pure noise is kept.
+    /// Chance that a block of pure noise keeps a component.
     pub false_acceptance: f64,
     /// Most components kept in one block.
     pub max_rank: usize,
+    /// Share of their signals' variance that smoothing may cost time courses;
+    /// 0 leaves them as they are.
+    pub smoothing_loss: f64,
     /// Seed of every random draw.
     pub seed: u64,
     /// `[first, end)` of the frames; all if not said.
@@ -46,6 +49,7 @@ impl Default for DenoiseOptions {
             block_planes: parameters.blocks.planes,
             false_acceptance: parameters.significance,
             max_rank: parameters.max_rank,
+            smoothing_loss: parameters.smoothing_loss,
             seed: parameters.seed,
             frames: None,
             channel: None,
@@ -64,6 +68,7 @@ impl DenoiseOptions {
         };
         base.significance = self.false_acceptance;
         base.max_rank = self.max_rank;
+        base.smoothing_loss = self.smoothing_loss;
         base.seed = self.seed;
         base
     }

@@ -35,6 +35,7 @@ impl Provenance<'_> {
                     "block_side": parameters.blocks.side,
                     "max_rank": parameters.max_rank,
                     "false_acceptance": parameters.significance,
+                    "smoothing_loss": parameters.smoothing_loss,
                     "seed": parameters.seed,
                 }),
             ),
