@@ -2,16 +2,17 @@ use std::ops::Range;
 
 use faer::{Mat, MatRef};
 use fluorspar_movie::{Budget, Movie, MovieShape, Progress};
-use half::slice::HalfFloatSliceExt;
 use ndarray::Array3;
 use rayon::prelude::*;
 
+use crate::assemble::sparse;
 use crate::block::{BlockSearch, Shape};
-use crate::decimate::{self, Decimated, Statistics, decimate};
+use crate::decimate::{self, Statistics, decimate};
 use crate::grid::Grid;
 use crate::linear::Products;
 use crate::probe::Probe;
 use crate::project::{self, Bases, round};
+use crate::standardise::Standardised;
 use crate::trend::TrendFilter;
 use crate::{Error, LowRank, Parameters, Parts};
 
@@ -176,59 +177,6 @@ fn shape_of(grid: &Grid, block: usize) -> Shape {
     grid.block(block).map(|range| range.len())
 }
 
-/// The decimated movie, on its way to units of the noise.
-struct Standardised<'a> {
-    grid: &'a Grid,
-    probe: &'a Probe,
-    statistics: &'a Statistics,
-    decimated: &'a Decimated,
-    bins: usize,
-}
-
-impl Standardised<'_> {
-    /// Fills `room` with a block `(pixel, bin)`, column-major.
-    fn load(&self, block: usize, shape: Shape, room: &mut Vec<f32>) {
-        let height: usize = shape.iter().product();
-        room.resize(height * self.bins, 0.0);
-        let root = (self.probe.bin as f32).sqrt();
-        for tile in self.grid.tiles_of(block) {
-            let (mut scale, mut offset) = (Vec::new(), Vec::new());
-            for pixel in self.grid.lines(tile).into_iter().flatten() {
-                let noise = self.statistics.noise[pixel];
-                let inverse = if noise > 0.0 { 1.0 / noise } else { 0.0 };
-                let shift = self.statistics.mean[pixel] - self.probe.mean[pixel];
-                scale.push(self.probe.noise[pixel] * inverse);
-                offset.push(root * shift * inverse);
-            }
-            let lines = self.grid.lines_within(block, tile);
-            let mut values = vec![0.0; scale.len()];
-            let columns = room.chunks_exact_mut(height);
-            for (bin, column) in self.decimated.bins(tile, values.len()).zip(columns) {
-                bin.convert_to_f32_slice(&mut values);
-                let mut first = 0;
-                for line in &lines {
-                    let at = first..first + line.len();
-                    standardise(
-                        &values[at.clone()],
-                        &scale[at.clone()],
-                        &offset[at],
-                        &mut column[line.clone()],
-                    );
-                    first += line.len();
-                }
-            }
-        }
-    }
-}
-
-fluorspar_movie::vectorised! {
-    fn standardise<'a>(values: &'a [f32], scale: &'a [f32], offset: &'a [f32], out: &'a mut [f32]) {
-        for (((out, &v), &scale), &offset) in out.iter_mut().zip(values).zip(scale).zip(offset) {
-            *out = v * scale - offset;
-        }
-    }
-}
-
 /// Lines of blocks whose decimated tiles fit into half the budget together.
 fn bands(grid: &Grid, bins: usize, budget: Budget) -> Vec<Range<usize>> {
     let all = grid.planes.blocks() * grid.rows.blocks();
@@ -265,72 +213,6 @@ fn tile_lines(grid: &Grid, blocks: &Range<usize>) -> Vec<usize> {
     lines.sort_unstable();
     lines.dedup();
     lines
-}
-
-/// The blocks' components, blended, as compressed rows of U.
-fn sparse(
-    grid: &Grid,
-    spatial: &[Mat<f32>],
-    statistics: &Statistics,
-) -> (Vec<u64>, Vec<u32>, Vec<f32>) {
-    let mut first = vec![0_u32];
-    for block in spatial {
-        first.push(first[first.len() - 1] + block.ncols() as u32);
-    }
-    let pixels = statistics.noise.len();
-    let mut lengths = vec![0_u64; pixels + 1];
-    for tile in 0..grid.tiles() {
-        let rank: usize = grid
-            .blocks_of(tile)
-            .into_iter()
-            .map(|b| spatial[b].ncols())
-            .sum();
-        for pixel in grid.lines(tile).into_iter().flatten() {
-            if statistics.noise[pixel] > 0.0 {
-                lengths[pixel + 1] = rank as u64;
-            }
-        }
-    }
-    for pixel in 0..pixels {
-        lengths[pixel + 1] += lengths[pixel];
-    }
-    let indptr = lengths;
-    let entries = indptr[pixels] as usize;
-    let (mut indices, mut weights) = (vec![0_u32; entries], vec![0.0_f32; entries]);
-    for tile in 0..grid.tiles() {
-        let mut before = 0;
-        for block in grid.blocks_of(tile) {
-            let blend = grid.weights(block, tile);
-            let components = &spatial[block];
-            let within = grid.lines_within(block, tile).into_iter().flatten();
-            for ((pixel, from), &blend) in grid
-                .lines(tile)
-                .into_iter()
-                .flatten()
-                .zip(within)
-                .zip(&blend)
-            {
-                let noise = statistics.noise[pixel];
-                if noise > 0.0 {
-                    let at = indptr[pixel] as usize + before;
-                    for k in 0..components.ncols() {
-                        indices[at + k] = first[block] + k as u32;
-                        weights[at + k] = rounded(blend * noise * components[(from, k)]);
-                    }
-                }
-            }
-            before += spatial[block].ncols();
-        }
-    }
-    (indptr, indices, weights)
-}
-
-/// To 13 significant bits, so that weights can be compressed.
-fn rounded(value: f32) -> f32 {
-    const CUT: u32 = 11;
-    let bits = value.to_bits();
-    let half = 1 << (CUT - 1);
-    f32::from_bits(bits.wrapping_add(half) & !((1 << CUT) - 1))
 }
 
 /// Progress in frames of the movie over several passes.

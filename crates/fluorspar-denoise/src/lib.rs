@@ -38,6 +38,7 @@
 
 #![forbid(unsafe_code)]
 
+mod assemble;
 mod block;
 mod decimate;
 mod error;
@@ -54,6 +55,7 @@ mod read;
 mod residual;
 mod roughness;
 mod smooth;
+mod standardise;
 mod trend;
 
 pub use block::{BlockComponents, BlockSearch};

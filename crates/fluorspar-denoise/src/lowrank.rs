@@ -78,7 +78,8 @@ pub struct Parts {
     pub u_indices: Vec<u32>,
     /// U's entries, in the movie's units.
     pub u_weights: Vec<f32>,
-    /// Time courses `(component, frame)`; their noise has a standard deviation of 1.
+    /// Time courses `(component, frame)`, in units of the noise they would have
+    /// if they were not smoothed.
     pub v: Array2<f32>,
     /// Mean over frames `(plane, y, x)`.
     pub mean: Array3<f32>,

@@ -204,7 +204,9 @@ mod tests {
         let mut bin = vec![0.0; 40];
         for t in 0..2000 {
             let mut frame: Vec<f32> = (0..40).map(|_| normal.sample(&mut rng)).collect();
-            frame.iter_mut().for_each(|v| *v += t as f32 * 0.05);
+            for v in &mut frame {
+                *v += t as f32 * 0.05;
+            }
             if missing(t) {
                 frame[3] = f32::NAN;
             }

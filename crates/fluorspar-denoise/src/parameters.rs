@@ -31,7 +31,7 @@ pub struct Parameters {
     /// Time courses are smoothed as far as they are noise, but so that signals
     /// lose at most this share of their variance; 0 leaves them as they are.
     pub smoothing_loss: f64,
-    /// Seed of the random projections.
+    /// Seed of random directions and of simulated noise.
     pub seed: u64,
 }
 

@@ -101,7 +101,9 @@ impl Probe {
         let mut positive: Vec<f32> = noise.iter().copied().filter(|&n| n > 0.0).collect();
         positive.sort_by(f32::total_cmp);
         let least = positive.get(positive.len() / 2).map_or(1.0, |n| n / 64.0);
-        noise.iter_mut().for_each(|n| *n = n.max(least));
+        for noise in &mut noise {
+            *noise = noise.max(least);
+        }
         Ok(Self {
             mean,
             noise,

@@ -64,7 +64,7 @@ fn temporal(course: &[f64]) -> f64 {
 fn spatial(image: &[f64], shape: Shape) -> f64 {
     let [_, rows, columns] = shape;
     let (mut steps, mut pairs, mut power, mut used) = (0.0, 0.0, 0.0, 0.0);
-    #[expect(clippy::float_cmp, reason = "unusable pixels are exactly zero")]
+    // Unusable pixels are exactly zero.
     let usable = |v: f64| f64::from(u8::from(v != 0.0));
     let mut add = |values: &[f64], others: &[f64]| {
         for (&value, &other) in values.iter().zip(others) {

@@ -129,7 +129,7 @@ fn look(pixels: Array3<f32>, lowrank: &LowRank) -> Residual {
 const SHAPE: MovieShape = MovieShape::new(700, 1, 96, 112);
 
 fn is_null(found: &Residual) {
-    assert_eq!((found.frames, found.pairs), (512, 504));
+    assert_eq!((found.frames, found.pairs), (256, 248));
     assert_eq!(found.ratio.dim(), (1, 6, 7));
     assert_eq!(found.tiles(), 42);
     assert_eq!(found.beyond(), 0, "{found:?}");
@@ -166,7 +166,7 @@ fn noise_is_noise() {
     is_null(&found);
     assert!(found.whole.noise_spatial.abs() < 0.01);
     // White in space as well, the error is the one of independent pixels.
-    let independent = 1.0 / (504.0 * SHAPE.frame_len() as f64).sqrt();
+    let independent = 1.0 / (248.0 * SHAPE.frame_len() as f64).sqrt();
     let error = found.autocorrelation[0].error;
     assert!(
         (error / independent - 1.0).abs() < 0.15,

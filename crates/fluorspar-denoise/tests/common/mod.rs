@@ -53,7 +53,9 @@ pub(crate) fn courses(count: usize, frames: usize, decay: f32, seed: u64) -> Vec
             let mean = course.iter().sum::<f32>() / n;
             let variance = course.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / n;
             let scale = 1.0 / variance.sqrt().max(1e-6);
-            course.iter_mut().for_each(|v| *v = (*v - mean) * scale);
+            for v in &mut course {
+                *v = (*v - mean) * scale;
+            }
             course
         })
         .collect()

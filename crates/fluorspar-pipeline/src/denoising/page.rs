@@ -19,7 +19,7 @@ pub(super) fn page(done: &Denoised, lowrank: &LowRank, left: &Residual) -> Resul
             Section::new("What is left")
                 .text(
                     "The movie minus its low-rank part, in standard deviations of each pixel's \
-                     noise, on up to 8 windows of 64 frames, tile by tile. Noise is white in time: \
+                     noise, on up to 8 windows of 32 frames, tile by tile. Noise is white in time: \
                      where what is left now says something about the next frame, signal was thrown \
                      away. A bright patch on a map of z is a cell, a vessel or motion that the \
                      components do not describe; a larger rank, a laxer false-acceptance level or \
