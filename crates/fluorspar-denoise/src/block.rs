@@ -253,7 +253,7 @@ impl Start {
         use rand::SeedableRng;
         use rand_distr::{Distribution, StandardNormal};
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-        let columns = (max_rank + OVERSAMPLING).min(longest);
+        let columns = (max_rank.max(FIRST) + OVERSAMPLING).min(longest);
         Self {
             values: Mat::from_fn(longest, columns, |_, _| StandardNormal.sample(&mut rng)),
         }

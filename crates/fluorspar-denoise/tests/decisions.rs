@@ -107,3 +107,17 @@ fn a_block_may_hold_more_than_the_first_candidates() {
     }
     assert_eq!(fit(&movie(data)).rank(), 25);
 }
+
+#[test]
+fn no_more_are_kept_than_allowed() {
+    for max_rank in 1..4 {
+        let parameters = Parameters {
+            max_rank,
+            ..Parameters::default()
+        };
+        assert_eq!(
+            fit_with(&movie(planted(5, 1.0, 1)), parameters).rank(),
+            max_rank
+        );
+    }
+}

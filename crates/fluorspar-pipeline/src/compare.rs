@@ -43,11 +43,16 @@ pub struct EpochChange {
     pub planted: bool,
     /// Late minus early similarity of neighbouring sessions.
     pub change: Option<f64>,
-    /// Lower end of its interval.
+    /// Lower end of its interval, wide enough that those of all epochs hold
+    /// together with 95 %.
     pub lo: Option<f64>,
-    /// Upper end of its interval.
+    /// Upper end of it.
     pub hi: Option<f64>,
 }
+
+/// Three intervals are judged at once. Each must then hold with 98.3 %
+/// (Bonferroni), which widens normal intervals of 95 % by 2.394 / 1.960.
+const TOGETHER: f64 = 2.394 / 1.960;
 
 impl EpochChange {
     /// Whether the interval lies above 0 where crystallization was planted,
@@ -266,13 +271,18 @@ fn epoch_changes(out: &Path) -> Result<Vec<EpochChange>, Error> {
             let row = rows
                 .iter()
                 .find(|row| row.epoch == epoch.name() && row.variable == variable);
+            let change = row.and_then(|row| row.statistic);
+            let widened = |end: Option<f64>| {
+                let (end, change) = (end?, change?);
+                Some(change + TOGETHER * (end - change))
+            };
             EpochChange {
                 epoch: epoch.name().into(),
                 variable: variable.into(),
                 planted: epoch == Epoch::LateDelay,
-                change: row.and_then(|row| row.statistic),
-                lo: row.and_then(|row| row.lo),
-                hi: row.and_then(|row| row.hi),
+                change,
+                lo: widened(row.and_then(|row| row.lo)),
+                hi: widened(row.and_then(|row| row.hi)),
             }
         })
         .collect())
