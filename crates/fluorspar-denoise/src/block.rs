@@ -107,7 +107,7 @@ impl BlockSearch {
     ///
     /// # Errors
     /// [`Error::Input`] if the matrix has not the size of the shape and the
-    /// bins, or is larger than prepared for; [`Error::Decomposition`] if an
+    /// bins, is larger than prepared for or holds values that are not finite; [`Error::Decomposition`] if an
     /// eigenvalue problem does not converge.
     pub fn components(
         &self,
@@ -118,6 +118,9 @@ impl BlockSearch {
         let by_bin = block.reversed_axes();
         let by_bin = by_bin.as_standard_layout();
         let data = by_bin.as_slice().unwrap_or_default();
+        if !data.iter().all(|v| v.is_finite()) {
+            return Err(Error::Input("a block must hold finite values only".into()));
+        }
         let mut products = Products::default();
         let data = MatRef::from_column_major_slice(data, pixels, bins);
         let images = self.find(data, shape, &mut products)?;

@@ -3,9 +3,9 @@
 mod common;
 
 use common::{courses, fit, movie, noise, spot};
-use fluorspar_denoise::{Denoiser, Error, LowRank, Parameters};
+use fluorspar_denoise::{BlockSearch, Denoiser, Error, LowRank, Parameters};
 use fluorspar_movie::{ArrayMovie, Budget, MovieExt, silent};
-use ndarray::{Array3, s};
+use ndarray::{Array2, Array3, s};
 
 /// A cell in the middle of noise, and its clean course.
 fn cell(frames: usize, height: usize, width: usize) -> (Array3<f32>, Vec<f32>) {
@@ -121,4 +121,23 @@ fn what_cannot_be_denoised_is_refused() {
         ..Parameters::default()
     };
     assert!(matches!(Denoiser::new(wrong), Err(Error::Parameter { .. })));
+}
+
+#[test]
+fn single_blocks_are_checked() {
+    let parameters = Parameters::default();
+    assert!(BlockSearch::new([1, 0, 8], 50, &parameters).is_err());
+    assert!(BlockSearch::new([1, 8, 8], 2, &parameters).is_err());
+    let search = BlockSearch::new([1, 8, 8], 50, &parameters).unwrap();
+    let mut block = Array2::<f32>::zeros((64, 50));
+    let found = search.components(block.view(), [1, 8, 8]).unwrap();
+    assert_eq!(found.images.dim(), (64, 0));
+    assert!(search.components(block.view(), [1, 8, 9]).is_err());
+    assert!(
+        search
+            .components(block.slice(s![.., ..49]), [1, 8, 8])
+            .is_err()
+    );
+    block[[3, 3]] = f32::NAN;
+    assert!(search.components(block.view(), [1, 8, 8]).is_err());
 }

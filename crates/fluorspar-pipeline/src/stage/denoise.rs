@@ -1,7 +1,7 @@
 use std::path::Path;
 
-use fluorspar_denoise::{Blocks, Denoiser, Parameters};
-use fluorspar_movie::Budget;
+use fluorspar_denoise::{Blocks, Denoiser, Parameters, residual};
+use fluorspar_movie::{Budget, silent};
 use fluorspar_zarr::MovieReader;
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use crate::config;
 use crate::error::Context;
 use crate::{Error, Observer};
 
-/// `registered.zarr` → `lowrank.zarr`.
+/// `registered.zarr` → `lowrank.zarr`, with maps of what was thrown away.
 pub(crate) fn denoise(
     config: &config::Denoise,
     seed: u64,
@@ -34,9 +34,15 @@ pub(crate) fn denoise(
         .fit(&movie, budget, &|frames| observer.advance(frames))
         .at("denoising")?
         .with_frame_rate(frame_rate);
+    let left = residual(&movie, &lowrank, budget, &silent).at("denoising")?;
     let provenance = Provenance {
         parameters: &parameters,
         input: json!({ "files": ["registered.zarr"] }),
     };
-    write_lowrank(&folder.join("lowrank.zarr"), &lowrank, &provenance, None)
+    write_lowrank(
+        &folder.join("lowrank.zarr"),
+        &lowrank,
+        &provenance,
+        Some(&left),
+    )
 }
