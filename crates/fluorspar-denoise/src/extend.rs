@@ -20,7 +20,8 @@ impl LowRank {
     /// watch the [residual](crate::residual), and fit anew when it grows.
     ///
     /// # Errors
-    /// [`Error::Input`] if the frames have another size; [`Error::Movie`] if
+    /// [`Error::Input`] if the frames have another size, no pixels, or values
+    /// too large for `f32`; [`Error::Movie`] if
     /// they cannot be read. Nothing is changed then.
     pub fn extend(&mut self, movie: &dyn Movie, progress: Progress<'_>) -> Result<(), Error> {
         let (own, new) = (Movie::shape(self), movie.shape());
@@ -28,6 +29,9 @@ impl LowRank {
             return Err(Error::Input(format!(
                 "new frames of {new} cannot extend a low-rank movie of {own}"
             )));
+        }
+        if own.frame_len() == 0 {
+            return Err(Error::Input(format!("{own}: there are no pixels")));
         }
         let grid = Grid::new(own, self.parts().blocks);
         let spatial = self.block_components(&grid)?;
@@ -37,6 +41,11 @@ impl LowRank {
         };
         let bases = Bases::new(&grid, &spatial, &statistics);
         let mut more = bases.project(movie, &grid, &mut |n| progress(n as u64))?;
+        if !more.iter().all(|v| v.is_finite()) {
+            return Err(Error::Input(
+                "new frames hold values too large for float32".into(),
+            ));
+        }
         round(&mut more);
         let all = concatenate(Axis(1), &[self.v(), more.view()])
             .map_err(|e| Error::Input(e.to_string()))?;

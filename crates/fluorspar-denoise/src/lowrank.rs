@@ -99,10 +99,14 @@ impl LowRank {
     ///
     /// # Errors
     /// [`Error::Input`] naming the part that does not fit the others or holds
-    /// a value that is not finite, and if a pixel's values could be too large
+    /// a value that is not finite, if the blocks have a size that no movie is
+    /// cut into, and if a pixel's values could be too large
     /// for `f32`, noise is negative or there are more than 2³² pixels.
     pub fn from_parts(mut parts: Parts) -> Result<Self, Error> {
         let bad = |what: &str| Err(Error::Input(format!("low-rank movie: {what}")));
+        if let Err(error) = parts.blocks.validate() {
+            return bad(&error.to_string());
+        }
         let pixels = parts.mean.len();
         if u32::try_from(pixels).is_err() {
             return bad("it has too many pixels");

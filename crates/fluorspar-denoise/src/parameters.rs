@@ -19,6 +19,35 @@ impl Default for Blocks {
     }
 }
 
+impl Blocks {
+    /// Checks both sizes.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] naming the first that is out of range.
+    pub fn validate(&self) -> Result<(), Error> {
+        check(
+            (4..=512).contains(&self.side),
+            "blocks.side",
+            self.side as f64,
+            "must lie between 4 and 512 pixels",
+        )?;
+        check(
+            (1..=64).contains(&self.planes),
+            "blocks.planes",
+            self.planes as f64,
+            "must lie between 1 and 64 planes",
+        )
+    }
+}
+
+fn check(ok: bool, name: &'static str, value: f64, rule: &'static str) -> Result<(), Error> {
+    if ok {
+        Ok(())
+    } else {
+        Err(Error::Parameter { name, value, rule })
+    }
+}
+
 /// How to denoise; the defaults suit two-photon movies.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameters {
@@ -53,25 +82,7 @@ impl Parameters {
     /// # Errors
     /// [`Error::Parameter`] naming the first that is out of range.
     pub fn validate(&self) -> Result<(), Error> {
-        let check = |ok: bool, name: &'static str, value: f64, rule: &'static str| {
-            if ok {
-                Ok(())
-            } else {
-                Err(Error::Parameter { name, value, rule })
-            }
-        };
-        check(
-            (4..=512).contains(&self.blocks.side),
-            "blocks.side",
-            self.blocks.side as f64,
-            "must lie between 4 and 512 pixels",
-        )?;
-        check(
-            (1..=64).contains(&self.blocks.planes),
-            "blocks.planes",
-            self.blocks.planes as f64,
-            "must lie between 1 and 64 planes",
-        )?;
+        self.blocks.validate()?;
         check(
             (1..=1000).contains(&self.max_rank),
             "max_rank",

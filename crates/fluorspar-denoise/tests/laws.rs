@@ -122,18 +122,7 @@ fn signal_keeps_its_height_and_noise_goes() {
         let footprint: Vec<(usize, f32)> = (0..64 * 64)
             .map(|pixel| (pixel, spot(cy, cx, 6.0, (pixel / 64, pixel % 64))))
             .collect();
-        let power: f32 = footprint.iter().map(|(_, w)| w * w).sum();
-        let course: Vec<f32> = truth
-            .outer_iter()
-            .map(|frame| {
-                frame
-                    .iter()
-                    .zip(&footprint)
-                    .map(|(v, (_, w))| v * w)
-                    .sum::<f32>()
-                    / power
-            })
-            .collect();
+        let course = common::seen(&truth, &footprint);
         let slope = common::slope(&lowrank, &footprint, &course);
         assert!((slope - 1.0).abs() < 0.02, "{k}: {slope}");
     }
@@ -251,18 +240,7 @@ fn planes_alone_or_together() {
     let footprint: Vec<(usize, f32)> = (0..1600)
         .map(|p| (1600 + p, spot(5.0, 8.0, 6.0, (p / 40, p % 40))))
         .collect();
-    let power: f32 = footprint.iter().map(|(_, w)| w * w).sum();
-    let clean: Vec<f32> = flat
-        .outer_iter()
-        .map(|frame| {
-            frame
-                .iter()
-                .zip(&footprint)
-                .map(|(v, (_, w))| v * w)
-                .sum::<f32>()
-                / power
-        })
-        .collect();
+    let clean = common::seen(&flat, &footprint);
     for lowrank in [alone, together] {
         let slope = common::slope(&lowrank, &footprint, &clean);
         assert!((slope - 1.0).abs() < 0.03, "{slope}");

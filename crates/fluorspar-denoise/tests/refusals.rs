@@ -3,8 +3,8 @@
 mod factors;
 
 use factors::{Looks, movie, parts};
-use fluorspar_denoise::{Error, LowRank, Neighbours, Parts, Projection, Variability};
-use fluorspar_movie::Footprints;
+use fluorspar_denoise::{Blocks, Error, LowRank, Neighbours, Parts, Projection, Variability};
+use fluorspar_movie::{ArrayMovie, Footprints, silent};
 use ndarray::Array3;
 
 /// Makes parts that do not fit.
@@ -136,4 +136,44 @@ fn parts_that_do_not_fit_are_refused() {
             "{k}"
         );
     }
+}
+
+#[test]
+fn stored_blocks_of_no_size_are_refused() {
+    let looks = Looks {
+        size: (1, 8, 9),
+        rank: 2,
+        frames: 5,
+        tiled: true,
+        seed: 4,
+    };
+    for (planes, side) in [(1, 0), (0, 32), (1, 100_000)] {
+        let mut parts = parts(looks);
+        parts.blocks = Blocks { planes, side };
+        assert!(matches!(LowRank::from_parts(parts), Err(Error::Input(_))));
+    }
+}
+
+#[test]
+fn frames_that_cannot_be_followed_change_nothing() {
+    let looks = Looks {
+        size: (1, 8, 9),
+        rank: 2,
+        frames: 5,
+        tiled: true,
+        seed: 4,
+    };
+    let mut low = movie(looks);
+    let huge = ArrayMovie::new(Array3::from_elem((3, 8, 9), f32::MAX));
+    assert!(matches!(low.extend(&huge, &silent), Err(Error::Input(_))));
+    assert_eq!(low, movie(looks));
+    let mut empty = movie(Looks {
+        size: (1, 0, 9),
+        ..looks
+    });
+    let nothing = ArrayMovie::new(Array3::<f32>::zeros((3, 0, 9)));
+    assert!(matches!(
+        empty.extend(&nothing, &silent),
+        Err(Error::Input(_))
+    ));
 }

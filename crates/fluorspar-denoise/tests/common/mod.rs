@@ -3,7 +3,7 @@
 
 use fluorspar_denoise::{Denoiser, LowRank, Parameters};
 use fluorspar_movie::{ArrayMovie, Budget, ImageOrder, Movie, Volumes, silent};
-use ndarray::{Array3, Array4};
+use ndarray::{Array3, Array4, ArrayView2};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -94,4 +94,16 @@ pub(crate) fn slope(lowrank: &LowRank, footprint: &[(usize, f32)], course: &[f32
     let mean = course.iter().sum::<f32>() / course.len() as f32;
     let product: f32 = trace.iter().zip(course).map(|(a, b)| a * (b - mean)).sum();
     product / course.iter().map(|v| (v - mean).powi(2)).sum::<f32>()
+}
+
+/// A movie's course through a footprint of its images, `(frame)`.
+pub(crate) fn seen(frames: &Array3<f32>, footprint: &[(usize, f32)]) -> Vec<f32> {
+    let power: f32 = footprint.iter().map(|(_, w)| w * w).sum();
+    let through = |frame: ArrayView2<'_, f32>| -> f32 {
+        frame.iter().zip(footprint).map(|(v, (_, w))| v * w).sum()
+    };
+    frames
+        .outer_iter()
+        .map(|frame| through(frame) / power)
+        .collect()
 }
