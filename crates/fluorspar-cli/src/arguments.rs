@@ -140,6 +140,23 @@ pub(crate) struct Convert {
     pub(crate) no_verify: bool,
 }
 
+// What is taken of one movie's files; no doc comment, which would become the commands' help.
+#[derive(Debug, Args)]
+pub(crate) struct Selection {
+    /// Take pages as they are, even if the file names several regions
+    #[arg(long)]
+    pub(crate) whole_pages: bool,
+    /// Only frames FIRST..END (END excluded)
+    #[arg(long, value_name = "FIRST..END", value_parser = range)]
+    pub(crate) frames: Option<[usize; 2]>,
+    /// Only this channel (from 0), its planes put together into volumes
+    #[arg(long, value_name = "N")]
+    pub(crate) channel: Option<usize>,
+    /// Frame rate in Hz to write, instead of what the files say
+    #[arg(long, value_name = "HZ", value_parser = positive)]
+    pub(crate) frame_rate: Option<f64>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Register {
     /// Movies (several TIFF files become one), then the output folder: IN... OUT
@@ -164,21 +181,11 @@ pub(crate) struct Register {
     /// Write registered.tif rather than registered.zarr
     #[arg(long)]
     pub(crate) tiff: bool,
-    /// Take pages as they are, even if the file names several regions
-    #[arg(long)]
-    pub(crate) whole_pages: bool,
-    /// Only frames FIRST..END (END excluded)
-    #[arg(long, value_name = "FIRST..END", value_parser = range)]
-    pub(crate) frames: Option<[usize; 2]>,
-    /// Only this channel (from 0), its planes put together into volumes
-    #[arg(long, value_name = "N")]
-    pub(crate) channel: Option<usize>,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
     /// Distance between planes in µm, for the depth over time [default: what the files say]
     #[arg(long, value_name = "UM", value_parser = positive)]
     pub(crate) plane_spacing: Option<f64>,
-    /// Frame rate in Hz to write, instead of what the files say
-    #[arg(long, value_name = "HZ", value_parser = positive)]
-    pub(crate) frame_rate: Option<f64>,
 }
 
 #[derive(Debug, Args)]
@@ -206,18 +213,8 @@ pub(crate) struct Denoise {
     /// Seed of every random draw
     #[arg(long, value_name = "SEED", default_value_t = DenoiseOptions::default().seed)]
     pub(crate) seed: u64,
-    /// Take pages as they are, even if the file names several regions
-    #[arg(long)]
-    pub(crate) whole_pages: bool,
-    /// Only frames FIRST..END (END excluded)
-    #[arg(long, value_name = "FIRST..END", value_parser = range)]
-    pub(crate) frames: Option<[usize; 2]>,
-    /// Only this channel (from 0), its planes put together into volumes
-    #[arg(long, value_name = "N")]
-    pub(crate) channel: Option<usize>,
-    /// Frame rate in Hz to write, instead of what the files say
-    #[arg(long, value_name = "HZ", value_parser = positive)]
-    pub(crate) frame_rate: Option<f64>,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
 }
 
 #[derive(Debug, Args)]

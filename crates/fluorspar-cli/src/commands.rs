@@ -212,14 +212,14 @@ fn register(
             line_offset: command.line_offset,
             keep: true,
         },
-        frames: command.frames,
-        channel: command.channel,
-        frame_rate: command.frame_rate,
+        frames: command.selection.frames,
+        channel: command.selection.channel,
+        frame_rate: command.selection.frame_rate,
         reference: command.reference.clone(),
         motion: command.motion.clone(),
         plane_spacing_um: command.plane_spacing,
         tiff: command.tiff,
-        whole_pages: command.whole_pages,
+        whole_pages: command.selection.whole_pages,
     };
     let budget = Budget { bytes: memory / 4 };
     let registered = pipeline::register(inputs, output, &options, budget, observer)?;
@@ -263,10 +263,10 @@ fn denoise(
         max_rank: command.max_rank,
         smoothing_loss: command.smoothing_loss,
         seed: command.seed,
-        frames: command.frames,
-        channel: command.channel,
-        frame_rate: command.frame_rate,
-        whole_pages: command.whole_pages,
+        frames: command.selection.frames,
+        channel: command.selection.channel,
+        frame_rate: command.selection.frame_rate,
+        whole_pages: command.selection.whole_pages,
     };
     let budget = Budget { bytes: memory / 4 };
     let denoised = pipeline::denoise(inputs, output, &options, budget, observer)?;

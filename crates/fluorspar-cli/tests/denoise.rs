@@ -1,41 +1,17 @@
 //! `fluorspar denoise` as its users meet it.
 
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
+use common::{fluorspar, json, refused, said};
 use fluorspar_movie::{MovieExt, MovieShape, MovieSink, PixelType};
 use fluorspar_zarr::{GroupReader, MovieReader, MovieWriter};
 
 const SHAPE: MovieShape = MovieShape::new(300, 1, 48, 64);
 const NOISE: f32 = 10.0;
-
-fn fluorspar(arguments: &[&str], folder: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_fluorspar"))
-        .args(arguments)
-        .current_dir(folder)
-        .output()
-        .unwrap()
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn json(output: &Output) -> serde_json::Value {
-    assert!(output.status.success(), "{}", said(output));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-fn refused(folder: &Path, arguments: &[&str], code: i32, says: &[&str]) {
-    let output = fluorspar(arguments, folder);
-    let message = said(&output);
-    assert_eq!(output.status.code(), Some(code), "{message}");
-    for word in says {
-        assert!(message.contains(word), "{word:?} is not in: {message}");
-    }
-    assert!(!message.contains("panicked"), "{message}");
-}
 
 /// All files below `folder`, sorted by name.
 fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {

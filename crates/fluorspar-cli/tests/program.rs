@@ -1,25 +1,16 @@
 //! The program as its users meet it: exit codes, messages, whole artefacts.
 
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use common::{fluorspar, json, refused, said};
 use fluorspar_movie::{Movie as _, MovieExt, MovieShape, MovieSink, PixelType};
 use fluorspar_tiff::{Dialect, Writer, WriterOptions};
 use fluorspar_zarr::MovieWriter;
-
-fn fluorspar(arguments: &[&str], folder: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_fluorspar"))
-        .args(arguments)
-        .current_dir(folder)
-        .output()
-        .unwrap()
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 /// A small simulated experiment, written once and copied by each test.
 fn small(folder: &Path) {
@@ -45,16 +36,6 @@ fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     }
     out.sort();
     out
-}
-
-fn refused(folder: &Path, arguments: &[&str], code: i32, says: &[&str]) {
-    let output = fluorspar(arguments, folder);
-    let message = said(&output);
-    assert_eq!(output.status.code(), Some(code), "{message}");
-    for word in says {
-        assert!(message.contains(word), "{word:?} is not in: {message}");
-    }
-    assert!(!message.contains("panicked"), "{message}");
 }
 
 #[test]
@@ -399,11 +380,6 @@ fn a_killed_run_is_finished_by_the_next_with_the_same_bytes() {
     let (whole, resumed) = (files(&folder.join("whole")), files(&folder.join("out")));
     assert_eq!(names(&whole), names(&resumed));
     assert!(whole == resumed, "a killed run leaves its mark");
-}
-
-fn json(output: &Output) -> serde_json::Value {
-    assert!(output.status.success(), "{}", said(output));
-    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// Through every format and back: the same digest, and the same words about it.

@@ -1,27 +1,15 @@
 //! Recordings of several regions, as ScanImage writes them: strips one below
 //! the other with flyback lines between them.
 
+mod common;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
+use common::fluorspar;
 use fluorspar_movie::{Movie as _, MovieExt, MovieShape};
 use serde_json::{Value, json};
-
-fn fluorspar(arguments: &[&str], folder: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_fluorspar"))
-        .args(arguments)
-        .current_dir(folder)
-        .output()
-        .unwrap()
-}
-
-fn parsed(output: &Output) -> Value {
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    serde_json::from_slice(&output.stdout).unwrap()
-}
 
 fn read(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
@@ -255,7 +243,7 @@ fn strips_are_put_together_and_registered() {
     };
     planted.write(&folder.join("m.tif"), 60);
 
-    let info = parsed(&fluorspar(&["info", "--json", "m.tif"], folder));
+    let info = common::json(&fluorspar(&["info", "--json", "m.tif"], folder));
     assert_eq!(
         (&info[0]["height"], &info[0]["width"]),
         (&302.into(), &32.into())
@@ -265,7 +253,7 @@ fn strips_are_put_together_and_registered() {
     assert_eq!(info[0]["strips"]["fields"], json!([[96, 96]]));
     assert!(info[0]["advice"].to_string().contains("fluorspar register"));
 
-    let done = parsed(&fluorspar(
+    let done = common::json(&fluorspar(
         &["register", "-q", "--json", "--rigid", "m.tif", "out"],
         folder,
     ));
@@ -323,7 +311,7 @@ fn strips_are_put_together_and_registered() {
         "--motion",
         "out/motion.zarr",
     ];
-    parsed(&fluorspar(&again, folder));
+    common::json(&fluorspar(&again, folder));
     let same = fluorspar_pipeline_movie(&folder.join("again/registered.zarr"));
     assert_eq!(
         same.read_array(0..60).unwrap(),
@@ -338,7 +326,7 @@ fn strips_are_put_together_and_registered() {
         "whole",
     ];
     assert!(
-        parsed(&fluorspar(&whole, folder))
+        common::json(&fluorspar(&whole, folder))
             .get("understood")
             .is_none()
     );
@@ -366,7 +354,7 @@ fn fields_that_do_not_touch_are_registered_apart() {
         offsets: vec![1, 1, 1],
     };
     planted.write(&folder.join("m.tif"), 40);
-    let done = parsed(&fluorspar(
+    let done = common::json(&fluorspar(
         &["register", "-q", "--json", "--rigid", "m.tif", "out"],
         folder,
     ));
@@ -382,7 +370,7 @@ fn fields_that_do_not_touch_are_registered_apart() {
     let second = [
         "register", "-q", "--json", "m.tif", "second", "--motion", "out",
     ];
-    parsed(&fluorspar(&second, folder));
+    common::json(&fluorspar(&second, folder));
     assert!(folder.join("second/field-2/registered.zarr").is_dir());
     let one = [
         "register",
@@ -414,7 +402,7 @@ fn fields_that_do_not_touch_are_denoised_apart() {
         offsets: vec![1, 1, 1],
     };
     planted.write(&folder.join("m.tif"), 40);
-    let done = parsed(&fluorspar(
+    let done = common::json(&fluorspar(
         &["denoise", "-q", "--json", "m.tif", "out"],
         folder,
     ));
@@ -460,7 +448,7 @@ fn strips_of_volumes_are_put_together_in_every_plane() {
     let register = |out: &str, more: &[&str]| {
         let mut all = vec!["register", "-q", "--json", "m.tif", out, "--channel", "0"];
         all.extend(more);
-        parsed(&fluorspar(&all, folder))
+        common::json(&fluorspar(&all, folder))
     };
     let done = register("out", &["--plane-spacing", "50"]);
     assert_eq!(done["planes"], planes);
@@ -534,7 +522,7 @@ fn settings_that_contradict_the_pages_are_refused() {
     for word in ["m.tif", "5 lines", "12 rows", "--whole-pages"] {
         assert!(said.contains(word), "{word}: {said}");
     }
-    let info = parsed(&fluorspar(&["info", "--json", "m.tif"], folder));
+    let info = common::json(&fluorspar(&["info", "--json", "m.tif"], folder));
     assert!(info[0]["strips"].is_null());
     assert!(info[0]["advice"].to_string().contains("12 rows"), "{info}");
 }
@@ -604,7 +592,7 @@ fn a_real_mosaic_is_put_together_again() {
         [rows, 64],
         &pages,
     );
-    let done = parsed(&fluorspar(
+    let done = common::json(&fluorspar(
         &["register", "-q", "--json", "--rigid", "m.tif", "out"],
         folder,
     ));
