@@ -170,9 +170,9 @@ pub(crate) fn gram(a: MatRef<'_, f32>) -> Mat<f64> {
     out
 }
 
-/// Eigenvalues, descending, and eigenvectors of a small symmetric matrix;
-/// `None` if the iteration does not converge.
-pub(crate) fn eigen(a: &Mat<f64>) -> Option<(Vec<f64>, Mat<f32>)> {
+/// Eigenvalues, descending, and eigenvectors of a symmetric matrix; `None` if
+/// the iteration does not converge.
+pub(crate) fn symmetric_eigen(a: &Mat<f64>) -> Option<(Vec<f64>, Mat<f64>)> {
     let n = a.nrows();
     let mut vectors = Mat::zeros(n, n);
     let mut values = faer::diag::Diag::zeros(n);
@@ -192,9 +192,15 @@ pub(crate) fn eigen(a: &Mat<f64>) -> Option<(Vec<f64>, Mat<f32>)> {
     )
     .ok()?;
     // The solver's eigenvalues ascend.
-    let descending = (0..n).map(|k| values[n - 1 - k]).collect();
-    let vectors = Mat::from_fn(n, n, |i, k| vectors[(i, n - 1 - k)] as f32);
-    Some((descending, vectors))
+    let descending = (0..n).rev().map(|k| values[k]).collect();
+    Some((descending, vectors.reverse_cols().to_owned()))
+}
+
+/// The same with eigenvectors as blocks use them.
+pub(crate) fn eigen(a: &Mat<f64>) -> Option<(Vec<f64>, Mat<f32>)> {
+    let (values, vectors) = symmetric_eigen(a)?;
+    let n = a.nrows();
+    Some((values, Mat::from_fn(n, n, |i, k| vectors[(i, k)] as f32)))
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 //! sequential, so that results do not depend on it.
 
 use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::linalg::householder;
 use faer::linalg::matmul::matmul;
 use faer::linalg::qr::no_pivoting::factor::{
@@ -15,6 +14,7 @@ use rayon::prelude::*;
 
 use super::LowRank;
 use crate::Error;
+use crate::linear::symmetric_eigen;
 
 /// Rows or columns of a product that one task computes.
 pub(super) const PIECE: usize = 128;
@@ -126,25 +126,7 @@ pub(super) fn symmetrised(values: &[f64], size: usize) -> Array2<f64> {
 pub(super) fn eigen(matrix: &Array2<f64>) -> Result<(Vec<f64>, Mat<f64>), Error> {
     let size = matrix.nrows();
     let matrix = Mat::from_fn(size, size, |i, j| matrix[[i, j]]);
-    let mut vectors = Mat::zeros(size, size);
-    let mut values = faer::diag::Diag::zeros(size);
-    let mut memory = MemBuffer::new(self_adjoint_evd_scratch::<f64>(
-        size,
-        ComputeEigenvectors::Yes,
-        Par::Seq,
-        Spec::default(),
-    ));
-    self_adjoint_evd(
-        matrix.as_ref(),
-        values.as_mut(),
-        Some(vectors.as_mut()),
-        Par::Seq,
-        MemStack::new(&mut memory),
-        Spec::default(),
-    )
-    .map_err(|_| Error::Eigenvalues { size })?;
-    let values = (0..size).rev().map(|k| values[k]).collect();
-    Ok((values, vectors.reverse_cols().to_owned()))
+    symmetric_eigen(&matrix).ok_or(Error::Eigenvalues { size })
 }
 
 /// Orthonormal columns that span those of a row-major `(row, column)` matrix
