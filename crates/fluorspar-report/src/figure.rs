@@ -417,6 +417,8 @@ pub fn curves(plot: &CurvesPlot<'_>, curves: &[Curve]) -> Result<Figure, Error> 
         }));
         pad(low, high)
     });
+    let middle = (0.5 * (x_low + x_high), 0.5 * (y_range.start + y_range.end));
+    let corner = emptiest_corner(curves, middle);
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, plot.size).into_drawing_area();
@@ -485,7 +487,7 @@ pub fn curves(plot: &CurvesPlot<'_>, curves: &[Curve]) -> Result<Figure, Error> 
         if curves.iter().any(|curve| !curve.name.is_empty()) {
             chart
                 .configure_series_labels()
-                .position(SeriesLabelPosition::LowerLeft)
+                .position(corner)
                 .background_style(WHITE.mix(0.85))
                 .border_style(TRANSPARENT)
                 .label_font(("sans-serif", 12))
@@ -495,6 +497,26 @@ pub fn curves(plot: &CurvesPlot<'_>, curves: &[Curve]) -> Result<Figure, Error> 
         root.present().map_err(|e| error(&e))?;
     }
     Ok(Figure::new(svg))
+}
+
+/// The quarter of a plot with the fewest points, where names hide least; of
+/// equals the lower left one.
+fn emptiest_corner(curves: &[Curve], middle: (f64, f64)) -> SeriesLabelPosition {
+    let mut counts = [0_usize; 4];
+    for curve in curves {
+        for (&x, &y) in curve.x.iter().zip(&curve.y) {
+            if x.is_finite() && y.is_finite() {
+                counts[usize::from(x > middle.0) + 2 * usize::from(y > middle.1)] += 1;
+            }
+        }
+    }
+    let emptiest = (0..4).min_by_key(|&corner| counts[corner]);
+    match emptiest {
+        Some(1) => SeriesLabelPosition::LowerRight,
+        Some(2) => SeriesLabelPosition::UpperLeft,
+        Some(3) => SeriesLabelPosition::UpperRight,
+        _ => SeriesLabelPosition::LowerLeft,
+    }
 }
 
 /// A matrix of values with the numbers written in its cells; NaN cells stay
@@ -649,4 +671,33 @@ fn viridis_like(share: f64) -> Rgb {
     let (a, b) = (STOPS[index], STOPS[index + 1]);
     let mix = |from: f64, to: f64| (from + (to - from) * part).round() as u8;
     (mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_go_where_no_curve_is() {
+        let corner = |y: [f64; 4]| {
+            let curve = Curve::new("a", vec![0.0, 1.0, 2.0, 3.0], y.to_vec());
+            emptiest_corner(&[curve], (1.5, 0.0))
+        };
+        assert!(matches!(
+            corner([-1.0, -1.0, 1.0, 1.0]),
+            SeriesLabelPosition::LowerRight
+        ));
+        assert!(matches!(
+            corner([-1.0, -1.0, -1.0, -1.0]),
+            SeriesLabelPosition::UpperLeft
+        ));
+        assert!(matches!(
+            corner([1.0, 1.0, -1.0, 1.0]),
+            SeriesLabelPosition::LowerLeft
+        ));
+        assert!(matches!(
+            corner([f64::NAN; 4]),
+            SeriesLabelPosition::LowerLeft
+        ));
+    }
 }
