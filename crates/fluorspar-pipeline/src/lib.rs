@@ -68,7 +68,7 @@ mod tensor;
 mod tensors;
 mod trials;
 
-pub use artefact::{MotionTable, Rois, TrackTable};
+pub use artefact::{MotionTable, Rois, TrackTable, read_lowrank};
 pub use compare::{Check, Comparison, EpochChange, compare};
 pub use config::{ExperimentConfig, parse_epochs, read_epochs};
 pub use convert::{ConvertOptions, Converted, convert};

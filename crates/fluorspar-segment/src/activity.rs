@@ -1,4 +1,4 @@
-//! Time courses of the factors, prepared for detection.
+//! The low-rank movie of one plane, prepared for detection.
 
 use fluorspar_denoise::LowRank;
 use ndarray::ArrayView1;
@@ -10,43 +10,63 @@ use crate::stats::axpy;
 /// Longest prepared movie, in bins: beyond it bins grow longer.
 const MOST_BINS: usize = 4000;
 
-/// The low-rank movie in units of its noise, averaged in time and without
-/// slow changes: `Z = U · courses / noise`. Every step is linear in time and
-/// is therefore done on the few time courses, not on the pixels.
-pub(crate) struct Activity<'a> {
-    movie: &'a LowRank,
-    /// Of each component, one value per bin.
-    courses: Vec<Vec<f32>>,
-    /// 1 / noise of each pixel; 0 where it cannot be used.
-    pub(crate) scale: Vec<f32>,
+/// Time courses of all components, averaged in time and without slow changes.
+/// Both steps are linear in time, so they are done on the few courses and not
+/// on the pixels.
+pub(crate) struct Courses {
+    /// `(component, bin)`.
+    values: Vec<f32>,
     /// Frames per bin.
     pub(crate) bin: usize,
     pub(crate) bins: usize,
 }
 
-impl<'a> Activity<'a> {
-    pub(crate) fn new(movie: &'a LowRank, parameters: &Parameters, frame_rate: f64) -> Self {
+impl Courses {
+    pub(crate) fn new(movie: &LowRank, parameters: &Parameters, frame_rate: f64) -> Self {
         let frames = movie.frames();
         let bin = ((parameters.bin_s * frame_rate).round() as usize)
             .max(frames.div_ceil(MOST_BINS))
             .max(1);
         // The last bin takes the frames that are left over.
-        let bins = if frames == 0 {
-            0
-        } else {
-            (frames / bin).max(1)
-        };
+        let bins = (frames / bin).max(1);
         let window = (parameters.high_pass_s * frame_rate / bin as f64).round() as usize;
         let v = movie.v();
-        let courses = (0..movie.rank())
+        let values = (0..movie.rank())
             .into_par_iter()
-            .map(|component| {
-                let binned = averaged(v.row(component), bin, bins);
-                high_passed(&binned, window)
+            .flat_map_iter(|component| {
+                high_passed(&averaged(v.row(component), bin, bins), window)
             })
             .collect();
-        let scale = movie
-            .noise()
+        Self { values, bin, bins }
+    }
+
+    pub(crate) fn of(&self, component: usize) -> &[f32] {
+        &self.values[component * self.bins..(component + 1) * self.bins]
+    }
+}
+
+/// A weighted sum of components, ascending.
+pub(crate) type Combination = Vec<(u32, f32)>;
+
+/// One plane in units of its noise: `Z = U · courses / noise`. Pixels are
+/// counted row by row within the plane.
+pub(crate) struct Activity<'a> {
+    movie: &'a LowRank,
+    pub(crate) courses: &'a Courses,
+    /// Where the plane starts among the movie's pixels.
+    first: usize,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    /// 1 / noise of each pixel; 0 where it cannot be used.
+    pub(crate) scale: Vec<f32>,
+}
+
+impl<'a> Activity<'a> {
+    pub(crate) fn new(movie: &'a LowRank, courses: &'a Courses, plane: usize) -> Self {
+        let (height, width) = (movie.height(), movie.width());
+        let noise = movie.noise();
+        let scale = noise
+            .index_axis(ndarray::Axis(0), plane)
             .iter()
             .map(|&noise| {
                 let scale = 1.0 / noise;
@@ -60,15 +80,24 @@ impl<'a> Activity<'a> {
         Self {
             movie,
             courses,
+            first: plane * height * width,
+            height,
+            width,
             scale,
-            bin,
-            bins,
         }
     }
 
-    /// The components of one pixel, scaled by its noise.
-    fn row(&self, pixel: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
-        let (components, weights) = self.movie.row(pixel);
+    pub(crate) fn bins(&self) -> usize {
+        self.courses.bins
+    }
+
+    pub(crate) fn rank(&self) -> usize {
+        self.movie.rank()
+    }
+
+    /// The components of one pixel, in units of its noise.
+    pub(crate) fn row(&self, pixel: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
+        let (components, weights) = self.movie.row(self.first + pixel);
         let scale = self.scale[pixel];
         components
             .iter()
@@ -77,41 +106,75 @@ impl<'a> Activity<'a> {
             .filter(|(_, w)| w.is_finite() && *w != 0.0)
     }
 
-    fn add(&self, component: usize, weight: f32, out: &mut [f32]) {
-        axpy(weight, &self.courses[component], out);
-    }
-
     /// Writes one pixel's activity.
     pub(crate) fn pixel(&self, pixel: usize, out: &mut [f32]) {
         out.fill(0.0);
         for (component, weight) in self.row(pixel) {
-            self.add(component, weight, out);
+            axpy(weight, self.courses.of(component), out);
         }
     }
 
-    /// Writes the mean activity of usable pixels in a box, by averaging the
-    /// components' weights first.
-    pub(crate) fn mean(
+    /// The sum of `weight · row` over pixels.
+    pub(crate) fn combination(
         &self,
-        y: std::ops::Range<usize>,
-        x: std::ops::Range<usize>,
-        out: &mut [f32],
-    ) {
-        out.fill(0.0);
-        let mut sums = vec![0.0_f64; self.courses.len()];
-        let mut count = 0_usize;
-        for row in y {
-            for column in x.clone() {
-                let pixel = row * self.movie.width() + column;
-                count += usize::from(self.scale[pixel] > 0.0);
-                for (component, weight) in self.row(pixel) {
-                    sums[component] += f64::from(weight);
-                }
+        pixels: impl Iterator<Item = (usize, f32)>,
+        gather: &mut Gather,
+    ) -> Combination {
+        for (pixel, weight) in pixels {
+            for (component, value) in self.row(pixel) {
+                gather.add(component, weight * value);
             }
         }
-        for (component, &sum) in sums.iter().enumerate().filter(|(_, sum)| **sum != 0.0) {
-            self.add(component, (sum / count as f64) as f32, out);
+        gather.take()
+    }
+
+    /// The time course of a combination.
+    pub(crate) fn course(&self, combination: &[(u32, f32)]) -> Vec<f32> {
+        let mut out = vec![0.0; self.bins()];
+        for &(component, weight) in combination {
+            axpy(weight, self.courses.of(component as usize), &mut out);
         }
+        out
+    }
+}
+
+/// Sums per component, kept dense while they grow and handed out sparse.
+pub(crate) struct Gather {
+    sums: Vec<f32>,
+    seen: Vec<bool>,
+    touched: Vec<u32>,
+}
+
+impl Gather {
+    pub(crate) fn new(rank: usize) -> Self {
+        Self {
+            sums: vec![0.0; rank],
+            seen: vec![false; rank],
+            touched: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, component: usize, value: f32) {
+        if !self.seen[component] {
+            self.seen[component] = true;
+            self.touched.push(component as u32);
+        }
+        self.sums[component] += value;
+    }
+
+    fn take(&mut self) -> Combination {
+        self.touched.sort_unstable();
+        let out = self
+            .touched
+            .iter()
+            .map(|&k| (k, self.sums[k as usize]))
+            .collect();
+        for &k in &self.touched {
+            self.sums[k as usize] = 0.0;
+            self.seen[k as usize] = false;
+        }
+        self.touched.clear();
+        out
     }
 }
 
@@ -126,7 +189,7 @@ fn averaged(course: ArrayView1<'_, f32>, bin: usize, bins: usize) -> Vec<f64> {
                 (index + 1) * bin
             };
             let range = index * bin..end;
-            let count = range.len() as f64;
+            let count = range.len().max(1) as f64;
             let sum: f64 = range
                 .map(|t| f64::from(course[t]))
                 .filter(|v| v.is_finite())
@@ -174,5 +237,15 @@ mod tests {
     fn the_last_bin_takes_the_remainder() {
         let course = ndarray::Array1::from_iter((0..11).map(|t| t as f32));
         assert_eq!(averaged(course.view(), 4, 2), [1.5, 7.0]);
+    }
+
+    #[test]
+    fn what_is_gathered_is_handed_out_once() {
+        let mut gather = Gather::new(5);
+        gather.add(3, 1.0);
+        gather.add(1, 2.0);
+        gather.add(3, 0.5);
+        assert_eq!(gather.take(), [(1, 2.0), (3, 1.5)]);
+        assert!(gather.take().is_empty());
     }
 }

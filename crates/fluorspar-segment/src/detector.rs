@@ -1,43 +1,37 @@
 use fluorspar_denoise::LowRank;
 use fluorspar_movie::{Budget, Footprints, Progress};
-use ndarray::Array2;
+use ndarray::{Array2, Array3, Axis};
 use rayon::prelude::*;
 
-use crate::activity::Activity;
+use crate::activity::{Activity, Courses};
+use crate::cell::Cell;
+use crate::evidence::Evidence;
+use crate::model::Model;
+use crate::outline::Rectangle;
 use crate::search::{search, strengths};
-use crate::stats::correlation;
-use crate::tile::{Grid, Rectangle, Tile};
+use crate::tile::{Grid, Tile};
 use crate::{Error, Parameters};
 
 /// The cells of one session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Segmentation {
-    /// Footprints in the order of falling [`Segmentation::snr`]; among equals
-    /// the one whose first pixel comes first.
+    /// Footprints: those that were given first, in their order, then those
+    /// found, in the order of falling [`Evidence::snr`]; among equals the one
+    /// whose first pixel comes first.
     pub footprints: Footprints,
-    /// How far each ROI's transients rise above its noise: its third largest
-    /// bin over its resting level, in units of the standard deviation below
-    /// that level.
-    pub snr: Vec<f32>,
-    /// How strongly each pixel's neighbourhood was active, axes `(y, x)`: the
-    /// root of the summed squares of activity above four times its noise, in
-    /// units of the raw movie's noise. What seeds are taken from; 0 where
-    /// nothing happened.
-    pub activity_image: Array2<f32>,
+    /// What speaks for each of them.
+    pub evidence: Vec<Evidence>,
+    /// How strongly each pixel's neighbourhood was active, axes
+    /// `(plane, y, x)`: the root of the summed squares of activity above four
+    /// times its noise, in units of the raw movie's noise. What seeds are
+    /// taken from; 0 where nothing happened.
+    pub activity_image: Array3<f32>,
 }
 
 /// Finds active cells in a denoised movie.
 #[derive(Clone, Debug)]
 pub struct Detector {
     parameters: Parameters,
-}
-
-/// A cell found in a tile, in the image's pixels.
-struct Found {
-    indices: Vec<u32>,
-    weights: Vec<f32>,
-    snr: f32,
-    trace: Vec<f32>,
 }
 
 impl Detector {
@@ -50,13 +44,22 @@ impl Detector {
         Ok(Self { parameters })
     }
 
-    /// Looks for cells in `movie`, `frame_rate` in Hz.
+    /// Looks for cells in `movie`, plane by plane; `frame_rate` in Hz.
     ///
-    /// The field is cut into tiles that reach over by one and a half diameters, by the
-    /// movie's shape and `budget` alone; as many are worked on at once as
-    /// `budget` holds, on the caller's rayon pool. A cell belongs to the tile
-    /// in which its centre lies. The result is the same to the byte at any
-    /// number of threads.
+    /// Candidates are grown from where activity is strongest, in tiles that
+    /// reach over by one and a half diameters. Then footprints and traces of
+    /// all of them and a smooth background are refined in turn (as in CNMF,
+    /// Pnevmatikakis et al., Neuron 89:285, 2016, but without a sparsity
+    /// penalty and with regression on transients only): footprints are not
+    /// negative, connected and without holes; products with the movie are
+    /// taken through its components. What is then still unexplained is looked
+    /// through once more. Candidates far from the size and shape of a cell or
+    /// without transients are not reported; all others are, with their
+    /// [`Evidence`].
+    ///
+    /// Tiles follow from the movie's shape and the parameters; as many are
+    /// worked on at once as `budget` holds, on the caller's rayon pool. The
+    /// result is the same to the byte at any number of threads and any budget.
     ///
     /// A movie without activity (constant, empty, or pure noise, which leaves
     /// a low-rank movie without components) has no cells; that is no error.
@@ -72,6 +75,30 @@ impl Detector {
         budget: Budget,
         progress: Progress<'_>,
     ) -> Result<Segmentation, Error> {
+        let none = Footprints::new(movie.height(), movie.width());
+        self.detect_beside(movie, &none, frame_rate, budget, progress)
+    }
+
+    /// Like [`Detector::detect`], but starts from footprints that are known
+    /// already: drawn by hand, found in an anatomical image, or seen in other
+    /// sessions.
+    ///
+    /// They come first in the result and are never dropped or joined, with
+    /// [`Evidence::given`] set. Their weights are fitted to the movie where
+    /// their pixels are active, their outlines stay; cells are looked for
+    /// beside them, in what they do not explain.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] as for `detect`; [`Error::Given`] if a footprint
+    /// does not fit the movie.
+    pub fn detect_beside(
+        &self,
+        movie: &LowRank,
+        given: &Footprints,
+        frame_rate: f64,
+        budget: Budget,
+        progress: Progress<'_>,
+    ) -> Result<Segmentation, Error> {
         if !(1e-6..=1e6).contains(&frame_rate) {
             return Err(Error::Parameter {
                 name: "frame_rate",
@@ -80,124 +107,204 @@ impl Detector {
             });
         }
         let (height, width) = (movie.height(), movie.width());
+        check_given(given, movie)?;
         let mut result = Segmentation {
             footprints: Footprints::new(height, width),
-            snr: Vec::new(),
-            activity_image: Array2::zeros((height, width)),
+            evidence: Vec::new(),
+            activity_image: Array3::zeros((movie.planes(), height, width)),
         };
         if movie.rank() == 0 || movie.frames() == 0 || height * width == 0 {
+            result.footprints = given.clone();
+            result.evidence = vec![Evidence::given(); given.len()];
             progress(movie.frames() as u64);
             return Ok(result);
         }
-        let activity = Activity::new(movie, &self.parameters, frame_rate);
-        let grid = Grid::new(height, width, activity.bins, &self.parameters, budget.bytes);
-        let mut found = Vec::new();
-        let mut done = 0;
-        for cores in grid.cores.chunks(grid.at_once) {
-            let parts: Vec<(Vec<Found>, Vec<f32>)> = cores
-                .par_iter()
-                .map(|core| self.tile(&activity, &grid, core, (height, width)))
-                .collect();
-            for (core, (cells, image)) in cores.iter().zip(parts) {
-                found.extend(cells);
-                let mut image = image.into_iter();
-                for y in core.y.clone() {
-                    for x in core.x.clone() {
-                        result.activity_image[[y, x]] = image.next().unwrap_or(0.0);
-                    }
+        let courses = Courses::new(movie, &self.parameters, frame_rate);
+        let grid = Grid::new(height, width, courses.bins, &self.parameters, budget.bytes);
+        let mut ticks = Ticks {
+            progress,
+            frames: movie.frames() as u64,
+            steps: (PASSES * grid.cores.len() * movie.planes()) as u64,
+            done: 0,
+        };
+        let mut found: Vec<(Option<u32>, u32, Evidence, Footprint)> = Vec::new();
+        for plane in 0..movie.planes() {
+            let activity = Activity::new(movie, &courses, plane);
+            let mut model = Model::new(&activity, &self.parameters);
+            model.add(given_cells(given, plane, &activity));
+            model.fit_traces();
+            for pass in 0..PASSES {
+                let (cells, strengths) = self.pass(&model, &grid, &mut ticks);
+                if pass == 0 {
+                    result
+                        .activity_image
+                        .index_axis_mut(Axis(0), plane)
+                        .assign(&strengths);
+                }
+                model.add(cells);
+                model.refine(ROUNDS, &self.parameters);
+            }
+            let evidence = model.evidence(&self.parameters);
+            for (evidence, cell) in evidence.into_iter().zip(&model.cells) {
+                if cell.given.is_some() || self.accepts(&evidence) {
+                    let footprint = cell.footprint(&activity.scale);
+                    found.push((cell.given, plane as u32, evidence, footprint));
                 }
             }
-            let share = |tiles: usize| movie.frames() * tiles / grid.cores.len();
-            progress((share(done + cores.len()) - share(done)) as u64);
-            done += cores.len();
         }
+        // Given ones first, in their order.
         found.sort_by(|a, b| {
-            b.snr
-                .total_cmp(&a.snr)
-                .then_with(|| a.indices.cmp(&b.indices))
+            let place = |given: Option<u32>| given.unwrap_or(u32::MAX);
+            place(a.0)
+                .cmp(&place(b.0))
+                .then(b.2.snr.total_cmp(&a.2.snr))
+                .then(a.1.cmp(&b.1))
+                .then_with(|| a.3.0.cmp(&b.3.0))
         });
-        for cell in self.distinct(&found, width) {
-            result.footprints.push(&cell.indices, &cell.weights, 0)?;
-            result.snr.push(cell.snr);
+        for (given_as, plane, evidence, (pixels, weights)) in found {
+            if let Some(k) = given_as {
+                // A given footprint whose pixels cannot be used stays as it was.
+                if weights.iter().all(|&w| w == 0.0) {
+                    let original = given.get(k as usize);
+                    result
+                        .footprints
+                        .push(original.indices, original.weights, plane)?;
+                    result.evidence.push(evidence);
+                    continue;
+                }
+            }
+            result.footprints.push(&pixels, &weights, plane)?;
+            result.evidence.push(evidence);
         }
         Ok(result)
     }
 
-    /// The cells whose centre lies in `core`, and the core's activity image.
-    fn tile(
+    /// New cells in what the model leaves, and the activity image `(y, x)`.
+    fn pass(
         &self,
-        activity: &Activity<'_>,
+        model: &Model<'_>,
         grid: &Grid,
-        core: &Rectangle,
-        (height, width): (usize, usize),
-    ) -> (Vec<Found>, Vec<f32>) {
-        let area = grid.with_margin(core);
-        let mut tile = Tile::new(activity, width, area, &self.parameters, height);
-        let strengths = strengths(&tile);
-        let mut image = Vec::with_capacity(core.y.len() * core.x.len());
-        for y in core.y.clone() {
-            let row = (y - tile.area.y.start) * tile.columns;
-            let start = row + core.x.start - tile.area.x.start;
-            image.extend_from_slice(&strengths[start..start + core.x.len()]);
+        ticks: &mut Ticks<'_>,
+    ) -> (Vec<Cell>, Array2<f32>) {
+        let (height, width) = (model.activity.height, model.activity.width);
+        let mut found = Vec::new();
+        let mut image = Array2::zeros((height, width));
+        for cores in grid.cores.chunks(grid.at_once) {
+            let parts: Vec<(Vec<Cell>, Vec<f32>)> = cores
+                .par_iter()
+                .map(|core| self.tile(model, grid, core))
+                .collect();
+            for (core, (cells, strengths)) in cores.iter().zip(parts) {
+                found.extend(cells);
+                for (pixel, value) in core.pixels(width).zip(strengths) {
+                    image[[pixel / width, pixel % width]] = value;
+                }
+            }
+            ticks.advance(cores.len());
         }
-        let cells = search(&mut tile, strengths, &self.parameters, activity.bin);
-        let found = cells
-            .into_iter()
-            .filter(|cell| {
-                let (y, x) = cell.centre(&tile);
-                core.holds(y + tile.area.y.start as f64, x + tile.area.x.start as f64)
-            })
-            .map(|cell| Found {
-                indices: cell
-                    .pixels
-                    .iter()
-                    .map(|&pixel| {
-                        let y = tile.area.y.start + pixel / tile.columns;
-                        let x = tile.area.x.start + pixel % tile.columns;
-                        (y * width + x) as u32
-                    })
-                    .collect(),
-                weights: cell
-                    .pixels
-                    .iter()
-                    .zip(&cell.weights)
-                    .map(|(&pixel, &weight)| weight * tile.noise[pixel])
-                    .collect(),
-                snr: cell.snr(activity.bin),
-                trace: cell.trace,
-            })
-            .collect();
         (found, image)
     }
 
-    /// Drops what two neighbouring tiles both found: of overlapping cells
-    /// with correlated activity the first stays.
-    fn distinct<'a>(&self, found: &'a [Found], width: usize) -> Vec<&'a Found> {
-        let reach = |cell: &Found| {
-            let rows = cell.indices.iter().map(|&i| i as usize / width);
-            let top = rows.clone().min().unwrap_or(0);
-            top..rows.max().unwrap_or(0) + 1
-        };
-        let mut kept: Vec<(std::ops::Range<usize>, &Found)> = Vec::new();
-        for cell in found {
-            let rows = reach(cell);
-            let twin = kept.iter().any(|(other_rows, other)| {
-                other_rows.start < rows.end && rows.start < other_rows.end && {
-                    let shared = cell
-                        .indices
-                        .iter()
-                        .filter(|i| other.indices.binary_search(i).is_ok())
-                        .count();
-                    let smaller = cell.indices.len().min(other.indices.len());
-                    2 * shared > smaller
-                        && correlation(&cell.trace, &other.trace)
-                            >= self.parameters.merge_correlation
-                }
-            });
-            if !twin {
-                kept.push((rows, cell));
-            }
-        }
-        kept.into_iter().map(|(_, cell)| cell).collect()
+    fn accepts(&self, evidence: &Evidence) -> bool {
+        let parameters = &self.parameters;
+        (parameters.min_area..=parameters.max_area).contains(&f64::from(evidence.relative_area))
+            && f64::from(evidence.spread) <= parameters.max_spread
+            && f64::from(evidence.snr) >= parameters.min_snr
+    }
+
+    /// New cells whose centre lies in `core`, and the core's activity image.
+    fn tile(&self, model: &Model<'_>, grid: &Grid, core: &Rectangle) -> (Vec<Cell>, Vec<f32>) {
+        let activity = model.activity;
+        let area = core.wider(grid.margin, activity.height, activity.width);
+        let mut tile = Tile::new(model, area, &self.parameters);
+        let strengths = strengths(&tile);
+        let coarse = &tile.coarse;
+        let image = core
+            .pixels(activity.width)
+            .map(|pixel| {
+                let y = (pixel / activity.width - tile.area.y.start) / coarse.step;
+                let x = (pixel % activity.width - tile.area.x.start) / coarse.step;
+                strengths[y * coarse.columns + x]
+            })
+            .collect();
+        let cells = search(&mut tile, strengths, &self.parameters, activity.courses.bin)
+            .into_iter()
+            .map(|grown| grown.into_cell(&tile, activity.width))
+            .filter(|cell| {
+                let (y, x) = cell.centre(&activity.scale, activity.width);
+                core.holds(y, x)
+            })
+            .collect();
+        (cells, image)
     }
 }
+
+/// Pixels, ascending, and their weights in the movie's units.
+type Footprint = (Vec<u32>, Vec<f32>);
+
+/// Frames of progress for steps of work.
+struct Ticks<'a> {
+    progress: Progress<'a>,
+    frames: u64,
+    steps: u64,
+    done: u64,
+}
+
+impl Ticks<'_> {
+    fn advance(&mut self, steps: usize) {
+        let share = |done: u64| self.frames * done / self.steps;
+        let next = self.done + steps as u64;
+        (self.progress)(share(next) - share(self.done));
+        self.done = next;
+    }
+}
+
+/// That the footprints' image and planes are the movie's.
+fn check_given(given: &Footprints, movie: &LowRank) -> Result<(), Error> {
+    let (height, width) = (movie.height(), movie.width());
+    if (given.height(), given.width()) != (height, width) {
+        return Err(Error::Given(format!(
+            "they are for images of {} × {} pixels, the movie has {height} × {width}",
+            given.height(),
+            given.width()
+        )));
+    }
+    match given.planes().iter().find(|&&p| p as usize >= movie.planes()) {
+        Some(plane) => Err(Error::Given(format!(
+            "one lies in plane {plane}, the movie has {}",
+            movie.planes()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The given footprints of one plane, without traces yet.
+fn given_cells<'a>(
+    given: &'a Footprints,
+    plane: usize,
+    activity: &'a Activity<'_>,
+) -> impl Iterator<Item = Cell> + 'a {
+    given
+        .iter()
+        .enumerate()
+        .filter(move |(_, footprint)| footprint.plane as usize == plane)
+        .map(|(k, footprint)| {
+            let scale = |&p: &u32| activity.scale[p as usize];
+            Cell {
+                pixels: footprint.indices.to_vec(),
+                weights: footprint
+                    .indices
+                    .iter()
+                    .zip(footprint.weights)
+                    .map(|(p, &w)| w * scale(p))
+                    .collect(),
+                trace: vec![0.0; activity.bins()],
+                given: Some(k as u32),
+            }
+        })
+}
+
+/// Passes over what is left for cells that stronger ones hid.
+const PASSES: usize = 2;
+/// Rounds of refinement after each.
+const ROUNDS: usize = 3;

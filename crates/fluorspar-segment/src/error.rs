@@ -12,6 +12,9 @@ pub enum Error {
         /// What is allowed.
         rule: &'static str,
     },
+    /// Footprints that were given do not fit the movie.
+    #[error("the given footprints do not fit the movie: {0}")]
+    Given(String),
     /// A footprint could not be stored.
     #[error(transparent)]
     Movie(#[from] fluorspar_movie::Error),

@@ -34,9 +34,13 @@
 #![forbid(unsafe_code)]
 
 mod activity;
-mod component;
+mod background;
+mod cell;
 mod detector;
 mod error;
+mod evidence;
+mod model;
+mod outline;
 mod parameters;
 mod search;
 mod stats;
@@ -44,4 +48,5 @@ mod tile;
 
 pub use detector::{Detector, Segmentation};
 pub use error::Error;
-pub use parameters::Parameters;
+pub use evidence::Evidence;
+pub use parameters::{Class, Parameters};

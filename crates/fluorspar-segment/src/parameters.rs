@@ -1,9 +1,22 @@
 use crate::Error;
 
+/// What is looked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Class {
+    /// Cell bodies: round, of one size, in focus.
+    #[default]
+    Soma,
+    /// Boutons, spines and pieces of dendrites: of any shape, and as large as
+    /// they happen to be. Their shape says nothing for or against them.
+    Process,
+}
+
 /// What a cell looks like. Only `diameter` needs thought; everything else
 /// follows from it, from the frame rate and from the noise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameters {
+    /// Cell bodies or parts of processes.
+    pub class: Class,
     /// Diameter of a typical cell (pixels). Cells from about half to twice
     /// this size are found.
     pub diameter: f64,
@@ -12,8 +25,8 @@ pub struct Parameters {
     pub bin_s: f64,
     /// Changes slower than this are taken away (s).
     pub high_pass_s: f64,
-    /// Smallest signal-to-noise ratio of an ROI's transients; see
-    /// [`Segmentation::snr`](crate::Segmentation::snr).
+    /// Smallest signal-to-noise ratio of a candidate's transients; see
+    /// [`Evidence::snr`](crate::Evidence::snr).
     pub min_snr: f64,
     /// A footprint ends where its weight falls below this share of its
     /// plateau (the mean of its largest quarter of weights), 0 to 1.
@@ -34,6 +47,7 @@ pub struct Parameters {
 impl Default for Parameters {
     fn default() -> Self {
         Self {
+            class: Class::Soma,
             diameter: 11.0,
             bin_s: 0.4,
             high_pass_s: 60.0,
@@ -48,6 +62,28 @@ impl Default for Parameters {
 }
 
 impl Parameters {
+    /// The defaults for a class and a diameter in pixels: of a cell body, or
+    /// the width of a process.
+    ///
+    /// Pieces of processes may be of a quarter to forty times the area of a disc
+    /// of that width and of any shape.
+    pub fn of(class: Class, diameter: f64) -> Self {
+        let soma = Self {
+            diameter,
+            ..Self::default()
+        };
+        match class {
+            Class::Soma => soma,
+            Class::Process => Self {
+                class,
+                min_area: 0.25,
+                max_area: 40.0,
+                max_spread: 30.0,
+                ..soma
+            },
+        }
+    }
+
     /// Checks every field.
     ///
     /// # Errors

@@ -31,24 +31,32 @@ impl Rest {
     }
 }
 
-/// Sum of products, in eight interleaved parts added in a fixed order.
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut parts = [0.0_f32; 8];
-    let (head_a, tail_a) = a.as_chunks::<8>();
-    let (head_b, tail_b) = b.as_chunks::<8>();
-    for (a, b) in head_a.iter().zip(head_b) {
-        for k in 0..8 {
-            parts[k] += a[k] * b[k];
+fluorspar_movie::vectorised! {
+    /// Sum of products, in sixteen interleaved parts added in a fixed order.
+    pub(crate) fn dot<'a>(a: &'a [f32], b: &'a [f32]) -> f32 {
+        let mut parts = [0.0_f32; 16];
+        let (head_a, tail_a) = a.as_chunks::<16>();
+        let (head_b, tail_b) = b.as_chunks::<16>();
+        for (a, b) in head_a.iter().zip(head_b) {
+            for k in 0..16 {
+                parts[k] += a[k] * b[k];
+            }
         }
+        let mut sum = 0.0;
+        for (a, b) in tail_a.iter().zip(tail_b) {
+            sum += a * b;
+        }
+        for part in parts {
+            sum += part;
+        }
+        sum
     }
-    let tail: f32 = tail_a.iter().zip(tail_b).map(|(a, b)| a * b).sum();
-    parts.iter().sum::<f32>() + tail
-}
 
-/// `out += factor · add`.
-pub(crate) fn axpy(factor: f32, add: &[f32], out: &mut [f32]) {
-    for (slot, &value) in out.iter_mut().zip(add) {
-        *slot += factor * value;
+    /// `out += factor · add`.
+    pub(crate) fn axpy<'a>(factor: f32, add: &'a [f32], out: &'a mut [f32]) {
+        for (slot, &value) in out.iter_mut().zip(add) {
+            *slot += factor * value;
+        }
     }
 }
 
@@ -65,6 +73,24 @@ pub(crate) fn correlation(a: &[f32], b: &[f32]) -> f64 {
     }
     let norm = (aa * bb).sqrt();
     if norm > 0.0 { ab / norm } else { 0.0 }
+}
+
+/// Third standardised moment; 0 where the values are constant or none.
+pub(crate) fn skewness(values: &[f32]) -> f64 {
+    let n = values.len().max(1) as f64;
+    let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
+    let (mut second, mut third) = (0.0, 0.0);
+    for &value in values {
+        let d = f64::from(value) - mean;
+        second += d * d / n;
+        third += d * d * d / n;
+    }
+    let skewness = third / second.powf(1.5);
+    if second > 0.0 && skewness.is_finite() {
+        skewness
+    } else {
+        0.0
+    }
 }
 
 #[cfg(test)]

@@ -114,8 +114,13 @@ pub(crate) fn is_lowrank(path: &Path) -> bool {
         .all(|name| path.join(name).is_dir())
 }
 
-/// Reads `lowrank.zarr`.
-pub(crate) fn read_lowrank(path: &Path) -> Result<LowRank, Error> {
+/// Reads `lowrank.zarr`, as [`denoise`](crate::denoise) and
+/// [`run`](crate::run) write it; docs/formats.md lists its arrays.
+///
+/// # Errors
+/// [`Error::Stage`] or [`Error::BadData`] naming the file and what is wrong
+/// with it.
+pub fn read_lowrank(path: &Path) -> Result<LowRank, Error> {
     let group = GroupReader::open(path).at(path.display())?;
     LowRank::from_parts(Parts {
         u_indptr: read_1d(&group, "u_indptr", path)?.to_vec(),

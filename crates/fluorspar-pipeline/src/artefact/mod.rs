@@ -7,7 +7,8 @@ mod rois;
 mod tracks;
 mod volumes;
 
-pub(crate) use lowrank::{Provenance, is_lowrank, read_lowrank, read_lowrank_head, write_lowrank};
+pub use lowrank::read_lowrank;
+pub(crate) use lowrank::{Provenance, is_lowrank, read_lowrank_head, write_lowrank};
 pub use motion::MotionTable;
 pub(crate) use motion::{read_motion, write_motion};
 pub use rois::Rois;

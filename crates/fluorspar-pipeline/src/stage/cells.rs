@@ -61,8 +61,8 @@ pub(crate) fn find_cells(
         neuropil: traces.neuropil,
         dff: delta.dff,
         events,
-        snr: found.snr,
-        activity_image: found.activity_image,
+        snr: found.evidence.iter().map(|e| e.snr).collect(),
+        activity_image: found.activity_image.index_axis_move(ndarray::Axis(0), 0),
         frame_rate,
     }
     .write(&folder.join("rois.zarr"))

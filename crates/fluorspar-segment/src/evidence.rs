@@ -1,0 +1,259 @@
+//! How much each ROI looks and behaves like a cell.
+
+use crate::{Class, Parameters};
+use crate::stats::{Rest, correlation, skewness};
+
+/// What speaks for and against one ROI being a cell. Nothing is deleted for
+/// it: every ROI is reported with its numbers, and whoever uses the ROIs
+/// draws the line; [`Evidence::is_cell`] draws it at a probability of ½.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Evidence {
+    /// How far its transients rise above its noise: the third largest bin
+    /// over the resting level, in standard deviations of the noise (of the
+    /// lower half of the trace, but neither more than the raw movie's noise
+    /// in the footprint nor less than a tenth of it).
+    pub snr: f32,
+    /// Pixels of the footprint over those of a disc of the expected diameter.
+    pub relative_area: f32,
+    /// Mean squared radius of the footprint over that of a disc of the same
+    /// area: 1 for a disc, more for anything longer or frayed.
+    pub spread: f32,
+    /// How sharp its edge is: 0 if weights fall off as those of a Gaussian
+    /// (light from out of focus), 1 if they are equal up to the edge, more
+    /// for a ring. From the weighted over the unweighted mean squared radius.
+    pub focus: f32,
+    /// Correlation between the footprints that the two halves of the
+    /// recording give on their own; 0 if one half has no transients.
+    pub stability: f32,
+    /// Skewness of the changes from bin to bin: positive if the trace rises
+    /// faster than it falls, as calcium does; 0 for motion and neuropil.
+    pub asymmetry: f32,
+    /// Skewness of the trace: positive if it rises from a resting level.
+    pub skewness: f32,
+    /// Largest product of shared area (of the smaller one) and correlation of
+    /// activity with any other ROI, 0 to 1: near 1 one of the two is a copy.
+    pub duplicate: f32,
+    /// Whether the footprint was given and not found; then it is not for the
+    /// numbers above to say whether it is a cell.
+    pub given: bool,
+    /// Probability of being a cell in focus, from the numbers above but
+    /// `duplicate`, by a logistic model; see [`Evidence::WEIGHTS`].
+    pub probability: f32,
+}
+
+/// A footprint as [`Evidence`] looks at it.
+pub(crate) struct Shape<'a> {
+    pub(crate) pixels: &'a [u32],
+    pub(crate) width: usize,
+    /// In the movie's units.
+    pub(crate) weights: &'a [f32],
+}
+
+impl Evidence {
+    /// The logistic model's weights, of [`Evidence::features`] in order, the
+    /// constant last. Fitted to ROIs found in simulated movies in which it is
+    /// known who is in focus (docs/segmentation.md says how to repeat it).
+    pub const WEIGHTS: [f64; 9] = [
+        -2.48, -1.81, -36.38, 9.85, 0.62, 0.76, 0.56, -0.29, -1.61,
+    ];
+
+    /// What the logistic model sees: ln relative area and its square, ln
+    /// spread, focus, stability, ln SNR, asymmetry, skewness; each kept
+    /// within limits so that no single number decides.
+    pub fn features(&self) -> [f64; 8] {
+        let log = |v: f32, least: f32| f64::from(v.max(least)).ln();
+        let area = log(self.relative_area, 1e-3).clamp(-2.0, 2.0);
+        [
+            area,
+            area * area,
+            log(self.spread, 1.0).min(1.0),
+            f64::from(self.focus).clamp(-0.5, 1.5),
+            f64::from(self.stability).clamp(-1.0, 1.0),
+            log(self.snr, 0.1).min(4.0),
+            f64::from(self.asymmetry).clamp(-2.0, 4.0),
+            f64::from(self.skewness).clamp(-2.0, 4.0),
+        ]
+    }
+
+    /// Whether to count it as a cell: given, or more likely one than not.
+    pub fn is_cell(&self) -> bool {
+        self.given || self.probability >= 0.5
+    }
+
+    /// Of a given footprint in a movie without activity.
+    pub(crate) fn given() -> Self {
+        Self {
+            given: true,
+            ..Self::default()
+        }
+    }
+
+    /// Fills in [`Evidence::probability`].
+    ///
+    /// The shape of a piece of a process says nothing: it counts as that of a
+    /// disc with half an edge.
+    pub(crate) fn judged(mut self, class: Class) -> Self {
+        let (constant, weights) = (Self::WEIGHTS[8], &Self::WEIGHTS[..8]);
+        let seen = match class {
+            Class::Soma => self,
+            Class::Process => Self {
+                relative_area: 1.0,
+                spread: 1.0,
+                focus: 0.5,
+                ..self
+            },
+        };
+        let sum: f64 = seen.features().iter().zip(weights).map(|(f, w)| f * w).sum();
+        self.probability = (1.0 / (1.0 + (-(sum + constant)).exp())) as f32;
+        self
+    }
+
+    /// What a footprint's shape and trace say.
+    pub(crate) fn of(shape: &Shape<'_>, trace: &[f32], snr: f32, parameters: &Parameters) -> Self {
+        let changes: Vec<f32> = trace.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let (spread, focus) = shape.radii(parameters.support);
+        let relative_area = (shape.pixels.len() as f64 / parameters.disc()) as f32;
+        Self {
+            snr,
+            relative_area,
+            spread,
+            focus,
+            asymmetry: skewness(&changes) as f32,
+            skewness: skewness(trace) as f32,
+            ..Self::default()
+        }
+    }
+}
+
+impl Shape<'_> {
+    /// Spread and focus; see [`Evidence`].
+    fn radii(&self, support: f64) -> (f32, f32) {
+        let place = |pixel: u32| {
+            (
+                f64::from(pixel / self.width as u32),
+                f64::from(pixel % self.width as u32),
+            )
+        };
+        let n = self.pixels.len() as f64;
+        let moments = |weight: &dyn Fn(usize) -> f64| {
+            let (mut y, mut x, mut total) = (0.0, 0.0, 0.0);
+            for (k, &pixel) in self.pixels.iter().enumerate() {
+                let (v, u) = place(pixel);
+                y += weight(k) * v;
+                x += weight(k) * u;
+                total += weight(k);
+            }
+            let (y, x) = (y / total, x / total);
+            let mut square = 0.0;
+            for (k, &pixel) in self.pixels.iter().enumerate() {
+                let (v, u) = place(pixel);
+                square += weight(k) * ((v - y).powi(2) + (u - x).powi(2));
+            }
+            square / total
+        };
+        // A pixel is a square, which adds a sixth to its squared radius; a
+        // disc of n pixels has ⟨r²⟩ = n / 2π.
+        let plain = moments(&|_| 1.0) + 1.0 / 6.0;
+        let weighted = moments(&|k| f64::from(self.weights[k])) + 1.0 / 6.0;
+        let spread = plain / (n / std::f64::consts::TAU);
+        let gaussian = gaussian_ratio(support);
+        let focus = (weighted / plain - gaussian) / (1.0 - gaussian);
+        (spread as f32, focus as f32)
+    }
+}
+
+/// Weighted over unweighted mean squared radius of a Gaussian cut off where
+/// it falls to `share` of its peak: with `L = −ln share` and areas as
+/// variable, `2 (1 − (1 + L) e^−L) / (L (1 − e^−L))`.
+fn gaussian_ratio(share: f64) -> f64 {
+    let l = -share.ln();
+    2.0 * (1.0 - (1.0 + l) * share) / (l * (1.0 - share))
+}
+
+/// Correlation of two images, 0 if one is empty.
+pub(crate) fn stability(first: Option<&[f32]>, second: Option<&[f32]>) -> f32 {
+    match (first, second) {
+        (Some(a), Some(b)) => correlation(a, b) as f32,
+        _ => 0.0,
+    }
+}
+
+/// See [`Evidence::snr`]; `energy` is the footprint's sum of squares in units
+/// of the pixels' noise.
+pub(crate) fn snr(trace: &[f32], energy: f32, frames_per_bin: usize) -> f32 {
+    let mut scratch = Vec::new();
+    let rest = Rest::of(trace, &mut scratch);
+    let Some(rank) = trace.len().checked_sub(3) else {
+        return 0.0;
+    };
+    scratch.clear();
+    scratch.extend_from_slice(trace);
+    let (_, &mut peak, _) = scratch.select_nth_unstable_by(rank, f32::total_cmp);
+    let raw = 1.0 / (energy * frames_per_bin as f32).sqrt();
+    // A cell that is never at rest has no quiet half: its lower half must not
+    // count as noise.
+    let noise = rest.noise.clamp(0.1 * raw, raw);
+    let snr = (peak - rest.level) / noise;
+    if snr.is_finite() { snr } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A footprint of the given profile, cut off at the default share.
+    fn drawn(profile: impl Fn(f64) -> f64) -> Evidence {
+        let parameters = Parameters::default();
+        let peak = (0..400).map(|r| profile(f64::from(r) / 10.0)).fold(0.0, f64::max);
+        let (mut pixels, mut weights) = (Vec::new(), Vec::new());
+        for pixel in 0..101_u32 * 101 {
+            let r = (f64::from(pixel / 101) - 50.0).hypot(f64::from(pixel % 101) - 50.0);
+            if profile(r) >= parameters.support * peak {
+                pixels.push(pixel);
+                weights.push(profile(r) as f32);
+            }
+        }
+        let shape = Shape {
+            pixels: &pixels,
+            width: 101,
+            weights: &weights,
+        };
+        Evidence::of(&shape, &[0.0; 10], 1.0, &parameters)
+    }
+
+    #[test]
+    fn a_gaussian_has_no_focus_and_a_disc_has_full() {
+        for sigma in [4.0, 8.0, 15.0] {
+            let blob = drawn(|r| (-0.5 * (r / sigma).powi(2)).exp());
+            assert!(blob.focus.abs() < 0.05, "{sigma}: {}", blob.focus);
+            assert!((blob.spread - 1.0).abs() < 0.02);
+        }
+        let disc = drawn(|r| f64::from(u8::from(r < 9.0)));
+        assert!((disc.focus - 1.0).abs() < 1e-3 && (disc.spread - 1.0).abs() < 0.02);
+        let ring = drawn(|r| if r < 9.0 { 0.6 + 0.4 * (r / 9.0) } else { 0.0 });
+        assert!(ring.focus > 1.1);
+    }
+
+    #[test]
+    fn calcium_rises_faster_than_it_falls() {
+        let up: Vec<f32> = (0..300).map(|t| (-((t % 50) as f32) / 8.0).exp()).collect();
+        let down: Vec<f32> = up.iter().rev().copied().collect();
+        let pixels: Vec<u32> = (0..9).collect();
+        let shape = Shape {
+            pixels: &pixels,
+            width: 3,
+            weights: &[1.0; 9],
+        };
+        let of = |trace: &[f32]| Evidence::of(&shape, trace, 1.0, &Parameters::default());
+        assert!(of(&up).asymmetry > 2.0);
+        assert!((of(&up).asymmetry + of(&down).asymmetry).abs() < 1e-3);
+        assert!(of(&up).skewness > 0.5 && of(&[1.0; 9]).skewness == 0.0);
+    }
+
+    #[test]
+    fn a_trace_without_length_has_no_snr() {
+        assert_eq!(snr(&[], 1.0, 1), 0.0);
+        assert_eq!(snr(&[f32::NAN; 20], 1.0, 1), 0.0);
+        assert_eq!(snr(&[1.0; 20], 0.0, 1), 0.0);
+    }
+}
