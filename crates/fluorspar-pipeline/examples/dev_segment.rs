@@ -24,7 +24,7 @@ fn main() {
         for &v in fp.indices() { f.write_all(&v.to_le_bytes()).unwrap(); }
         for &v in fp.weights() { f.write_all(&v.to_le_bytes()).unwrap(); }
         for e in &found.evidence { f.write_all(&e.snr.to_le_bytes()).unwrap(); }
-        for e in &found.evidence { for v in e.features() { f.write_all(&(v as f32).to_le_bytes()).unwrap(); } f.write_all(&e.probability.to_le_bytes()).unwrap(); f.write_all(&e.duplicate.to_le_bytes()).unwrap(); }
+        for e in &found.evidence { for v in e.features().into_iter().take(8) { f.write_all(&(v as f32).to_le_bytes()).unwrap(); } f.write_all(&e.probability.to_le_bytes()).unwrap(); f.write_all(&e.duplicate.to_le_bytes()).unwrap(); }
         println!("{} {} rois {:.2} s", dir.display(), fp.len(), s);
     }
 }

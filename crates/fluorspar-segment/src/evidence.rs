@@ -53,25 +53,29 @@ impl Evidence {
     /// The logistic model's weights, of [`Evidence::features`] in order, the
     /// constant last. Fitted to ROIs found in simulated movies in which it is
     /// known who is in focus (docs/segmentation.md says how to repeat it).
-    pub const WEIGHTS: [f64; 9] = [
-        -2.48, -1.81, -36.38, 9.85, 0.62, 0.76, 0.56, -0.29, -1.61,
+    pub const WEIGHTS: [f64; 10] = [
+        -2.44, -2.42, -35.06, -12.79, 0.37, -1.77, 0.64, -0.25, 11.76, 3.56,
     ];
 
     /// What the logistic model sees: ln relative area and its square, ln
-    /// spread, focus, stability, ln SNR, asymmetry, skewness; each kept
-    /// within limits so that no single number decides.
-    pub fn features(&self) -> [f64; 8] {
+    /// spread, focus, stability, ln SNR, asymmetry, skewness, and focus times
+    /// ln SNR, because an edge is the clearer the less noise there is. Each is
+    /// kept within limits so that no single number decides.
+    pub fn features(&self) -> [f64; 9] {
         let log = |v: f32, least: f32| f64::from(v.max(least)).ln();
         let area = log(self.relative_area, 1e-3).clamp(-2.0, 2.0);
+        let focus = f64::from(self.focus).clamp(-0.5, 1.5);
+        let snr = log(self.snr.min(10.0), 0.1);
         [
             area,
             area * area,
             log(self.spread, 1.0).min(1.0),
-            f64::from(self.focus).clamp(-0.5, 1.5),
+            focus,
             f64::from(self.stability).clamp(-1.0, 1.0),
-            log(self.snr, 0.1).min(4.0),
-            f64::from(self.asymmetry).clamp(-2.0, 4.0),
-            f64::from(self.skewness).clamp(-2.0, 4.0),
+            snr,
+            f64::from(self.asymmetry).clamp(-1.0, 2.0),
+            f64::from(self.skewness).clamp(-1.0, 2.0),
+            focus * snr,
         ]
     }
 
@@ -93,7 +97,7 @@ impl Evidence {
     /// The shape of a piece of a process says nothing: it counts as that of a
     /// disc with half an edge.
     pub(crate) fn judged(mut self, class: Class) -> Self {
-        let (constant, weights) = (Self::WEIGHTS[8], &Self::WEIGHTS[..8]);
+        let (constant, weights) = (Self::WEIGHTS[9], &Self::WEIGHTS[..9]);
         let seen = match class {
             Class::Soma => self,
             Class::Process => Self {
