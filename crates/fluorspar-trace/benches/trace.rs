@@ -121,7 +121,7 @@ fn baselines(c: &mut Criterion) {
     }
     // The limit: reading two arrays and writing two.
     group.bench_function("copies of two arrays", |b| {
-        b.iter(|| (f.clone(), f.clone()))
+        b.iter(|| (f.clone(), f.clone()));
     });
     let neuropil = Array2::from_shape_fn(f.dim(), |(roi, t)| {
         50.0 + 5.0 * ((t + 17 * roi) as f32 / 40.0).sin()

@@ -22,8 +22,9 @@ pub enum Baseline {
     /// such weights do to Gaussian noise is known and is added, so that a cell
     /// at rest has a mean ΔF/F of 0.
     Rest {
-        /// Period of a drift that keeps half its amplitude (s); slower ones
-        /// are followed, activity that lasts less than about a quarter is not.
+        /// Period of a drift that keeps half its amplitude (s). Drifts over
+        /// four times that are followed; of faster ones that stand out of the
+        /// noise, the upper part counts as activity.
         timescale_s: f64,
     },
     /// A percentile of the smoothed trace in a running window (Dombeck et al.,
@@ -53,7 +54,7 @@ pub enum Baseline {
 
 impl Default for Baseline {
     fn default() -> Self {
-        Self::Rest { timescale_s: 180.0 }
+        Self::Rest { timescale_s: 120.0 }
     }
 }
 

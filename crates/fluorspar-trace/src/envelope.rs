@@ -22,6 +22,12 @@ vectorised! {
     }
 }
 
+fn divide(values: &mut [f64], by: f64) {
+    for value in values {
+        *value /= by;
+    }
+}
+
 impl Envelope {
     /// Factors the matrix with unit diagonal plus ridge whose entries left of
     /// the diagonal are `lower[row]`, ascending.
@@ -73,13 +79,13 @@ impl Envelope {
                 }
             }
             let diagonal = row[row.len() - 1];
-            own.iter_mut().for_each(|value| *value /= diagonal);
+            divide(own, diagonal);
         }
         for (i, row) in self.rows.iter().enumerate().rev() {
             let (before, rest) = values.split_at_mut(i * columns);
             let own = &mut rest[..columns];
             let diagonal = row[row.len() - 1];
-            own.iter_mut().for_each(|value| *value /= diagonal);
+            divide(own, diagonal);
             for (k, &factor) in row[..row.len() - 1].iter().enumerate() {
                 if factor != 0.0 {
                     let j = self.first[i] + k;

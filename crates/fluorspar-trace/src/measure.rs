@@ -140,7 +140,6 @@ pub struct Cells {
 ///
 /// # Errors
 /// As those two.
-#[expect(clippy::too_many_arguments, reason = "a wrapper of two calls")]
 pub fn measure(
     movie: &dyn Movie,
     footprints: &Footprints,

@@ -61,7 +61,9 @@ pub(crate) fn smooth(trace: &[f64], weights: &[f64], penalty: f64) -> Vec<f64> {
             z[i] -= l2[i + 2] * z[i + 2];
         }
     }
-    z.iter_mut().for_each(|z| *z += mean);
+    for z in &mut z {
+        *z += mean;
+    }
     z
 }
 
