@@ -34,6 +34,18 @@ pub enum Error {
         /// Planes of the movie.
         planes: usize,
     },
+    /// An entry of the overlap matrix that no two footprints can have.
+    #[error(
+        "entry ({row}, {column}) of the overlap matrix is {value}: no two footprints have that"
+    )]
+    Overlap {
+        /// Row of the entry.
+        row: usize,
+        /// Column of the entry.
+        column: usize,
+        /// Its value.
+        value: f64,
+    },
     /// The movie could not be read.
     #[error(transparent)]
     Movie(#[from] fluorspar_movie::Error),

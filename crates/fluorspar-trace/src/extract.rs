@@ -1,79 +1,208 @@
-use fluorspar_movie::{Budget, Footprints, Movie, Progress, frame_blocks};
+use fluorspar_movie::{Budget, Footprint, Footprints, Movie, Progress, frame_blocks};
 use ndarray::Array2;
 use rayon::prelude::*;
 
 use crate::annulus::annuli;
-use crate::{Error, NeuropilParameters};
+use crate::{Error, NeuropilParameters, Overlaps, Valid};
+
+/// A ROI with less than this share of its weight in pixels of its own is
+/// averaged over all its pixels: few pixels are noisier than a leak is wrong.
+const LEAST_ALONE: f64 = 0.1;
 
 /// Traces of all ROIs of one session, in the movie's units.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Traces {
-    /// Weighted mean over each footprint, axes `(roi, frame)`.
+    /// Weighted mean over each footprint's own pixels, axes `(roi, frame)`.
     pub f: Array2<f32>,
     /// Mean over each ROI's ring, axes `(roi, frame)`.
     pub neuropil: Array2<f32>,
+    /// Weighted sum over each whole footprint, `Aᵀ Y`, axes `(roi, frame)`:
+    /// what [`demix`](crate::demix) takes apart.
+    pub projections: Array2<f32>,
+    /// Share of each footprint's weight in pixels that no other ROI has,
+    /// axis `(roi)`, 0 to 1.
+    pub alone: Vec<f64>,
+    /// Share of each footprint's weight that lies in the valid field, axis
+    /// `(roi)`, 0 to 1.
+    pub inside: Vec<f64>,
 }
 
-/// Pixels and weights of one mean; weights sum to 1.
-struct Mean {
-    pixels: Vec<(usize, f64)>,
+/// Pixels and weights of one ROI, those that no other ROI has first.
+struct Sums {
+    plane: usize,
+    pixels: Vec<(u32, f32)>,
+    own: usize,
+    /// Weight of all pixels, and of the part that `f` is averaged over.
+    total: f64,
+    averaged: f64,
+    /// Whether `f` is averaged over the own pixels only.
+    only_own: bool,
+    ring: Vec<u32>,
 }
 
-impl Mean {
-    fn new(plane: usize, weights: impl Iterator<Item = (u32, f64)> + Clone) -> Self {
-        let total: f64 = weights.clone().map(|(_, weight)| weight).sum();
-        Self {
-            pixels: weights
-                .map(|(index, weight)| (plane + index as usize, weight / total))
-                .collect(),
+/// What one frame says about one ROI.
+#[derive(Clone, Copy, Default)]
+struct Sample {
+    f: f32,
+    neuropil: f32,
+    projection: f32,
+}
+
+/// Four sums side by side, so that an addition need not wait for the one
+/// before; added up in this order always.
+#[inline]
+fn weighted(pixels: &[(u32, f32)], frame: &[f32]) -> f64 {
+    let mut lanes = [0.0_f64; 4];
+    let fours = pixels.chunks_exact(4);
+    let rest = fours.remainder();
+    for four in fours {
+        for (lane, &(index, weight)) in lanes.iter_mut().zip(four) {
+            *lane += f64::from(weight) * f64::from(frame[index as usize]);
         }
     }
+    for (lane, &(index, weight)) in lanes.iter_mut().zip(rest) {
+        *lane += f64::from(weight) * f64::from(frame[index as usize]);
+    }
+    (lanes[0] + lanes[1]) + (lanes[2] + lanes[3])
+}
 
-    /// The mean over one frame. Pixels that are not finite are left out and
-    /// the other weights rescaled; NaN if none is finite.
-    fn of(&self, frame: &[f32], empty: f32) -> f32 {
-        if self.pixels.is_empty() {
-            return empty;
+#[inline]
+fn plain(pixels: &[u32], frame: &[f32]) -> f64 {
+    let mut lanes = [0.0_f64; 4];
+    let fours = pixels.chunks_exact(4);
+    let rest = fours.remainder();
+    for four in fours {
+        for (lane, &index) in lanes.iter_mut().zip(four) {
+            *lane += f64::from(frame[index as usize]);
         }
-        let sum: f64 = self
-            .pixels
-            .iter()
-            .map(|&(index, weight)| weight * f64::from(frame[index]))
-            .sum();
-        if sum.is_finite() {
-            return sum as f32;
+    }
+    for (lane, &index) in lanes.iter_mut().zip(rest) {
+        *lane += f64::from(frame[index as usize]);
+    }
+    (lanes[0] + lanes[1]) + (lanes[2] + lanes[3])
+}
+
+/// Weighted mean of the finite pixels; NaN without any.
+fn finite_mean(pixels: impl Iterator<Item = (u32, f32)>, frame: &[f32]) -> f64 {
+    let (mut sum, mut total) = (0.0, 0.0);
+    for (index, weight) in pixels {
+        let value = f64::from(frame[index as usize]);
+        if value.is_finite() {
+            sum += f64::from(weight) * value;
+            total += f64::from(weight);
         }
-        let (mut sum, mut total) = (0.0, 0.0);
-        for &(index, weight) in &self.pixels {
-            let value = f64::from(frame[index]);
-            if value.is_finite() {
-                sum += weight * value;
-                total += weight;
+    }
+    sum / total
+}
+
+impl Sums {
+    fn new(
+        footprint: Footprint<'_>,
+        ring: &[u32],
+        frame_len: usize,
+        shared: &dyn Fn(u32) -> bool,
+        valid: &Valid<'_>,
+    ) -> (Self, f64, f64) {
+        let all: f64 = footprint.weights.iter().map(|&w| f64::from(w)).sum();
+        let (mut own, mut others) = (Vec::new(), Vec::new());
+        for (&index, &weight) in footprint.indices.iter().zip(footprint.weights) {
+            if valid.at(footprint.plane, index) {
+                let list = if shared(index) { &mut others } else { &mut own };
+                list.push((index, weight));
             }
         }
-        (sum / total) as f32
+        let weight = |list: &[(u32, f32)]| list.iter().map(|&(_, w)| f64::from(w)).sum::<f64>();
+        let (alone, total) = (weight(&own), weight(&own) + weight(&others));
+        let only_own = alone >= LEAST_ALONE * total;
+        let count = own.len();
+        own.append(&mut others);
+        let sums = Self {
+            plane: footprint.plane as usize * frame_len,
+            pixels: own,
+            own: count,
+            total,
+            averaged: if only_own { alone } else { total },
+            only_own,
+            ring: ring
+                .iter()
+                .copied()
+                .filter(|&index| valid.at(footprint.plane, index))
+                .collect(),
+        };
+        let share = |part: f64| if total > 0.0 { part / total } else { 0.0 };
+        (sums, share(alone), total / all)
+    }
+
+    fn of(&self, frame: &[f32], pixels: usize) -> Sample {
+        if self.pixels.is_empty() {
+            return Sample {
+                f: f32::NAN,
+                neuropil: f32::NAN,
+                projection: f32::NAN,
+            };
+        }
+        let frame = &frame[self.plane..self.plane + pixels];
+        let own = weighted(&self.pixels[..self.own], frame);
+        let projection = own + weighted(&self.pixels[self.own..], frame);
+        let (f, projection) = if projection.is_finite() {
+            let sum = if self.only_own { own } else { projection };
+            (sum / self.averaged, projection)
+        } else {
+            let whole = finite_mean(self.pixels.iter().copied(), frame);
+            let part = finite_mean(self.pixels[..self.own].iter().copied(), frame);
+            let f = if self.only_own && part.is_finite() {
+                part
+            } else {
+                whole
+            };
+            (f, whole * self.total)
+        };
+        let neuropil = if self.ring.is_empty() {
+            0.0
+        } else {
+            let sum = plain(&self.ring, frame);
+            if sum.is_finite() {
+                sum / self.ring.len() as f64
+            } else {
+                finite_mean(self.ring.iter().map(|&i| (i, 1.0)), frame)
+            }
+        };
+        Sample {
+            f: f as f32,
+            neuropil: neuropil as f32,
+            projection: projection as f32,
+        }
     }
 }
 
-/// Reads the movie once and returns the fluorescence of every footprint and
-/// of the neuropil around it.
+/// Reads the movie once and returns, for every footprint, its fluorescence,
+/// that of the neuropil around it, and its product with the movie.
 ///
-/// `f` is `Σ w·pixel / Σ w` over the footprint, `neuropil` the plain mean
-/// over the ring drawn by [`annuli`](crate::annuli). Pixels that are NaN or
-/// infinite are left out of a frame's means; a frame in which no pixel of an
-/// ROI is finite gives NaN. Where a ROI fills the whole image its ring is
-/// empty and its neuropil 0: nothing is known that could be subtracted.
+/// - `f` is `Σ w·pixel / Σ w` over the pixels that belong to no other ROI, as
+///   Suite2p has it (Pachitariu et al., bioRxiv 061507, 2017). A ROI with less
+///   than a tenth of its weight in such pixels is averaged over all of them
+///   and thus never empty; `alone` tells how much there was.
+/// - `neuropil` is the plain mean over the ring drawn by
+///   [`annuli`](crate::annuli).
+/// - `projections` is `Σ w·pixel` over all pixels, shared ones included.
 ///
-/// Frames are read in blocks that fit `budget`; besides those, the two
+/// Pixels that are NaN or infinite are left out of a frame's means, and a
+/// projection is scaled up to the weight of the whole footprint; a frame in
+/// which no pixel of an ROI is finite gives NaN. A ROI without a pixel in the
+/// valid field is NaN throughout. Where a ROI fills the whole image its ring
+/// is empty and its neuropil 0: nothing is known that could be subtracted.
+///
+/// Frames are read in blocks that fit `budget`; besides those, the three
 /// results are held. `progress` counts frames.
 ///
 /// # Errors
-/// [`Error::Shape`] or [`Error::Plane`] if the footprints do not belong to
-/// the movie, [`Error::Parameter`] for parameters out of range, and whatever
-/// reading the movie reports.
+/// [`Error::Shape`] or [`Error::Plane`] if the footprints or the mask do not
+/// belong to the movie, [`Error::Parameter`] for parameters out of range, and
+/// whatever reading the movie reports.
 pub fn extract(
     movie: &dyn Movie,
     footprints: &Footprints,
+    valid: &Valid<'_>,
     parameters: &NeuropilParameters,
     budget: Budget,
     progress: Progress<'_>,
@@ -96,46 +225,57 @@ pub fn extract(
             });
         }
     }
+    valid.check(footprints, Some(shape))?;
     let rings = annuli(footprints, parameters)?;
-    let mut means = Vec::with_capacity(2 * rings.len());
-    for (footprint, ring) in footprints.iter().zip(&rings) {
-        let plane = footprint.plane as usize * shape.height * shape.width;
-        let weights = footprint.weights.iter().map(|&w| f64::from(w));
-        means.push(Mean::new(
-            plane,
-            footprint.indices.iter().copied().zip(weights),
-        ));
-        means.push(Mean::new(plane, ring.indices.iter().map(|&i| (i, 1.0))));
-    }
-
+    let overlaps = Overlaps::within(footprints, valid)?;
     let rois = footprints.len();
     let mut traces = Traces {
         f: Array2::zeros((rois, shape.frames)),
         neuropil: Array2::zeros((rois, shape.frames)),
+        projections: Array2::zeros((rois, shape.frames)),
+        alone: Vec::with_capacity(rois),
+        inside: Vec::with_capacity(rois),
     };
     if rois == 0 {
         progress(shape.frames as u64);
         return Ok(traces);
     }
+    let pixels = shape.height * shape.width;
+    let mut sums = Vec::with_capacity(rois);
+    for (roi, ring) in rings.iter().enumerate() {
+        let near: Vec<&[u32]> = overlaps
+            .neighbours(roi)
+            .iter()
+            .map(|&(other, _)| footprints.get(other).indices)
+            .collect();
+        let shared = |index: u32| near.iter().any(|list| list.binary_search(&index).is_ok());
+        let (one, alone, inside) =
+            Sums::new(footprints.get(roi), &ring.indices, pixels, &shared, valid);
+        sums.push(one);
+        traces.alone.push(alone);
+        traces.inside.push(inside);
+    }
+
     let length = shape.frame_len();
-    let per_frame = 4 * (length + means.len());
-    let (mut block, mut values) = (Vec::new(), Vec::new());
+    let per_frame = 4 * length + size_of::<Sample>() * rois;
+    let (mut block, mut samples) = (Vec::new(), Vec::new());
     for frames in frame_blocks(shape.frames, per_frame, budget, 1) {
         block.resize(frames.len() * length, 0.0_f32);
-        values.resize(frames.len() * means.len(), 0.0_f32);
+        samples.resize(frames.len() * rois, Sample::default());
         movie.read(frames.clone(), &mut block)?;
-        values
-            .par_chunks_exact_mut(means.len())
+        samples
+            .par_chunks_exact_mut(rois)
             .zip(block.par_chunks_exact(length))
-            .for_each(|(values, frame)| {
-                for (value, mean) in values.iter_mut().zip(&means) {
-                    *value = mean.of(frame, 0.0);
+            .for_each(|(samples, frame)| {
+                for (sample, sums) in samples.iter_mut().zip(&sums) {
+                    *sample = sums.of(frame, pixels);
                 }
             });
-        for (frame, values) in frames.clone().zip(values.chunks_exact(means.len())) {
-            for (roi, pair) in values.chunks_exact(2).enumerate() {
-                traces.f[[roi, frame]] = pair[0];
-                traces.neuropil[[roi, frame]] = pair[1];
+        for (frame, samples) in frames.clone().zip(samples.chunks_exact(rois)) {
+            for (roi, sample) in samples.iter().enumerate() {
+                traces.f[[roi, frame]] = sample.f;
+                traces.neuropil[[roi, frame]] = sample.neuropil;
+                traces.projections[[roi, frame]] = sample.projection;
             }
         }
         progress(frames.len() as u64);

@@ -49,10 +49,31 @@ struct Readme;
 
 mod annulus;
 mod baseline;
+mod coefficient;
+mod demix;
+mod envelope;
 mod error;
 mod extract;
+mod filters;
+mod measure;
+mod nnls;
+mod overlaps;
+mod presence;
+mod rest;
+mod shape;
+mod statistics;
+mod valid;
+mod whittaker;
 
 pub use annulus::{Annulus, NeuropilParameters, annuli};
-pub use baseline::{BaselineParameters, DeltaF, delta_f_over_f};
+pub use baseline::{Baseline, BaselineParameters, DeltaF, delta_f_over_f};
+pub use coefficient::{
+    Coefficient, CoefficientSource, Coefficients, neuropil_coefficients, subtract_neuropil,
+};
+pub use demix::{Demixed, demix};
 pub use error::Error;
 pub use extract::{Traces, extract};
+pub use measure::{Cells, Contamination, Flag, Parameters, Sharing, measure, measure_traces};
+pub use overlaps::Overlaps;
+pub use presence::{Presence, PresenceParameters, State, presence};
+pub use valid::Valid;

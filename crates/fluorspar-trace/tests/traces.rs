@@ -2,7 +2,8 @@
 
 use fluorspar_movie::{ArrayMovie, Budget, Footprints, Movie, silent};
 use fluorspar_trace::{
-    BaselineParameters, Error, NeuropilParameters, annuli, delta_f_over_f, extract,
+    Baseline, BaselineParameters, DeltaF, Error, NeuropilParameters, Valid, annuli, delta_f_over_f,
+    extract, subtract_neuropil,
 };
 use ndarray::{Array2, Array3};
 use rand::{RngExt, SeedableRng};
@@ -24,6 +25,13 @@ fn footprints(height: usize, width: usize) -> Footprints {
     all
 }
 
+fn classical(f: &Array2<f32>, neuropil: &Array2<f32>) -> DeltaF {
+    let corrected =
+        subtract_neuropil(f.view(), neuropil.view(), &vec![0.7; f.nrows()]).expect("corrected");
+    let parameters = BaselineParameters::default();
+    delta_f_over_f(corrected.view(), f.view(), &parameters, 10.0).expect("dff")
+}
+
 fn movie(frames: usize, height: usize, width: usize) -> Array3<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     Array3::from_shape_simple_fn((frames, height, width), || rng.random_range(50.0..150.0))
@@ -37,6 +45,7 @@ fn traces_are_weighted_means() {
     let traces = extract(
         &ArrayMovie::new(data.clone()),
         &rois,
+        &Valid::everywhere(),
         &parameters,
         Budget::default(),
         &silent,
@@ -82,19 +91,14 @@ fn blocks_and_threads_do_not_change_a_byte() {
             let traces = extract(
                 &data,
                 &rois,
+                &Valid::everywhere(),
                 &NeuropilParameters::default(),
                 Budget { bytes },
                 &progress,
             )
             .expect("traces");
             assert_eq!(counted.into_inner(), 101);
-            let dff = delta_f_over_f(
-                traces.f.view(),
-                traces.neuropil.view(),
-                &BaselineParameters::default(),
-                10.0,
-            )
-            .expect("dff");
+            let dff = classical(&traces.f, &traces.neuropil);
             (traces, dff)
         })
     };
@@ -113,6 +117,7 @@ fn nan_pixels_are_left_out() {
     let traces = extract(
         &ArrayMovie::new(data),
         &footprints(48, 64),
+        &Valid::everywhere(),
         &NeuropilParameters::default(),
         Budget::default(),
         &silent,
@@ -123,13 +128,7 @@ fn nan_pixels_are_left_out() {
         assert!((traces.neuropil[[roi, 1]] - 80.0).abs() < 1e-4);
         assert!(traces.f[[roi, 2]].is_nan() && traces.neuropil[[roi, 2]].is_nan());
     }
-    let result = delta_f_over_f(
-        traces.f.view(),
-        traces.neuropil.view(),
-        &BaselineParameters::default(),
-        10.0,
-    )
-    .expect("dff");
+    let result = classical(&traces.f, &traces.neuropil);
     assert!(result.f0.iter().all(|&v| v.is_finite() && v > 0.0));
     assert!(result.dff[[0, 1]].abs() < 1e-4 && result.dff[[0, 2]].is_nan());
 }
@@ -149,13 +148,7 @@ fn neuropil_changes_do_not_reach_dff() {
         };
         100.0 * (1.0 + transient) + 0.7 * wave(t)
     });
-    let result = delta_f_over_f(
-        f.view(),
-        neuropil.view(),
-        &BaselineParameters::default(),
-        10.0,
-    )
-    .expect("dff");
+    let result = classical(&f, &neuropil);
     for t in (0..frames).filter(|t| !(1000..1100).contains(t)) {
         assert!(result.dff[[0, t]].abs() < 1e-3, "{t}");
         assert!((result.f0[[0, t]] - 100.0).abs() < 0.1);
@@ -178,13 +171,7 @@ fn dff_recovers_transients_in_noise_and_bleaching() {
         rest * (1.0 + calcium[t]) + 4.0 * noise
     });
     let neuropil = Array2::zeros((1, frames));
-    let result = delta_f_over_f(
-        f.view(),
-        neuropil.view(),
-        &BaselineParameters::default(),
-        10.0,
-    )
-    .expect("dff");
+    let result = classical(&f, &neuropil);
     let (mut off, mut square) = (0.0, 0.0);
     for t in 0..frames {
         let error = f64::from(result.dff[[0, t]] - calcium[t]);
@@ -205,13 +192,7 @@ fn a_dark_roi_has_a_finite_dff() {
         },
     );
     let neuropil = Array2::from_elem((2, 100), 50.0);
-    let result = delta_f_over_f(
-        f.view(),
-        neuropil.view(),
-        &BaselineParameters::default(),
-        10.0,
-    )
-    .expect("dff");
+    let result = classical(&f, &neuropil);
     assert!(result.f0.iter().all(|&v| v > 0.0));
     assert!(result.dff.row(1).iter().all(|v| v.is_finite()));
 }
@@ -221,11 +202,25 @@ fn misuse_is_named() {
     let data = ArrayMovie::new(Array3::<u16>::zeros((4, 8, 8)));
     let parameters = NeuropilParameters::default();
     let wrong = Footprints::new(8, 9);
-    let error = extract(&data, &wrong, &parameters, Budget::default(), &silent);
+    let error = extract(
+        &data,
+        &wrong,
+        &Valid::everywhere(),
+        &parameters,
+        Budget::default(),
+        &silent,
+    );
     assert!(matches!(error, Err(Error::Shape { .. })));
     let mut deep = Footprints::new(8, 8);
     deep.push(&[3], &[1.0], 2).expect("sound footprint");
-    let error = extract(&data, &deep, &parameters, Budget::default(), &silent);
+    let error = extract(
+        &data,
+        &deep,
+        &Valid::everywhere(),
+        &parameters,
+        Budget::default(),
+        &silent,
+    );
     assert!(matches!(
         error,
         Err(Error::Plane {
@@ -235,7 +230,15 @@ fn misuse_is_named() {
         })
     ));
     let none = Footprints::new(8, 8);
-    let traces = extract(&data, &none, &parameters, Budget::default(), &silent).expect("none");
+    let traces = extract(
+        &data,
+        &none,
+        &Valid::everywhere(),
+        &parameters,
+        Budget::default(),
+        &silent,
+    )
+    .expect("none");
     assert_eq!(traces.f.dim(), (0, data.shape().frames));
     let baseline = BaselineParameters::default();
     let empty = Array2::<f32>::zeros((2, 0));
@@ -247,7 +250,9 @@ fn misuse_is_named() {
         assert!(delta_f_over_f(empty.view(), empty.view(), &baseline, rate).is_err());
     }
     let bad = BaselineParameters {
-        percentile: f64::NAN,
+        baseline: Baseline::Rest {
+            timescale_s: f64::NAN,
+        },
         ..baseline
     };
     assert!(bad.validate().is_err());

@@ -3,7 +3,7 @@ use std::path::Path;
 use fluorspar_deconvolve::Oasis;
 use fluorspar_movie::{Budget, silent};
 use fluorspar_segment::Detector;
-use fluorspar_trace::{BaselineParameters, NeuropilParameters};
+use fluorspar_trace::{Baseline, BaselineParameters, Coefficient, Sharing, Valid};
 use fluorspar_zarr::MovieReader;
 use ndarray::Array2;
 use rayon::prelude::*;
@@ -34,32 +34,36 @@ pub(crate) fn find_cells(
 
     let registered = folder.join("registered.zarr");
     let movie = MovieReader::open(&registered).at(registered.display())?;
-    let traces = fluorspar_trace::extract(
+    // The coefficient and window of the experiment's file until it offers the choice.
+    let parameters = fluorspar_trace::Parameters {
+        coefficient: Coefficient::Fixed(config.trace.neuropil_coefficient),
+        baseline: BaselineParameters {
+            baseline: Baseline::Percentile {
+                window_s: config.trace.baseline_window_s,
+                percentile: 8.0,
+                smoothing_s: 0.5,
+            },
+            ..BaselineParameters::default()
+        },
+        overlaps: Sharing::LeaveOut,
+        ..fluorspar_trace::Parameters::default()
+    };
+    let cells = fluorspar_trace::measure(
         &movie,
         &found.footprints,
-        &NeuropilParameters::default(),
+        &Valid::everywhere(),
+        &parameters,
+        frame_rate,
         budget,
         &|frames| observer.advance(frames),
     )
     .at("traces")?;
-    let baseline = BaselineParameters {
-        neuropil_coefficient: config.trace.neuropil_coefficient,
-        window_s: config.trace.baseline_window_s,
-        ..BaselineParameters::default()
-    };
-    let delta = fluorspar_trace::delta_f_over_f(
-        traces.f.view(),
-        traces.neuropil.view(),
-        &baseline,
-        frame_rate,
-    )
-    .at("ΔF/F")?;
-    let events = deconvolve(&delta.dff, config.deconvolve.tau_s, frame_rate)?;
+    let events = deconvolve(&cells.delta.dff, config.deconvolve.tau_s, frame_rate)?;
     Rois {
         footprints: found.footprints,
-        f: traces.f,
-        neuropil: traces.neuropil,
-        dff: delta.dff,
+        f: cells.traces.f,
+        neuropil: cells.traces.neuropil,
+        dff: cells.delta.dff,
         events,
         snr: found.evidence.iter().map(|e| e.snr).collect(),
         activity_image: found.activity_image.index_axis_move(ndarray::Axis(0), 0),
