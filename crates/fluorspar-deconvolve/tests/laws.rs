@@ -99,7 +99,7 @@ fn planted_events_come_back() {
     let (trace, spikes) = simulated(3000, 0.9, 0.1, 4);
     let oasis = Oasis::new(Parameters {
         tau_s: None,
-        frame_rate: 10.0,
+        frame_rate: Some(10.0),
         ..Parameters::default()
     })
     .unwrap();
