@@ -13,6 +13,13 @@ use crate::{Ar1, Error, Kernel, level};
 
 /// Samples that a baseline is judged by, at most, evenly spread.
 const LEVEL_SAMPLES: usize = 4096;
+/// How far below the silent level traces are taken to lie if nothing but the
+/// sign restrains events, standard deviations of the noise. At the level
+/// itself, whatever lies below is cut off, and small events drown in what is
+/// left of the noise; far below, noise is not told from events at all. The best
+/// of 0, ½, 1 and 1½ in simulations of slow and fast, linear and supralinear
+/// indicators.
+const SLACK: f64 = 0.5;
 /// Rounds of a joint baseline.
 const JOINT_ROUNDS: usize = 6;
 
@@ -72,6 +79,19 @@ pub struct Learned {
     /// Each trace that was looked at: its index, what it says alone, and its
     /// kernel shrunk towards the population's. In order of the index.
     pub traces: Vec<(usize, Estimate, Kernel)>,
+}
+
+impl Learned {
+    /// A kernel for each of the traces learnt from: its own, or else the population's.
+    pub fn kernels(&self, rois: usize) -> Vec<Kernel> {
+        let mut kernels = vec![self.kernel; rois];
+        for &(roi, _, kernel) in &self.traces {
+            if let Some(slot) = kernels.get_mut(roi) {
+                *slot = kernel;
+            }
+        }
+        kernels
+    }
 }
 
 /// Events of many traces.
@@ -192,15 +212,17 @@ impl Oasis {
         })
     }
 
-    /// Deconvolves all traces (roi, frame), with the population's kernel
-    /// ([`Oasis::learn`]) unless one is given.
+    /// Deconvolves all traces (roi, frame): those that were learnt from with
+    /// their own kernel, shrunk towards the population's, the others with the
+    /// population's ([`Oasis::learn`]), unless one is given.
     ///
     /// # Errors
     /// As [`Oasis::deconvolve_block`].
     pub fn deconvolve_all(&self, traces: ArrayView2<'_, f32>) -> Result<Deconvolved, Error> {
         let learned = self.learn(traces)?;
         let mut events = Array2::zeros(traces.dim());
-        let reports = self.deconvolve_block(traces, &[learned.kernel], events.view_mut())?;
+        let kernels = learned.kernels(traces.nrows());
+        let reports = self.deconvolve_block(traces, &kernels, events.view_mut())?;
         Ok(Deconvolved { events, reports })
     }
 
@@ -390,7 +412,13 @@ impl Oasis {
         } else {
             let noise = scratch.meter.standard_deviation(trace).unwrap_or(0.0);
             report.noise = noise as f32;
-            report.baseline = self.level(trace, noise, &mut scratch.level) as f32;
+            let mut level = self.level(trace, noise, &mut scratch.level);
+            if self.parameters.sparsity == Sparsity::NonNegative
+                && self.parameters.baseline == Baseline::Quantiles
+            {
+                level -= SLACK * noise;
+            }
+            report.baseline = level as f32;
         }
         (report, finite < trace.len())
     }
