@@ -27,7 +27,7 @@
 //! for (t, v) in trace.iter_mut().enumerate() {
 //!     *v += ((t * 7919) % 101) as f32 / 1000.0 - 0.05;
 //! }
-//! let oasis = Oasis::new(Parameters { tau_s: Some(1.0), frame_rate: 10.0, ..Parameters::default() })?;
+//! let oasis = Oasis::new(Parameters { tau_s: Some(1.0), frame_rate: Some(10.0), ..Parameters::default() })?;
 //! let found = oasis.deconvolve(&trace)?;
 //! let strong: Vec<usize> = (0..300).filter(|&t| found.events[t] > 0.5).collect();
 //! assert_eq!(strong, [50, 120, 200]);
@@ -37,11 +37,24 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod estimate;
+mod exact;
+mod interior;
+mod kernel;
+pub mod level;
+mod lockstep;
 pub mod noise;
 mod oasis;
+mod parameters;
+mod pools;
 mod solver;
 pub mod time_constant;
 
 pub use error::Error;
-pub use oasis::{Events, Oasis, Parameters};
+pub use estimate::{DECAY_S, Estimate, estimate};
+pub use exact::{exact, exact_constrained};
+pub use kernel::Kernel;
+pub use oasis::{Deconvolved, Events, Flag, Learned, Oasis, Report, calcium};
+pub use parameters::{Baseline, Parameters, Sparsity};
+pub use pools::{Ar1, Cast};
 pub use solver::{Solution, oasis_ar1};

@@ -1,6 +1,9 @@
 //! How noisy a trace is.
 
-use realfft::RealFftPlanner;
+use std::sync::Arc;
+
+use realfft::num_complex::Complex;
+use realfft::{RealFftPlanner, RealToComplex};
 
 use crate::Error;
 
@@ -19,40 +22,82 @@ pub(crate) const FEWEST: usize = 16;
 /// # Errors
 /// [`Error::TooShort`] below 16 finite samples.
 pub fn standard_deviation(trace: &[f32]) -> Result<f64, Error> {
-    let values = bridged(trace)?;
-    let length = SEGMENT.min(values.len());
-    let window: Vec<f64> = (0..length)
-        .map(|k| {
-            let phase = std::f64::consts::TAU * (k as f64 + 0.5) / length as f64;
-            0.5 - 0.5 * phase.cos()
-        })
-        .collect();
-    let power: f64 = window.iter().map(|w| w * w).sum();
-    let plan = RealFftPlanner::<f64>::new().plan_fft_forward(length);
-    let mut spectrum = plan.make_output_vec();
-    let mut scratch = plan.make_scratch_vec();
-    let (mut sum, mut count) = (0.0, 0.0);
-    let step = (length / 2).max(1);
-    let starts = || (0..=values.len() - length).step_by(step);
-    let whole = |start: usize| trace[start..start + length].iter().all(|v| v.is_finite());
-    let any_whole = starts().any(whole);
-    for start in starts().filter(|&start| !any_whole || whole(start)) {
-        let part = &values[start..start + length];
-        let mean = part.iter().sum::<f64>() / length as f64;
-        let mut tapered: Vec<f64> = part
-            .iter()
-            .zip(&window)
-            .map(|(v, w)| (v - mean) * w)
+    Meter::default().standard_deviation(trace)
+}
+
+/// What the estimate needs, kept from trace to trace.
+#[derive(Clone, Default)]
+pub(crate) struct Meter {
+    plan: Option<Arc<dyn RealToComplex<f64>>>,
+    window: Vec<f64>,
+    tapered: Vec<f64>,
+    spectrum: Vec<Complex<f64>>,
+    scratch: Vec<Complex<f64>>,
+}
+
+impl std::fmt::Debug for Meter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Meter").finish_non_exhaustive()
+    }
+}
+
+impl Meter {
+    /// See [`standard_deviation`].
+    pub(crate) fn standard_deviation(&mut self, trace: &[f32]) -> Result<f64, Error> {
+        let whole = |part: &[f32]| part.iter().all(|v| v.is_finite());
+        let length = SEGMENT.min(trace.len());
+        let step = (length / 2).max(1);
+        let mut sum = (0.0, 0.0);
+        if trace.len() >= FEWEST {
+            self.prepare(length);
+            for part in trace.windows(length).step_by(step).filter(|part| whole(part)) {
+                self.add(part.iter().map(|&v| f64::from(v)), &mut sum);
+            }
+        }
+        if sum.1 == 0.0 {
+            let values = bridged(trace)?;
+            for part in values.windows(length).step_by(step) {
+                self.add(part.iter().copied(), &mut sum);
+            }
+        }
+        Ok((sum.0 / f64::max(sum.1, 1.0)).sqrt())
+    }
+
+    fn prepare(&mut self, length: usize) {
+        if self.window.len() == length {
+            return;
+        }
+        self.window = (0..length)
+            .map(|k| {
+                let phase = std::f64::consts::TAU * (k as f64 + 0.5) / length as f64;
+                0.5 - 0.5 * phase.cos()
+            })
             .collect();
-        // The lengths come from the plan, so this cannot fail.
-        let _ = plan.process_with_scratch(&mut tapered, &mut spectrum, &mut scratch);
+        let plan = RealFftPlanner::<f64>::new().plan_fft_forward(length);
+        self.tapered = plan.make_input_vec();
+        self.spectrum = plan.make_output_vec();
+        self.scratch = plan.make_scratch_vec();
+        self.plan = Some(plan);
+    }
+
+    /// Adds the power of one window in the upper half of its spectrum, and the number of bins.
+    fn add(&mut self, part: impl Iterator<Item = f64> + Clone, sum: &mut (f64, f64)) {
+        let length = self.window.len();
+        let mean = part.clone().sum::<f64>() / length as f64;
+        for ((slot, v), w) in self.tapered.iter_mut().zip(part).zip(&self.window) {
+            *slot = (v - mean) * w;
+        }
+        if let Some(plan) = &self.plan {
+            // The lengths come from the plan, so this cannot fail.
+            let _ = plan.process_with_scratch(&mut self.tapered, &mut self.spectrum, &mut self.scratch);
+        }
+        let power: f64 = self.window.iter().map(|w| w * w).sum();
         // The Nyquist frequency itself carries half a bin and is left out.
-        for value in &spectrum[length / 4 + 1..length.div_ceil(2)] {
-            sum += value.norm_sqr() / power;
-            count += 1.0;
+        for value in &self.spectrum[length / 4 + 1..length.div_ceil(2)] {
+            sum.0 += value.norm_sqr() / power;
+            sum.1 += 1.0;
         }
     }
-    Ok((sum / f64::max(count, 1.0)).sqrt())
 }
 
 /// Finite samples in double precision, gaps bridged by straight lines.

@@ -99,13 +99,13 @@ fn planted_events_come_back() {
     let (trace, spikes) = simulated(3000, 0.9, 0.1, 4);
     let oasis = Oasis::new(Parameters {
         tau_s: None,
-        frame_rate: 10.0,
+        frame_rate: Some(10.0),
         ..Parameters::default()
     })
     .unwrap();
     let found = oasis.deconvolve(&trace).unwrap();
-    assert!((found.baseline - 0.2).abs() < 0.06, "{}", found.baseline);
-    assert!((f64::from(found.g) - 0.9).abs() < 0.05, "{}", found.g);
+    assert!((found.report.baseline - 0.2).abs() < 0.06, "{}", found.report.baseline);
+    assert!((found.report.kernel.decay() - 0.9).abs() < 0.05, "{:?}", found.report.kernel);
     // Correlation of both in bins of three samples.
     let bin = |v: &[f64]| {
         v.chunks(3)
@@ -132,10 +132,14 @@ fn the_decay_is_estimated_despite_noise() {
 
 #[test]
 fn empty_and_constant_traces() {
-    let oasis = Oasis::new(Parameters::default()).unwrap();
+    let oasis = Oasis::new(Parameters {
+        frame_rate: Some(30.0),
+        ..Parameters::default()
+    })
+    .unwrap();
     let found = oasis.deconvolve(&[2.0; 100]).unwrap();
     assert!(found.events.iter().all(|&s| s == 0.0));
-    assert_eq!((found.baseline, found.noise), (2.0, 0.0));
+    assert_eq!((found.report.baseline, found.report.noise), (2.0, 0.0));
     assert!(matches!(oasis.deconvolve(&[]), Err(Error::TooShort { .. })));
     assert!(matches!(
         oasis.deconvolve(&[f32::NAN; 50]),
