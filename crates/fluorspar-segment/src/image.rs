@@ -1,6 +1,8 @@
 //! Single images made ready for measurement: which pixels count, and blurs
 //! that leave the others out.
 
+use std::ops::Range;
+
 use fluorspar_movie::vectorised;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
@@ -99,26 +101,30 @@ impl Image {
 }
 
 /// Rows and columns between constant borders.
-fn live(image: ArrayView2<'_, f32>) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
-    let (height, width) = image.dim();
-    let constant = |line: ndarray::ArrayView1<'_, f32>| {
-        let mut known = line.iter().filter(|value| value.is_finite());
+fn live(image: ArrayView2<'_, f32>) -> (Range<usize>, Range<usize>) {
+    let (mut rows, mut columns) = (0..image.nrows(), 0..image.ncols());
+    let constant = |rows: Range<usize>, columns: Range<usize>| {
+        let mut known = rows
+            .flat_map(|y| columns.clone().map(move |x| image[[y, x]]))
+            .filter(|value| value.is_finite());
         let first = known.next();
         known.all(|value| Some(value) == first)
     };
-    let top = (0..height).take_while(|&y| constant(image.row(y))).count();
-    let bottom = (top..height)
-        .rev()
-        .take_while(|&y| constant(image.row(y)))
-        .count();
-    let left = (0..width)
-        .take_while(|&x| constant(image.column(x)))
-        .count();
-    let right = (left..width)
-        .rev()
-        .take_while(|&x| constant(image.column(x)))
-        .count();
-    (top..height - bottom, left..width - right)
+    // A row may be constant only between the columns that are left.
+    while !rows.is_empty() && !columns.is_empty() {
+        if constant(rows.start..rows.start + 1, columns.clone()) {
+            rows.start += 1;
+        } else if constant(rows.end - 1..rows.end, columns.clone()) {
+            rows.end -= 1;
+        } else if constant(rows.clone(), columns.start..columns.start + 1) {
+            columns.start += 1;
+        } else if constant(rows.clone(), columns.end - 1..columns.end) {
+            columns.end -= 1;
+        } else {
+            break;
+        }
+    }
+    (rows, columns)
 }
 
 /// A blur under way: sums of values and of usable pixels, so that each blurred
@@ -243,8 +249,13 @@ mod tests {
     #[test]
     fn dead_borders_and_missing_values_do_not_count() {
         let mut image = Array2::from_shape_fn((20, 30), |(y, x)| ((y * 7 + x * 13) % 17) as f32);
-        image.slice_mut(ndarray::s![..2, ..]).fill(0.0);
-        image.slice_mut(ndarray::s![.., 27..]).fill(5.0);
+        for ((y, x), value) in image.indexed_iter_mut() {
+            if x >= 27 {
+                *value = 5.0;
+            } else if y < 2 {
+                *value = 0.0;
+            }
+        }
         image[[10, 10]] = f32::NAN;
         let image = Image::new(image.view()).unwrap();
         let usable = (0..600).filter(|&pixel| image.usable(pixel)).count();

@@ -1,6 +1,6 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
-use fluorspar_denoise::{LowRank, Neighbours, Variability};
+use fluorspar_denoise::LowRank;
 use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
 
@@ -10,11 +10,13 @@ use crate::image::{Blurred, Image};
 /// Ratio of successive scales: four to the octave.
 const STEP: f64 = 1.189_207_115_002_721;
 /// Radii of the smallest and largest blobs looked for (pixels).
-const RADII: (f64, f64) = (1.5, 36.0);
+const RADII: (f64, f64) = (1.5, 32.0);
+/// Differences of scale kept: those an octave below, and three about it.
+const KEPT: usize = 7;
 /// Half the width of the vote for a scale (octaves).
 const OCTAVES: f64 = 0.5;
 /// Bright blobs must outweigh dark ones by this many standard errors.
-const SIGNIFICANT: f64 = 3.5;
+const SIGNIFICANT: f64 = 2.5;
 /// Samples of the mean profile per radius, and angles it is sampled at.
 const PROFILE: (usize, usize) = (24, 24);
 
@@ -34,27 +36,43 @@ pub struct Scale {
 /// such as a local-correlation image; nothing if there is no scale at which
 /// bright blobs outweigh dark ones.
 ///
-/// Blobs are extrema over place and scale of differences of Gaussians, the
-/// approximation of the normalised Laplacian `σ²∇²G` by Lowe (2004, IJCV
-/// 60:91); Lindeberg (1998, IJCV 30:79) tells why they show a size. With
+/// Blobs are extrema over place and scale of differences of Gaussians, which
+/// stand for the normalised Laplacian `σ²∇²G` (Lowe 2004, IJCV 60:91);
+/// Lindeberg (1998, IJCV 30:79) tells why these show a size. With
 /// `G(σ) − G(kσ)` the response at the centre of a disc of radius `r` is
 /// `exp(−r²/2k²σ²) − exp(−r²/2σ²)`, largest at
 /// `r = σ √(2k² ln k² / (k² − 1))`; for `k → 1` that is `√2 σ`.
 ///
-/// 1. An extremum counts by the root of the Hessian's determinant at its
-///    scale, which is that of the Laplacian for a round blob and nothing for a
-///    line: bits of a ring's rim and vessels drop out. Of blobs over each
-///    other the strongest stays.
-/// 2. Noise and background have as many dark extrema as bright ones. The scale
-///    is where bright outweigh dark by most standard errors.
-/// 3. A dark nucleus makes a blob look larger. The mean radial profile of the
-///    chosen blobs, each in units of its own radius, tells where the outer flank
-///    falls to one half, and that is the edge.
+/// 1. A cell with a dark nucleus is a bright blob and a dark one of half its
+///    size on the same place. The response of a place and scale is the energy
+///    that a Laplacian and one of half the scale explain together, with the sign
+///    of the larger. It counts in proportion to the root of the Hessian's
+///    determinant over half its trace: one for a round blob, nothing for
+///    a line, so that bits of a ring's rim and vessels drop out. Of blobs
+///    over each other the strongest stays.
+/// 2. The scale is where bright blobs explain most beyond what dark
+///    ones do: noise and background have as many of either.
+/// 3. Discs, rings and soft blobs differ in how their edge lies to the
+///    extremum. The mean radial profile of the chosen blobs, each in units of
+///    its own radius, tells where the outer flank falls to one half; that is
+///    the edge.
 ///
-/// Diameters from about 4 to 60 pixels and to a third of the smaller side of
-/// the image are measured; about a dozen cells of similar brightness are
-/// needed. Values that are not finite and constant borders do not count. The
-/// result does not depend on the number of threads.
+/// Diameters from about 4 to 60 pixels and to half the smaller side of
+/// the image are measured; about a dozen cells are needed. Values that are not
+/// finite and constant borders do not count. The result does not depend on the
+/// number of threads.
+///
+/// ```
+/// use fluorspar_segment::estimate_diameter;
+///
+/// // Discs of radius 5 on a lattice.
+/// let image = ndarray::Array2::from_shape_fn((100, 100), |(y, x)| {
+///     let off = |v: usize| (v % 20) as f32 - 10.0;
+///     if off(y).hypot(off(x)) < 5.0 { 1.0 } else { 0.0 }
+/// });
+/// let scale = estimate_diameter(image.view()).unwrap();
+/// assert!((scale.diameter - 10.0).abs() < 0.5 && scale.blobs > 10);
+/// ```
 pub fn estimate_diameter(activity: ArrayView2<'_, f32>) -> Option<Scale> {
     let image = Image::new(activity)?;
     let blobs = extrema(&image);
@@ -87,8 +105,12 @@ pub fn estimate_diameter(activity: ArrayView2<'_, f32>) -> Option<Scale> {
 }
 
 /// Diameter of cells in one plane of a low-rank movie, measured by
-/// [`estimate_diameter`] on the local correlation of what the raw movie would
-/// show (eight neighbours, noise included, so that faint things stay faint).
+/// [`estimate_diameter`] on the root of the ratio of each pixel's standard
+/// deviation over frames to its noise.
+///
+/// The ratio shows what is active; the root keeps a few very active cells from
+/// deciding alone. (Local correlation saturates: it widens strong cells and
+/// narrows faint ones.)
 ///
 /// # Errors
 /// [`Error::Movie`] if the movie has no such plane.
@@ -99,8 +121,18 @@ pub fn estimate_diameter_in(movie: &LowRank, plane: usize) -> Result<Option<Scal
             movie.planes()
         ))));
     }
-    let image = movie.correlation_image(Neighbours::Eight, Variability::WithNoise);
-    Ok(estimate_diameter(image.index_axis(Axis(0), plane)))
+    let variance = movie.variance_image();
+    let noise = movie.noise();
+    let mut image = variance.index_axis(Axis(0), plane).to_owned();
+    image.zip_mut_with(&noise.index_axis(Axis(0), plane), |value, &noise| {
+        // Without noise a pixel is not usable.
+        *value = if noise > 0.0 {
+            (value.sqrt() / noise).sqrt()
+        } else {
+            f32::NAN
+        };
+    });
+    Ok(estimate_diameter(image.view()))
 }
 
 /// An extremum over place and scale.
@@ -111,71 +143,133 @@ struct Blob {
     radius: f64,
     /// 1 for bright, −1 for dark.
     sign: f32,
+    /// Root of the explained energy per area.
     weight: f64,
+}
+
+impl Blob {
+    fn energy(&self) -> f64 {
+        (self.weight * self.radius).powi(2)
+    }
+}
+
+/// One scale of the image.
+struct Level {
+    sigma: f64,
+    blurred: Vec<f32>,
+    /// Less the next scale, over `STEP − 1`: the normalised Laplacian, negated.
+    laplacian: Vec<f32>,
 }
 
 fn extrema(image: &Image) -> Vec<Blob> {
     let (height, width) = (image.height, image.width);
     let square = STEP * STEP;
     let radius_per_sigma = (2.0 * square * square.ln() / (square - 1.0)).sqrt();
-    let largest = RADII.1.min(height.min(width) as f64 / 4.0);
-    let mut sigma = RADII.0 / radius_per_sigma;
-    let mut blurred = Blurred::new(image);
-    blurred.blur(sigma);
-    // One blurred image and the three differences about it are kept.
-    let mut level = blurred.mean();
-    let mut differences: Vec<(Vec<f32>, Vec<f32>, f64)> = Vec::new();
+    let largest = RADII.1.min(height.min(width) as f64 / 4.0) * STEP;
+    // Half the scale of the smallest radius is the first needed.
+    let mut sigma = 0.5 * RADII.0 / radius_per_sigma;
+    let mut scales = Blurs::new(image);
+    let mut blurred = scales.next(sigma);
+    let mut levels: VecDeque<Level> = VecDeque::new();
+    let mut fields: VecDeque<Vec<f32>> = VecDeque::new();
     let mut blobs = Vec::new();
-    while sigma * radius_per_sigma <= largest * STEP {
-        blurred.blur(sigma * (square - 1.0).sqrt());
-        let next = blurred.mean();
-        let difference = level.iter().zip(&next).map(|(a, b)| a - b).collect();
-        differences.push((difference, std::mem::replace(&mut level, next), sigma));
-        if differences.len() == 3 {
-            let around = [&differences[0].0, &differences[1].0, &differences[2].0];
-            let (at, sigma) = (&differences[1].1, differences[1].2);
-            let rows: Vec<Vec<Blob>> = (1..height.saturating_sub(1))
-                .into_par_iter()
-                .map(|y| {
-                    (1..width.saturating_sub(1))
-                        .filter(|&x| image.usable(y * width + x))
-                        .filter_map(|x| {
-                            let (sign, place, octaves) = extremum(around, width, y, x)?;
-                            let weight = roundness(at, width, y, x, sign)? * sigma * sigma;
-                            Some(Blob {
-                                y: place.0,
-                                x: place.1,
-                                radius: sigma * radius_per_sigma * STEP.powf(octaves),
-                                sign,
-                                weight,
-                            })
-                        })
-                        .collect()
-                })
-                .collect();
-            blobs.extend(rows.into_iter().flatten());
-            differences.remove(0);
-        }
+    while sigma * radius_per_sigma <= largest {
+        let next = scales.next(sigma * STEP);
+        let factor = 1.0 / (STEP as f32 - 1.0);
+        let difference = |(a, b): (&f32, &f32)| (a - b) * factor;
+        levels.push_back(Level {
+            sigma,
+            laplacian: blurred.iter().zip(&next).map(difference).collect(),
+            blurred: std::mem::replace(&mut blurred, next),
+        });
         sigma *= STEP;
+        if levels.len() > KEPT {
+            levels.pop_front();
+        }
+        if levels.len() < 5 {
+            continue;
+        }
+        let whole = &levels[levels.len() - 1].laplacian;
+        let half = &levels[levels.len() - 5].laplacian;
+        fields.push_back(whole.iter().zip(half).map(|(&a, &b)| joint(a, b)).collect());
+        if fields.len() > 3 {
+            fields.pop_front();
+        }
+        if fields.len() < 3 {
+            continue;
+        }
+        let Level { sigma, blurred, .. } = &levels[levels.len() - 2];
+        let rows: Vec<Vec<Blob>> = (1..height.saturating_sub(1))
+            .into_par_iter()
+            .map(|y| {
+                (1..width.saturating_sub(1))
+                    .filter(|&x| image.usable(y * width + x))
+                    .filter_map(|x| {
+                        let (mut blob, octaves) = extremum(&fields, width, y, x)?;
+                        blob.radius = sigma * radius_per_sigma * STEP.powf(octaves);
+                        blob.weight *= roundness(blurred, width, y, x, blob.sign)?;
+                        Some(blob)
+                    })
+                    .collect()
+            })
+            .collect();
+        blobs.extend(rows.into_iter().flatten());
     }
     blobs
 }
 
-/// Sign of an extremum among its 26 neighbours, its place, and its scale in
-/// steps from the middle one, each by the parabola through three values.
-fn extremum(
-    around: [&Vec<f32>; 3],
-    width: usize,
-    y: usize,
-    x: usize,
-) -> Option<(f32, (f64, f64), f64)> {
+/// The image at ever larger scales.
+struct Blurs<'a> {
+    image: &'a Image,
+    last: Option<(Blurred, f64)>,
+}
+
+impl<'a> Blurs<'a> {
+    fn new(image: &'a Image) -> Self {
+        Self { image, last: None }
+    }
+
+    fn next(&mut self, sigma: f64) -> Vec<f32> {
+        // A further blur narrower than about a pixel would not be a Gaussian:
+        // up to here each scale starts from the image itself.
+        let (mut blurred, before) = match self.last.take() {
+            Some((blurred, before)) if before >= 2.0 => (blurred, before),
+            _ => (Blurred::new(self.image), 0.0),
+        };
+        blurred.blur((sigma * sigma - before * before).sqrt());
+        let mean = blurred.mean();
+        self.last = Some((blurred, sigma));
+        mean
+    }
+}
+
+/// Root of the energy per area that a Laplacian of response `whole` and one
+/// of half the scale with response `half` explain together, with the sign of
+/// the first.
+///
+/// Laplacians of Gaussians of scales `a` and `b` have the correlation
+/// `(2ab / (a² + b²))³`, and a response's share in the energy goes with `a²`.
+fn joint(whole: f32, half: f32) -> f32 {
+    const CORRELATION: f32 = 0.8 * 0.8 * 0.8;
+    let half = 0.5 * half;
+    let energy = whole * whole + half * half - 2.0 * CORRELATION * whole * half;
+    (energy / (1.0 - CORRELATION * CORRELATION))
+        .max(0.0)
+        .sqrt()
+        .copysign(whole)
+}
+
+/// An extremum among its 26 neighbours, and its scale in steps from the
+/// middle one; each coordinate by the parabola through three values.
+fn extremum(fields: &VecDeque<Vec<f32>>, width: usize, y: usize, x: usize) -> Option<(Blob, f64)> {
     let at = y * width + x;
-    let value = around[1][at];
-    let sign = if value > 0.0 { 1.0 } else { -1.0 };
-    for scale in around {
+    let field = &fields[1];
+    let value = field[at];
+    let sign = 1.0_f32.copysign(value);
+    for (scale, values) in fields.iter().enumerate() {
         for row in [at - width, at, at + width] {
-            for other in &scale[row - 1..=row + 1] {
-                if !std::ptr::eq(other, &raw const around[1][at]) && sign * other >= sign * value {
+            for pixel in row - 1..=row + 1 {
+                if (scale, pixel) != (1, at) && sign * values[pixel] >= sign * value {
                     return None;
                 }
             }
@@ -185,34 +279,39 @@ fn extremum(
         let (before, middle, after) = (f64::from(before), f64::from(value), f64::from(after));
         0.5 * (before - after) / (before - 2.0 * middle + after)
     };
-    let place = (
-        y as f64 + peak(around[1][at - width], around[1][at + width]),
-        x as f64 + peak(around[1][at - 1], around[1][at + 1]),
-    );
-    Some((sign, place, peak(around[0][at], around[2][at])))
+    let blob = Blob {
+        y: y as f64 + peak(field[at - width], field[at + width]),
+        x: x as f64 + peak(field[at - 1], field[at + 1]),
+        radius: 0.0,
+        sign,
+        weight: f64::from(value.abs()),
+    };
+    Some((blob, peak(fields[0][at], fields[2][at])))
 }
 
-/// Twice the root of the Hessian's determinant where both curvatures have
-/// the blob's sign: the Laplacian's magnitude for a round blob.
+/// Root of the Hessian's determinant over half its trace where both
+/// curvatures have the blob's sign: 1 for a round blob, 0 for a line.
 fn roundness(level: &[f32], width: usize, y: usize, x: usize, sign: f32) -> Option<f64> {
     let at = |dy: usize, dx: usize| f64::from(level[(y + dy - 1) * width + x + dx - 1]);
     let yy = at(0, 1) - 2.0 * at(1, 1) + at(2, 1);
     let xx = at(1, 0) - 2.0 * at(1, 1) + at(1, 2);
     let xy = 0.25 * (at(0, 0) + at(2, 2) - at(0, 2) - at(2, 0));
     let determinant = yy * xx - xy * xy;
-    (determinant > 0.0 && f64::from(sign) * (yy + xx) < 0.0).then(|| 2.0 * determinant.sqrt())
+    let trace = -f64::from(sign) * (yy + xx);
+    (determinant > 0.0 && trace > 0.0).then(|| 2.0 * determinant.sqrt() / trace)
 }
 
 /// Blobs of one sign, strongest first, of which none lies over another.
 fn strongest(blobs: &[Blob], sign: f32) -> Vec<Blob> {
     let mut sorted: Vec<Blob> = blobs.iter().copied().filter(|b| b.sign == sign).collect();
+    // By height alone a rim's brightest bit would hide its cell; by energy
+    // a cluster would hide its cells.
+    let strength = |blob: &Blob| blob.weight * blob.radius.sqrt();
     sorted.sort_by(|a, b| {
-        let place = |blob: &Blob| (blob.y, blob.x);
-        let ((ay, ax), (by, bx)) = (place(a), place(b));
-        b.weight
-            .total_cmp(&a.weight)
-            .then(ay.total_cmp(&by))
-            .then(ax.total_cmp(&bx))
+        strength(b)
+            .total_cmp(&strength(a))
+            .then(a.y.total_cmp(&b.y))
+            .then(a.x.total_cmp(&b.x))
     });
     let bin = |v: f64| (v / RADII.1).floor() as i64;
     let mut kept: HashMap<(i64, i64), Vec<Blob>> = HashMap::new();
@@ -234,33 +333,28 @@ fn strongest(blobs: &[Blob], sign: f32) -> Vec<Blob> {
     sorted
 }
 
-/// Where on the axis of log₂ radius bright blobs outweigh dark ones most.
+/// Where on the axis of log₂ radius bright blobs explain most beyond what dark
+/// ones do.
 fn vote(bright: &[Blob], dark: &[Blob]) -> Option<f64> {
     let (from, to) = (RADII.0.log2(), RADII.1.log2());
     let places = ((to - from) * 16.0) as usize;
-    let significance = |octave: f64| {
-        let (mut sum, mut squares) = (0.0, 0.0);
-        for blob in bright.iter().chain(dark) {
-            let near = 1.0 - (blob.radius.log2() - octave).abs() / OCTAVES;
-            if near > 0.0 {
-                sum += f64::from(blob.sign) * near * blob.weight;
-                squares += (near * blob.weight).powi(2);
-            }
-        }
-        if squares > 0.0 {
-            sum / squares.sqrt()
-        } else {
-            0.0
-        }
-    };
     (0..=places)
         .map(|k| {
             let octave = from + k as f64 / 16.0;
-            (octave, significance(octave))
+            let (mut sum, mut squares) = (0.0, 0.0_f64);
+            for blob in bright.iter().chain(dark) {
+                let near = 1.0 - (blob.radius.log2() - octave).abs() / OCTAVES;
+                if near > 0.0 {
+                    let energy = near * blob.energy();
+                    sum += f64::from(blob.sign) * energy;
+                    squares += energy * energy;
+                }
+            }
+            (octave, sum, squares.sqrt())
         })
-        .filter(|vote| vote.1 >= SIGNIFICANT)
         .max_by(|a, b| a.1.total_cmp(&b.1))
-        .map(|vote| vote.0)
+        .filter(|&(_, sum, error)| sum > 0.0 && sum >= SIGNIFICANT * error)
+        .map(|(octave, ..)| octave)
 }
 
 /// Where the outer flank of the mean profile falls to one half, in radii; 1 if
@@ -320,4 +414,43 @@ fn median(values: impl Iterator<Item = (f64, f64)>) -> Option<f64> {
         sum += weight;
         (sum >= half).then_some(value)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array2;
+
+    /// The extremum at the centre of a disc is at its radius.
+    #[test]
+    fn a_disc_answers_at_its_own_radius() {
+        for radius in [4.0_f64, 8.0, 16.0] {
+            let image = Array2::from_shape_fn((161, 161), |(y, x)| {
+                let distance = (y as f64 - 80.0).hypot(x as f64 - 80.0);
+                // A faint texture, because constant borders do not count.
+                let faint = 1e-6 * ((7 * y + 13 * x) % 17) as f32;
+                (radius - distance + 0.5).clamp(0.0, 1.0) as f32 + faint
+            });
+            let square = STEP * STEP;
+            let factor = (2.0 * square * square.ln() / (square - 1.0)).sqrt();
+            // In the middle of each step that is √2 σ.
+            assert!((factor / STEP.sqrt() - 2.0_f64.sqrt()).abs() < 5e-3);
+            let image = Image::new(image.view()).unwrap();
+            let response = |r: f64| {
+                let at = |sigma: f64| Blurs::new(&image).next(sigma)[80 * 161 + 80];
+                at(r / factor) - at(STEP * r / factor)
+            };
+            assert!(response(radius) > response(0.93 * radius));
+            assert!(response(radius) > response(1.07 * radius));
+            let expected = (-0.5 * (factor / STEP).powi(2)).exp() - (-0.5 * factor * factor).exp();
+            assert!((f64::from(response(radius)) - expected).abs() < 0.02 * expected);
+        }
+    }
+
+    #[test]
+    fn two_laplacians_explain_what_either_does() {
+        // A response that is the other's own shadow adds nothing.
+        assert!((joint(1.0, 2.0 * 0.512) - 1.0).abs() < 1e-6);
+        assert!(joint(0.5, -0.3) > 0.5 && joint(-0.5, 0.3) < -0.5);
+    }
 }
