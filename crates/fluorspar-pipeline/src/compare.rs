@@ -146,8 +146,12 @@ pub fn compare(experiment: &Experiment, out: &Path) -> Result<Comparison, Error>
             errors.push(ey.hypot(ex));
         }
         let moved = shifted(&planted.footprints, -oy.round() as i64, -ox.round() as i64);
-        let pairs = one_to_one(&rois.footprints, &moved);
-        found += rois.footprints.len();
+        let counted = rois.cells();
+        let pairs: Vec<(usize, usize)> = one_to_one(&rois.footprints.select(&counted), &moved)
+            .into_iter()
+            .map(|(cell, target)| (counted[cell], target))
+            .collect();
+        found += counted.len();
         hits += pairs.len();
         active += planted.active.iter().filter(|&&a| a).count();
         recalled += pairs.iter().filter(|&&(_, t)| planted.active[t]).count();

@@ -148,34 +148,82 @@ impl Default for Denoise {
     }
 }
 
+/// A number, or a word that leaves it to the program.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum Choice {
+    /// This number.
+    Number(f64),
+    /// `"auto"` or whatever the key allows.
+    Word(String),
+}
+
+impl Choice {
+    /// The number, if it is one.
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Word(_) => None,
+        }
+    }
+
+    /// Checks a number by `rule`, a word for being `word`.
+    fn check(&self, word: &str, rule: &str, holds: impl Fn(f64) -> bool) -> Result<(), String> {
+        match self {
+            Self::Number(number) if holds(*number) => Ok(()),
+            Self::Number(number) => Err(format!("{number}: must be {rule}, or {word:?}")),
+            Self::Word(given) if given == word => Ok(()),
+            Self::Word(given) => Err(format!("{given:?}: must be {word:?}, or {rule}")),
+        }
+    }
+}
+
 /// Finding cells.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Segment {
-    /// Diameter of a cell in µm.
-    pub diameter_um: f64,
+    /// Diameter of a cell in µm, or `"auto"`: measured in the movie.
+    pub diameter_um: Choice,
+    /// `"soma"`: cell bodies; `"process"`: boutons and pieces of dendrites.
+    pub class: String,
 }
 
 impl Default for Segment {
     fn default() -> Self {
-        Self { diameter_um: 11.0 }
+        Self {
+            diameter_um: Choice::Number(11.0),
+            class: "soma".into(),
+        }
     }
 }
 
-/// Neuropil and ΔF/F.
+/// Neuropil, overlaps and ΔF/F.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Trace {
-    /// Share of the neuropil signal taken off the cell's.
-    pub neuropil_coefficient: f64,
-    /// Window of the running baseline in seconds.
+    /// What ΔF/F is made of: `"denoised"` or `"registered"` movie. F and Fneu
+    /// are of the registered movie in either case.
+    pub source: String,
+    /// Share of the neuropil signal taken off the cell's, or `"per-cell"`:
+    /// measured for each.
+    pub neuropil_coefficient: Choice,
+    /// `"demix"`: overlapping ROIs are taken apart; `"leave-out"`: their
+    /// shared pixels are not used.
+    pub overlaps: String,
+    /// F0: the level at `"rest"`, a running `"percentile"`, or `"maximin"`.
+    pub baseline: String,
+    /// Window of a running baseline, and half the period of the drifts that
+    /// `"rest"` half follows, in seconds.
     pub baseline_window_s: f64,
 }
 
 impl Default for Trace {
     fn default() -> Self {
         Self {
-            neuropil_coefficient: 0.7,
+            source: "denoised".into(),
+            neuropil_coefficient: Choice::Word("per-cell".into()),
+            overlaps: "demix".into(),
+            baseline: "rest".into(),
             baseline_window_s: 60.0,
         }
     }
@@ -185,8 +233,12 @@ impl Default for Trace {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Deconvolve {
-    /// Decay time of the indicator in seconds; estimated from each trace if absent.
+    /// Decay time of the indicator in seconds; learnt from the traces if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tau_s: Option<f64>,
+    /// Rise time in seconds; learnt with the decay, or 0 if that is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rise_s: Option<f64>,
 }
 
 /// The same cells across sessions.
@@ -288,12 +340,60 @@ impl ExperimentConfig {
             positive("experiment.frame_rate", rate)?;
         }
         positive("experiment.pixel_size_um", self.experiment.pixel_size_um)?;
-        positive("segment.diameter_um", self.segment.diameter_um)?;
         positive("trace.baseline_window_s", self.trace.baseline_window_s)?;
         positive("track.max_distance_um", self.track.max_distance_um)?;
         positive("decode.c", self.decode.c)?;
         if let Some(tau) = self.deconvolve.tau_s {
             positive("deconvolve.tau_s", tau)?;
+        }
+        if let Some(rise) = self.deconvolve.rise_s.filter(|&rise| rise != 0.0) {
+            positive("deconvolve.rise_s", rise)?;
+        }
+        let positive_number = |v: f64| v.is_finite() && v > 0.0;
+        let share = |v: f64| (0.0..=1.0).contains(&v);
+        let (diameter, coefficient) =
+            (&self.segment.diameter_um, &self.trace.neuropil_coefficient);
+        for (key, checked) in [
+            (
+                "segment.diameter_um",
+                diameter.check("auto", "a positive number", positive_number),
+            ),
+            (
+                "trace.neuropil_coefficient",
+                coefficient.check("per-cell", "a number from 0 to 1", share),
+            ),
+        ] {
+            checked.or_else(|problem| fail(format!("{key} = {problem}")))?;
+        }
+        for (key, value, allowed) in [
+            (
+                "segment.class",
+                &self.segment.class,
+                &["soma", "process"][..],
+            ),
+            (
+                "trace.source",
+                &self.trace.source,
+                &["denoised", "registered"],
+            ),
+            (
+                "trace.overlaps",
+                &self.trace.overlaps,
+                &["demix", "leave-out"],
+            ),
+            (
+                "trace.baseline",
+                &self.trace.baseline,
+                &["rest", "percentile", "maximin"],
+            ),
+            ("register.mode", &self.register.mode, &["rigid", "nonrigid"]),
+            ("drift.activity", &self.drift.activity, &["events", "dff"]),
+        ] {
+            if !allowed.contains(&value.as_str()) {
+                let words: Vec<String> = allowed.iter().map(|w| format!("{w:?}")).collect();
+                let words = words.join(" or ");
+                return fail(format!("{key} = {value:?}: must be {words}"));
+            }
         }
         let fractions = [
             (
@@ -308,34 +408,17 @@ impl ExperimentConfig {
                 return fail(format!("{key} = {value}: must lie between 0 and {below}"));
             }
         }
-        for (key, value) in [
-            (
-                "trace.neuropil_coefficient",
-                self.trace.neuropil_coefficient,
-            ),
-            ("drift.min_p_same", self.drift.min_p_same),
-        ] {
-            if !(0.0..=1.0).contains(&value) {
-                return fail(format!("{key} = {value}: must lie between 0 and 1"));
-            }
+        if !share(self.drift.min_p_same) {
+            let value = self.drift.min_p_same;
+            return fail(format!(
+                "drift.min_p_same = {value}: must lie between 0 and 1"
+            ));
         }
         if self.experiment.planes != 1 {
             return fail(format!(
                 "experiment.planes = {}: only single-plane movies are analysed so far; \
                  convert each plane to its own movie",
                 self.experiment.planes
-            ));
-        }
-        if !["rigid", "nonrigid"].contains(&self.register.mode.as_str()) {
-            return fail(format!(
-                "register.mode = {:?}: must be \"rigid\" or \"nonrigid\"",
-                self.register.mode
-            ));
-        }
-        if !["events", "dff"].contains(&self.drift.activity.as_str()) {
-            return fail(format!(
-                "drift.activity = {:?}: must be \"events\" or \"dff\"",
-                self.drift.activity
             ));
         }
         if !(8..=256).contains(&self.denoise.block) {
@@ -532,6 +615,11 @@ delay = [1.0, 6.0]
         for (text, key) in [
             ("[segment]\ndiameter_um = -1", "segment.diameter_um"),
             ("[segment]\ndiameter_um = nan", "segment.diameter_um"),
+            ("[segment]\ndiameter_um = \"large\"", "segment.diameter_um"),
+            ("[segment]\nclass = \"somata\"", "segment.class"),
+            ("[trace]\nneuropil_coefficient = 2", "trace.neuropil_coefficient"),
+            ("[trace]\nbaseline = \"minimum\"", "trace.baseline"),
+            ("[deconvolve]\nrise_s = -1", "deconvolve.rise_s"),
             ("[drift]\nconfidence = 1.5", "drift.confidence"),
             ("[drift]\nbootstrap = 0", "drift.bootstrap"),
             ("[register]\nmode = \"nonlinear\"", "register.mode"),

@@ -90,7 +90,7 @@ fn lead(
     tracks: &TrackTable,
     tables: Option<&Tables>,
 ) -> Vec<String> {
-    let rois: usize = sessions.iter().map(|(_, rois)| rois.footprints.len()).sum();
+    let rois: usize = sessions.iter().map(|(_, rois)| rois.cells().len()).sum();
     let seen_twice = tracks
         .roi_index
         .rows()
@@ -99,7 +99,7 @@ fn lead(
         .count();
     let span = days.last().copied().unwrap_or(0.0) - days.first().copied().unwrap_or(0.0);
     let mut out = vec![format!(
-        "{} sessions over {span} days gave {rois} ROIs, which are {} cells; {seen_twice} of them were seen \
+        "{} sessions over {span} days gave {rois} ROIs that count as cells, which are {} cells; {seen_twice} of them were seen \
          in at least two sessions.",
         sessions.len(),
         tracks.roi_index.nrows(),
@@ -146,7 +146,7 @@ fn session_table(days: &[f64], sessions: &[(MotionTable, Rois)]) -> Section {
         "day",
         "frames",
         "frame rate (Hz)",
-        "ROIs",
+        "cells",
         "median SNR",
         "median shift (px)",
         "largest shift (px)",
@@ -164,13 +164,15 @@ fn session_table(days: &[f64], sessions: &[(MotionTable, Rois)]) -> Section {
                 .zip(&motion.dx)
                 .map(|(&dy, &dx)| f64::from(dy).hypot(f64::from(dx)))
                 .collect();
-            let mut snr: Vec<f64> = rois.snr.iter().map(|&s| f64::from(s)).collect();
+            let snr = rois.snr();
+            let cells = rois.cells();
+            let mut snr: Vec<f64> = cells.iter().map(|&roi| f64::from(snr[roi])).collect();
             let largest = sizes.iter().copied().fold(0.0, f64::max);
             vec![
                 format!("{day}"),
                 motion.dy.len().to_string(),
                 format!("{:.2}", rois.frame_rate),
-                rois.footprints.len().to_string(),
+                rois.cells().len().to_string(),
                 format!("{:.1}", median(&mut snr)),
                 format!("{:.2}", median(&mut sizes)),
                 format!("{largest:.2}"),
@@ -201,29 +203,44 @@ pub(crate) fn spread(n: usize, most: usize) -> Vec<usize> {
     (0..most).map(|k| k * (n - 1) / (most - 1)).collect()
 }
 
+/// The outlines of one plane's ROIs and how probably each is a cell; given
+/// footprints are.
+pub(crate) fn outlines(rois: &Rois, plane: u32) -> Vec<(Vec<figure::Segment>, f32)> {
+    let probability = rois.quality.get("probability").unwrap_or_default();
+    let all = &rois.footprints;
+    (0..all.len())
+        .filter(|&roi| all.planes()[roi] == plane)
+        .map(|roi| {
+            let likely = probability.get(roi).copied().unwrap_or(1.0);
+            let given = rois.is_cell[roi] && likely < 0.5;
+            let segments = figure::outline(all.get(roi).indices, all.width());
+            (segments, if given { 1.0 } else { likely })
+        })
+        .collect()
+}
+
 fn pictures(days: &[f64], sessions: &[(MotionTable, Rois)]) -> Result<Section, Error> {
     let mut figures = Vec::new();
     for index in shown(days) {
         let (motion, rois) = &sessions[index];
-        let outlines: Vec<Vec<figure::Segment>> = rois
-            .footprints
-            .iter()
-            .map(|footprint| figure::outline(footprint.indices, rois.footprints.width()))
-            .collect();
+        let outlines = outlines(rois, 0);
+        let cells = rois.cells().len();
         figures.push(
-            figure::image(motion.mean_image.view(), &outlines)
+            figure::image_of_probabilities(motion.mean_image.view(), &outlines)
                 .at("report")?
                 .titled(format!(
-                    "Day {} · {} ROIs",
+                    "Day {} · {cells} cells, {} other ROIs",
                     days[index],
-                    rois.footprints.len()
+                    rois.footprints.len() - cells
                 )),
         );
     }
     Ok(Section::new("Cells")
         .text(
             "Mean of the motion-corrected frames of each session, with the outline of every ROI that \
-             was found from its activity. A cell that was silent in a session has no outline there.",
+             was found from its activity, from green (surely a cell in focus) to red (surely not). \
+             Those above one half count as cells. A cell that was silent in a session has no outline \
+             there.",
         )
         .block(Block::Figures(figures)))
 }
@@ -299,8 +316,8 @@ fn activity(days: &[f64], sessions: &[(MotionTable, Rois)]) -> Result<Section, E
     let mut figures = Vec::new();
     for index in shown(days) {
         let (_, rois) = &sessions[index];
-        let mut order: Vec<usize> = (0..rois.footprints.len()).collect();
-        order.sort_by(|&a, &b| rois.snr[b].total_cmp(&rois.snr[a]).then(a.cmp(&b)));
+        let mut order = rois.cells();
+        order.sort_by(|&a, &b| rois.snr()[b].total_cmp(&rois.snr()[a]).then(a.cmp(&b)));
         // The best, and every so many below it, so that weak cells are seen too.
         let step = order.len().div_ceil(MOST_TRACES).max(1);
         let picked: Vec<usize> = order.into_iter().step_by(step).collect();

@@ -39,13 +39,14 @@
 //!     movie = "day01/*.tif"
 //! "#;
 //! let config = ExperimentConfig::parse(text, Path::new("experiment.toml"))?;
-//! assert_eq!(config.segment.diameter_um, 11.0);
+//! assert_eq!(config.register.mode, "nonrigid");
 //! # Ok::<(), fluorspar_pipeline::Error>(())
 //! ```
 
 #![forbid(unsafe_code)]
 
 mod artefact;
+mod cells;
 mod compare;
 /// What `experiment.toml` may say.
 pub mod config;
@@ -68,7 +69,7 @@ mod tensor;
 mod tensors;
 mod trials;
 
-pub use artefact::{MotionTable, Rois, TrackTable, read_lowrank};
+pub use artefact::{MotionTable, Quality, Rois, TrackTable, read_lowrank};
 pub use compare::{Check, Comparison, EpochChange, compare};
 pub use config::{ExperimentConfig, parse_epochs, read_epochs};
 pub use convert::{ConvertOptions, Converted, convert};

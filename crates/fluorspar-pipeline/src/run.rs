@@ -41,7 +41,7 @@ pub struct RunSummary {
     pub out: PathBuf,
     /// The report.
     pub report: PathBuf,
-    /// ROIs found per session.
+    /// ROIs per session that count as cells.
     pub rois: Vec<usize>,
     /// Cells in all, matched or not.
     pub cells: usize,
@@ -182,11 +182,7 @@ pub fn run(
     let tracks = crate::TrackTable::read(&tracks_path)?;
     let mut rois = Vec::new();
     for folder in &folders {
-        rois.push(
-            crate::Rois::read(&folder.join("rois.zarr"))?
-                .footprints
-                .len(),
-        );
+        rois.push(crate::Rois::read(&folder.join("rois.zarr"))?.cells().len());
     }
     let matched = tracks
         .roi_index

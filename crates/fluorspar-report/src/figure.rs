@@ -100,7 +100,7 @@ fn quantile(mut values: Vec<f32>, q: f64) -> f32 {
 }
 
 /// An image `(y, x)` in grey, its 1st to 99.7th percentile stretched, with
-/// outlines drawn over it.
+/// outlines drawn over it in changing colours.
 ///
 /// Each outline is a list of line segments `((y, x), (y, x))` on pixel
 /// corners, as [`outline`] makes them.
@@ -109,6 +109,35 @@ fn quantile(mut values: Vec<f32>, q: f64) -> f32 {
 /// [`Error::Shape`] for an image without pixels, [`Error::Drawing`] if it
 /// cannot be encoded.
 pub fn image(pixels: ArrayView2<'_, f32>, outlines: &[Vec<Segment>]) -> Result<Figure, Error> {
+    let coloured = outlines
+        .iter()
+        .enumerate()
+        .map(|(index, segments)| (segments.as_slice(), PALETTE[index % 6]));
+    overlay(pixels, coloured)
+}
+
+/// Like [`image`], each outline in a colour that says how probable something
+/// is: red at 0, yellow at ½, green at 1.
+///
+/// # Errors
+/// As [`image`].
+pub fn image_of_probabilities(
+    pixels: ArrayView2<'_, f32>,
+    outlines: &[(Vec<Segment>, f32)],
+) -> Result<Figure, Error> {
+    let coloured = outlines.iter().map(|(segments, probability)| {
+        let p = probability.clamp(0.0, 1.0);
+        let share = |v: f32| (v.clamp(0.0, 1.0) * 230.0).round() as u8;
+        let colour = (share(2.0 - 2.0 * p), share(2.0 * p), 60);
+        (segments.as_slice(), colour)
+    });
+    overlay(pixels, coloured)
+}
+
+fn overlay<'a>(
+    pixels: ArrayView2<'_, f32>,
+    outlines: impl Iterator<Item = (&'a [Segment], (u8, u8, u8))>,
+) -> Result<Figure, Error> {
     const NAME: &str = "image";
     let (height, width) = pixels.dim();
     if height == 0 || width == 0 {
@@ -141,8 +170,7 @@ pub fn image(pixels: ArrayView2<'_, f32>, outlines: &[Vec<Segment>]) -> Result<F
         height as f64 * scale,
         STANDARD.encode(&bytes)
     );
-    for (index, segments) in outlines.iter().enumerate() {
-        let (r, g, b) = PALETTE[index % 6];
+    for (segments, (r, g, b)) in outlines {
         let mut path = String::new();
         for &((y0, x0), (y1, x1)) in segments {
             // Writing to a String does not fail.

@@ -3,6 +3,7 @@
 
 mod lowrank;
 mod motion;
+mod quality;
 mod rois;
 mod tracks;
 mod volumes;
@@ -11,6 +12,7 @@ pub use lowrank::read_lowrank;
 pub(crate) use lowrank::{Provenance, is_lowrank, read_lowrank_head, write_lowrank};
 pub use motion::MotionTable;
 pub(crate) use motion::{read_motion, write_motion};
+pub use quality::Quality;
 pub use rois::Rois;
 pub use tracks::TrackTable;
 pub(crate) use volumes::{RegisteredVolumes, read_motions, write_volume_motion};

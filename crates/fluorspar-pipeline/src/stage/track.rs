@@ -17,11 +17,12 @@ pub(crate) fn track(
     for folder in folders {
         let rois = Rois::read(&folder.join("rois.zarr"))?;
         let motion = MotionTable::read(&folder.join("motion.zarr"))?;
-        loaded.push((rois.footprints, motion.mean_image));
+        let cells = rois.cells();
+        loaded.push((rois.footprints.select(&cells), motion.mean_image, cells));
     }
     let sessions: Vec<SessionRois<'_>> = loaded
         .iter()
-        .map(|(footprints, mean_image)| SessionRois {
+        .map(|(footprints, mean_image, _)| SessionRois {
             footprints,
             mean_image: mean_image.view(),
         })
@@ -33,6 +34,12 @@ pub(crate) fn track(
         reference,
         ..Parameters::default()
     };
-    let tracks = fluorspar_track::track(&sessions, &parameters).at("tracking")?;
+    let mut tracks = fluorspar_track::track(&sessions, &parameters).at("tracking")?;
+    // Only cells were followed; their numbers are among all ROIs.
+    for (mut column, (_, _, cells)) in tracks.roi_index.columns_mut().into_iter().zip(&loaded) {
+        for roi in column.iter_mut().filter(|roi| **roi >= 0) {
+            *roi = cells[*roi as usize] as i32;
+        }
+    }
     TrackTable::write(&tracks, reference, path)
 }
