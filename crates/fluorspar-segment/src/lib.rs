@@ -34,6 +34,7 @@
 #![forbid(unsafe_code)]
 
 mod activity;
+mod anatomy;
 mod component;
 mod detector;
 mod error;
@@ -45,6 +46,9 @@ mod search;
 mod stats;
 mod tile;
 
+pub use anatomy::{
+    Anatomy, Labelled, Seen, find_in_image, footprints_from_label_volume, footprints_from_labels,
+};
 pub use detector::{Detector, Segmentation};
 pub use error::Error;
 pub use parameters::Parameters;
