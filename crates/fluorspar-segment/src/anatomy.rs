@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::f64::consts::{PI, TAU};
 
 use fluorspar_movie::Footprints;
@@ -171,8 +172,25 @@ pub struct Seen {
 ///    falls most, found by dynamic programming over radii, its radius changing
 ///    little from one direction to the next.
 ///
-/// Outlines may overlap. Values that are not finite and constant borders do
+/// The statement about false cells holds for texture; bright vessels and blobs
+/// of a cell's size are cells as far as a still image can tell. Outlines may
+/// overlap. Values that are not finite and constant borders do
 /// not count. The result does not depend on the number of threads.
+///
+/// ```
+/// use fluorspar_segment::{Anatomy, find_in_image};
+///
+/// // One ring on a rough background.
+/// let image = ndarray::Array2::from_shape_fn((64, 64), |(y, x)| {
+///     let distance = (y as f32 - 30.0).hypot(x as f32 - 25.0);
+///     let rough = ((y * 7919 + x * 104_729) % 1009) as f32 / 1009.0;
+///     rough + if (2.0..5.5).contains(&distance) { 1.0 } else { 0.0 }
+/// });
+/// let seen = find_in_image(image.view(), &Anatomy { diameter: 11.0, ..Anatomy::default() })?;
+/// let (y, x) = seen.footprints.centroid(0);
+/// assert!((y - 30.0).abs() < 1.0 && (x - 25.0).abs() < 1.0);
+/// # Ok::<(), fluorspar_segment::Error>(())
+/// ```
 ///
 /// # Errors
 /// [`Error::Parameter`] from [`Anatomy::validate`]; [`Error::Movie`] if the
@@ -196,11 +214,7 @@ pub fn find_in_image(image: ArrayView2<'_, f32>, parameters: &Anatomy) -> Result
     let flat = flattened(&image, parameters.diameter);
     let (mut seeds, threshold) = seeds(&flat, parameters);
     seen.threshold = threshold;
-    seeds.sort_by(|a, b| {
-        b.clear
-            .total_cmp(&a.clear)
-            .then((a.y, a.x).cmp(&(b.y, b.x)))
-    });
+    seeds.sort_by(Seed::order);
     let smooth = smoothed(&flat, 0.08 * parameters.diameter);
     let outlines: Vec<Vec<u32>> = seeds
         .par_iter()
@@ -271,11 +285,23 @@ struct Seed {
     contrast: f32,
 }
 
+impl Seed {
+    /// Clearest first; equal ones by place.
+    fn order(&self, other: &Self) -> std::cmp::Ordering {
+        other
+            .clear
+            .total_cmp(&self.clear)
+            .then((self.y, self.x).cmp(&(other.y, other.x)))
+    }
+}
+
 /// All seeds, and the threshold of the last round.
 fn seeds(flat: &Image, parameters: &Anatomy) -> (Vec<Seed>, f32) {
     let mut left = flat.clone();
     let mut found: Vec<Seed> = Vec::new();
     let mut threshold = f32::INFINITY;
+    let apart = APART * parameters.diameter;
+    let mut taken: HashMap<(usize, usize), Vec<(usize, usize)>> = HashMap::new();
     let areas: Vec<Areas> = SIZES
         .iter()
         .map(|size| Areas::new(flat, size * parameters.diameter / 2.0))
@@ -284,14 +310,22 @@ fn seeds(flat: &Image, parameters: &Anatomy) -> (Vec<Seed>, f32) {
         let (candidates, limit) = candidates(&left, &areas, parameters.false_cells);
         threshold = limit;
         let before = found.len();
-        let near = (APART * parameters.diameter).powi(2);
         for seed in candidates {
-            let apart = |other: &Seed| {
-                let dy = seed.y as f64 - other.y as f64;
-                let dx = seed.x as f64 - other.x as f64;
-                dy * dy + dx * dx
-            };
-            if found.iter().all(|other| apart(other) >= near) {
+            let bin = |v: usize| (v as f64 / apart) as usize;
+            let (row, column) = (bin(seed.y), bin(seed.x));
+            let free = (row.saturating_sub(1)..=row + 1)
+                .flat_map(|r| (column.saturating_sub(1)..=column + 1).map(move |c| (r, c)))
+                .filter_map(|key| taken.get(&key))
+                .flatten()
+                .all(|&(y, x): &(usize, usize)| {
+                    let (dy, dx) = (y.abs_diff(seed.y) as f64, x.abs_diff(seed.x) as f64);
+                    dy.hypot(dx) >= apart
+                });
+            if free {
+                taken
+                    .entry((row, column))
+                    .or_default()
+                    .push((seed.y, seed.x));
                 found.push(seed);
             }
         }
@@ -330,9 +364,9 @@ impl Areas {
         }
     }
 
-    /// Contrast of discs and of rings; nothing where too little of the cell
-    /// or of its surround is usable.
-    fn contrasts(&self, image: &Image) -> [Vec<Option<f32>>; 2] {
+    /// Contrast of discs and of rings; NaN where too little of the cell or of
+    /// its surround is usable.
+    fn contrasts(&self, image: &Image) -> [Vec<f32>; 2] {
         let sum = |share: f64| {
             disc_sums(
                 &image.values,
@@ -346,15 +380,17 @@ impl Areas {
         let area = PI * self.radius * self.radius;
         let ring = area * (SURROUND.1 * SURROUND.1 - SURROUND.0 * SURROUND.0);
         let contrast = |pixel: usize, nucleus: (f32, f32)| {
+            let count = self.body[pixel] - nucleus.1;
             let around = self.outer[pixel] - self.inner[pixel];
             let enough = f64::from(self.body[pixel]) >= 0.7 * area
                 && f64::from(around) >= 0.5 * ring
-                && self.body[pixel] > nucleus.1
+                && count > 0.0
                 && image.usable(pixel);
-            enough.then(|| {
-                (body[pixel] - nucleus.0) / (self.body[pixel] - nucleus.1)
-                    - (outer[pixel] - inner[pixel]) / around
-            })
+            if enough {
+                (body[pixel] - nucleus.0) / count - (outer[pixel] - inner[pixel]) / around
+            } else {
+                f32::NAN
+            }
         };
         let pixels = 0..image.values.len();
         [
@@ -404,67 +440,65 @@ fn disc_sums(values: &[f32], height: usize, width: usize, radius: f64) -> Vec<f3
 /// Maxima beyond the threshold, clearest first, and the threshold.
 fn candidates(left: &Image, areas: &[Areas], false_cells: f64) -> (Vec<Seed>, f32) {
     let mut scratch = Vec::new();
-    let mut fields = Vec::new();
+    let mut places = 0.0;
+    // The clearest of all sizes and shapes, and the radius and scale of it.
+    let mut clearest = vec![f32::NEG_INFINITY; left.values.len()];
+    let mut which = vec![0_u8; left.values.len()];
+    let mut kinds = Vec::new();
     for areas in areas {
         for contrasts in areas.contrasts(left) {
-            let known: Vec<f32> = contrasts.iter().flatten().copied().collect();
+            let known: Vec<f32> = contrasts.iter().copied().filter(|v| !v.is_nan()).collect();
             let rest = Rest::of(&known, &mut scratch);
-            if rest.noise > 0.0 {
-                let detail = detail(&contrasts, left.width, rest.noise, &mut scratch);
-                fields.push((areas.radius, contrasts, rest, known.len() as f64 * detail));
-            }
-        }
-    }
-    let places: f64 = fields.iter().map(|field| field.3).sum();
-    let limit = threshold(places, false_cells);
-    let mut best: Vec<Option<Seed>> = vec![None; left.values.len()];
-    for (radius, contrasts, rest, _) in &fields {
-        for (pixel, contrast) in contrasts.iter().enumerate() {
-            let Some(contrast) = contrast.map(|contrast| contrast - rest.level) else {
+            if rest.noise <= 0.0 {
                 continue;
-            };
-            let clear = contrast / rest.noise;
-            if clear >= limit && best[pixel].is_none_or(|best| clear > best.clear) {
-                best[pixel] = Some(Seed {
-                    y: pixel / left.width,
-                    x: pixel % left.width,
-                    radius: *radius,
-                    clear,
-                    contrast,
-                });
             }
+            let detail = detail(&contrasts, left.width, &mut scratch);
+            places += known.len() as f64 * detail / f64::from(rest.noise).powi(2);
+            for (pixel, contrast) in contrasts.iter().enumerate() {
+                let clear = (contrast - rest.level) / rest.noise;
+                if clear > clearest[pixel] {
+                    clearest[pixel] = clear;
+                    which[pixel] = kinds.len() as u8;
+                }
+            }
+            kinds.push((areas.radius, rest.noise));
         }
     }
-    let mut found: Vec<Seed> = best
-        .iter()
-        .flatten()
-        .filter(|seed| {
-            (seed.y.saturating_sub(1)..(seed.y + 2).min(left.height))
-                .flat_map(|y| {
-                    (seed.x.saturating_sub(1)..(seed.x + 2).min(left.width)).map(move |x| (y, x))
-                })
-                .filter_map(|(y, x)| best[y * left.width + x])
-                .all(|other| other.clear <= seed.clear)
+    let limit = threshold(places, false_cells);
+    let (height, width) = (left.height, left.width);
+    let mut found: Vec<Seed> = (0..clearest.len())
+        .filter(|&pixel| clearest[pixel] >= limit)
+        .map(|pixel| {
+            let (radius, noise) = kinds[which[pixel] as usize];
+            Seed {
+                y: pixel / width,
+                x: pixel % width,
+                radius,
+                clear: clearest[pixel],
+                contrast: clearest[pixel] * noise,
+            }
         })
-        .copied()
+        .filter(|seed| {
+            let columns = seed.x.saturating_sub(1)..(seed.x + 2).min(width);
+            (seed.y.saturating_sub(1)..(seed.y + 2).min(height))
+                .flat_map(|y| &clearest[y * width..][columns.clone()])
+                .all(|&other| other <= seed.clear)
+        })
         .collect();
-    found.sort_by(|a, b| {
-        b.clear
-            .total_cmp(&a.clear)
-            .then((a.y, a.x).cmp(&(b.y, b.x)))
-    });
+    found.sort_by(Seed::order);
     (found, limit)
 }
 
-/// `√det Λ` of a field in units of its scale: the product of the two
-/// standard deviations of its differences, each as robust as the scale.
-fn detail(field: &[Option<f32>], width: usize, noise: f32, scratch: &mut Vec<f32>) -> f64 {
+/// `√det Λ` of a field: the product of the two standard deviations of its
+/// differences, each measured as the scale of the field is.
+fn detail(field: &[f32], width: usize, scratch: &mut Vec<f32>) -> f64 {
     let mut spread = |step: usize, ends: bool| {
         let steps: Vec<f32> = (0..field.len().saturating_sub(step))
             .filter(|&pixel| !ends || pixel % width + 1 < width)
-            .filter_map(|pixel| Some(field[pixel + step]? - field[pixel]?))
+            .map(|pixel| field[pixel + step] - field[pixel])
+            .filter(|step| !step.is_nan())
             .collect();
-        f64::from(Rest::of(&steps, scratch).noise / noise)
+        f64::from(Rest::of(&steps, scratch).noise)
     };
     spread(width, false) * spread(1, true)
 }
@@ -599,4 +633,60 @@ fn filled(image: &Image, seed: &Seed, outline: &[f64]) -> Vec<u32> {
         }
     }
     pixels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disc_sums_count_the_lattice_points_of_a_disc() {
+        let (height, width) = (23, 31);
+        let values: Vec<f32> = (0..height * width).map(|p| (p * 7 % 11) as f32).collect();
+        for radius in [0.0, 1.0, 2.5, 7.0, 40.0] {
+            let sums = disc_sums(&values, height, width, radius);
+            for (y, x) in [(0, 0), (11, 15), (22, 3), (5, 30)] {
+                let expected: f32 = (0..height * width)
+                    .filter(|p| {
+                        let (dy, dx) = ((p / width).abs_diff(y), (p % width).abs_diff(x));
+                        (dy * dy + dx * dx) as f64 <= radius * radius
+                    })
+                    .map(|p| values[p])
+                    .sum();
+                assert_eq!(sums[y * width + x], expected, "{radius} {y} {x}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_threshold_solves_its_equation() {
+        for (places, expected) in [(1e4, 1.0), (3e6, 0.01), (50.0, 0.5)] {
+            let u = f64::from(threshold(places, expected));
+            let above = places * TAU.powf(-1.5) * u * (-0.5 * u * u).exp();
+            assert!((above / expected - 1.0).abs() < 1e-4);
+        }
+        assert_eq!(threshold(0.0, 1.0), 1.0);
+    }
+
+    #[test]
+    fn an_outline_follows_an_ellipse() {
+        let (a, b) = (9.0, 6.5);
+        let drawn = ndarray::Array2::from_shape_fn((41, 41), |(y, x)| {
+            let q = ((y as f64 - 20.0) / a).hypot((x as f64 - 20.0) / b);
+            (1.0 / (1.0 + (12.0 * (q - 1.0)).exp())) as f32 + 1e-6 * ((3 * y + x) % 7) as f32
+        });
+        let image = Image::new(drawn.view()).unwrap();
+        let seed = Seed {
+            y: 20,
+            x: 20,
+            radius: 8.0,
+            clear: 9.0,
+            contrast: 1.0,
+        };
+        let pixels = filled(&image, &seed, &outline(&image, &seed));
+        let inside = |p: &&u32| drawn[[(**p / 41) as usize, (**p % 41) as usize]] > 0.5;
+        let both = pixels.iter().filter(inside).count() as f64;
+        let truth = drawn.iter().filter(|v| **v > 0.5).count() as f64;
+        assert!(both / (truth + pixels.len() as f64 - both) > 0.85);
+    }
 }

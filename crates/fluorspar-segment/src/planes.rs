@@ -73,7 +73,7 @@ impl Merge {
         }
         for &(y, x) in &self.offsets {
             for value in [y, x] {
-                if !(value.abs() <= 1e6) {
+                if !(-1e6..=1e6).contains(&value) {
                     return Err(Error::Parameter {
                         name: "offsets",
                         value,
@@ -129,6 +129,25 @@ pub struct Cell {
 /// A ROI's brightness is the standard deviation of its signal. A trace that is
 /// constant or not finite matches none. Time goes with the number of pairs
 /// that are near each other, by a spatial hash.
+///
+/// ```
+/// use fluorspar_movie::Footprints;
+/// use fluorspar_segment::{Merge, merge_planes};
+///
+/// // The same pixels in two planes, the second half as bright.
+/// let mut footprints = Footprints::new(10, 10);
+/// footprints.push(&[44, 45], &[1.0, 1.0], 0)?;
+/// footprints.push(&[44, 45], &[1.0, 1.0], 1)?;
+/// let traces = ndarray::Array2::from_shape_fn((2, 400), |(roi, t)| {
+///     let calcium = (-((t % 50) as f32) / 10.0).exp();
+///     if roi == 0 { calcium } else { 0.5 * calcium }
+/// });
+/// let cells = merge_planes(&footprints, traces.view(), &Merge::default())?;
+/// assert_eq!(cells[0].rois, [0, 1]);
+/// assert_eq!(cells[0].representative, 0);
+/// assert!((cells[0].centre[0] - 1.0 / 3.0).abs() < 1e-6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`Error::Parameter`] from [`Merge::validate`]; [`Error::Movie`] if there
