@@ -425,8 +425,18 @@ fn disc_sums(values: &[f32], height: usize, width: usize, radius: f64) -> Vec<f3
                 let off = row.abs_diff(y) as f64;
                 let half = (radius * radius - off * off).max(0.0).sqrt() as usize;
                 let sums = &sums[row * (width + 1)..][..=width];
-                for (x, total) in total.iter_mut().enumerate() {
-                    *total += sums[(x + half + 1).min(width)] - sums[x.saturating_sub(half)];
+                // Where the row of the disc lies inside the image, and where not.
+                let inside = half.min(width)..width.saturating_sub(half).max(half.min(width));
+                if !inside.is_empty() {
+                    let count = inside.len();
+                    add_difference(
+                        &mut total[inside.clone()],
+                        &sums[2 * half + 1..],
+                        &sums[..count],
+                    );
+                }
+                for x in (0..inside.start).chain(inside.end..width) {
+                    total[x] += sums[(x + half + 1).min(width)] - sums[x.saturating_sub(half)];
                 }
             }
             for (slot, &total) in out.iter_mut().zip(&*total) {
@@ -435,6 +445,15 @@ fn disc_sums(values: &[f32], height: usize, width: usize, radius: f64) -> Vec<f3
         },
     );
     out
+}
+
+fluorspar_movie::vectorised! {
+    /// `sums += a − b`.
+    fn add_difference<'a>(sums: &'a mut [f64], a: &'a [f64], b: &'a [f64]) {
+        for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += a - b;
+        }
+    }
 }
 
 /// Maxima beyond the threshold, clearest first, and the threshold.

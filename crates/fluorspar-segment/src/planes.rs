@@ -115,8 +115,9 @@ pub struct Cell {
 ///    of successive differences, measured by their median, which transients
 ///    hardly move; the correlation of the signals is the traces' covariance
 ///    over the root of the product of the variances left. It must reach
-///    [`Merge::correlation`]. At least a quarter of a variance is taken for
-///    signal, so that noise does not become similarity. The measured
+///    [`Merge::correlation`]. The share of signal in a variance is taken to be
+///    at least three standard errors of that estimate, `9 / √time`, so that
+///    noise does not become similarity. The measured
 ///    correlation must be significant by Fisher's transformation, with the
 ///    number of independent samples by Bartlett's formula for two traces
 ///    whose autocorrelation decays exponentially.
@@ -239,7 +240,10 @@ impl<'a> Roi<'a> {
             let steps: Vec<f32> = before.iter().zip(after).map(|(a, b)| b - a).collect();
             let noise = f64::from(Rest::of(&steps, &mut Vec::new()).noise).powi(2) / 2.0;
             found.memory = (lagged / variance).clamp(0.0, 0.99);
-            found.signal = (variance - noise).max(0.25 * variance);
+            // A variance from two quantiles of differences has a relative
+            // standard error of about 3 / √length.
+            let least = (9.0 / length.sqrt()).min(1.0);
+            found.signal = (variance - noise).max(least * variance);
             found.variance = variance;
         }
         found
