@@ -180,7 +180,9 @@ pub(crate) fn gaussian(image: &[f32], height: usize, width: usize, sigma: f64) -
         .map(|k| (-0.5 * ((k as f64 - reach as f64) / sigma).powi(2)).exp())
         .collect();
     let sum: f64 = kernel.iter().sum();
-    kernel.iter_mut().for_each(|weight| *weight /= sum);
+    for weight in &mut kernel {
+        *weight /= sum;
+    }
     let mut across = vec![0.0_f32; image.len()];
     across
         .par_chunks_mut(width)

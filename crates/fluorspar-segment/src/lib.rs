@@ -36,6 +36,7 @@
 mod activity;
 mod background;
 mod cell;
+mod anatomy;
 mod detector;
 mod error;
 mod evidence;
@@ -49,6 +50,9 @@ mod search;
 mod stats;
 mod tile;
 
+pub use anatomy::{
+    Anatomy, Labelled, Seen, find_in_image, footprints_from_label_volume, footprints_from_labels,
+};
 pub use detector::{Detector, Segmentation};
 pub use error::Error;
 pub use evidence::Evidence;

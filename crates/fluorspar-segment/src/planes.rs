@@ -73,7 +73,7 @@ impl Merge {
         }
         for &(y, x) in &self.offsets {
             for value in [y, x] {
-                if !(value.abs() <= 1e6) {
+                if !(-1e6..=1e6).contains(&value) {
                     return Err(Error::Parameter {
                         name: "offsets",
                         value,
@@ -115,8 +115,9 @@ pub struct Cell {
 ///    of successive differences, measured by their median, which transients
 ///    hardly move; the correlation of the signals is the traces' covariance
 ///    over the root of the product of the variances left. It must reach
-///    [`Merge::correlation`]. At least a quarter of a variance is taken for
-///    signal, so that noise does not become similarity. The measured
+///    [`Merge::correlation`]. The share of signal in a variance is taken to be
+///    at least three standard errors of that estimate, `9 / √time`, so that
+///    noise does not become similarity. The measured
 ///    correlation must be significant by Fisher's transformation, with the
 ///    number of independent samples by Bartlett's formula for two traces
 ///    whose autocorrelation decays exponentially.
@@ -129,6 +130,25 @@ pub struct Cell {
 /// A ROI's brightness is the standard deviation of its signal. A trace that is
 /// constant or not finite matches none. Time goes with the number of pairs
 /// that are near each other, by a spatial hash.
+///
+/// ```
+/// use fluorspar_movie::Footprints;
+/// use fluorspar_segment::{Merge, merge_planes};
+///
+/// // The same pixels in two planes, the second half as bright.
+/// let mut footprints = Footprints::new(10, 10);
+/// footprints.push(&[44, 45], &[1.0, 1.0], 0)?;
+/// footprints.push(&[44, 45], &[1.0, 1.0], 1)?;
+/// let traces = ndarray::Array2::from_shape_fn((2, 400), |(roi, t)| {
+///     let calcium = (-((t % 50) as f32) / 10.0).exp();
+///     if roi == 0 { calcium } else { 0.5 * calcium }
+/// });
+/// let cells = merge_planes(&footprints, traces.view(), &Merge::default())?;
+/// assert_eq!(cells[0].rois, [0, 1]);
+/// assert_eq!(cells[0].representative, 0);
+/// assert!((cells[0].centre[0] - 1.0 / 3.0).abs() < 1e-6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`Error::Parameter`] from [`Merge::validate`]; [`Error::Movie`] if there
@@ -220,7 +240,10 @@ impl<'a> Roi<'a> {
             let steps: Vec<f32> = before.iter().zip(after).map(|(a, b)| b - a).collect();
             let noise = f64::from(Rest::of(&steps, &mut Vec::new()).noise).powi(2) / 2.0;
             found.memory = (lagged / variance).clamp(0.0, 0.99);
-            found.signal = (variance - noise).max(0.25 * variance);
+            // A variance from two quantiles of differences has a relative
+            // standard error of about 3 / √length.
+            let least = (9.0 / length.sqrt()).min(1.0);
+            found.signal = (variance - noise).max(least * variance);
             found.variance = variance;
         }
         found
