@@ -459,6 +459,47 @@ mod tests {
         }
     }
 
+    /// A long chain, so that hundreds of members are at zero in every frame.
+    #[test]
+    fn the_conditions_of_an_optimum_hold_in_large_groups() {
+        let (size, frames) = (400, 6);
+        let rows: Vec<Vec<(usize, f64)>> = (0..size)
+            .map(|i: usize| {
+                let near = [i.wrapping_sub(2), i.wrapping_sub(1), i + 1, i + 2];
+                let entry = |j: usize| if i.abs_diff(j) == 1 { 0.45 } else { 0.2 };
+                let inside = near.into_iter().filter(|&j| j < size);
+                inside.map(|j| (j, entry(j))).collect()
+            })
+            .collect();
+        let members: Vec<usize> = (0..size).collect();
+        let group = Group::new(&members, &vec![1.0; size], |i| &rows[i]);
+        let right: Vec<f64> = (0..size * frames)
+            .map(|k| ((k * 7919) % 1013) as f64 / 1013.0 - 0.4)
+            .collect();
+        let mut values = vec![0.0; size * frames];
+        let all: Vec<usize> = (0..frames).collect();
+        let mut free = vec![false; size];
+        free[7] = true;
+        assert_eq!(group.bounded(&right, &mut values, frames, &all, &free), 0);
+        for t in 0..frames {
+            let mut at_zero = 0;
+            for i in 0..size {
+                let row = group.rows[i].iter();
+                let others: f64 = row.map(|&(j, g)| g * values[j * frames + t]).sum();
+                let value = values[i * frames + t];
+                let gradient = value * (1.0 + 1e-6) + others - right[i * frames + t];
+                if value == 0.0 && !free[i] {
+                    at_zero += 1;
+                    assert!(gradient > -1e-8);
+                } else {
+                    assert!(free[i] || value > 0.0);
+                    assert!(gradient.abs() < 1e-8, "{gradient}");
+                }
+            }
+            assert!(at_zero > FEW, "{at_zero}");
+        }
+    }
+
     #[test]
     fn twins_share_and_gaps_leave_the_others_whole() {
         let rows = [vec![(1, 4.0)], vec![(0, 4.0)]];
