@@ -74,10 +74,11 @@ fn demixing(c: &mut Criterion) {
     let bright = Array2::from_shape_fn((rois.len(), frames), |(roi, t)| {
         (150.0 + 40.0 * hash(roi, t)) * overlaps.sums()[roi] as f32
     });
-    // A tenth of the ROIs about as bright as their neuropil.
+    // A tenth of the ROIs go dark in a twentieth of the frames, each in its own.
     let dark = Array2::from_shape_fn((rois.len(), frames), |(roi, t)| {
-        let level = if roi % 10 == 0 { 81.0 } else { 150.0 };
-        (level + 10.0 * hash(roi, t)) * overlaps.sums()[roi] as f32
+        let dark = roi % 10 == 0 && hash(roi + 1, t) < 0.05;
+        let level = if dark { 35.0 } else { 150.0 };
+        (level + 40.0 * hash(roi, t)) * overlaps.sums()[roi] as f32
     });
     let coefficients = vec![0.7; rois.len()];
     let mut group = c.benchmark_group("trace");

@@ -23,8 +23,8 @@ pub enum Baseline {
     /// at rest has a mean ΔF/F of 0.
     Rest {
         /// Period of a drift that keeps half its amplitude (s). Drifts over
-        /// four times that are followed; of faster ones that stand out of the
-        /// noise, the upper part counts as activity.
+        /// twice that are followed; of faster ones that stand out of the
+        /// noise, the upper part may count as activity.
         timescale_s: f64,
     },
     /// A percentile of the smoothed trace in a running window (Dombeck et al.,

@@ -11,9 +11,9 @@ use crate::whittaker::{penalty, smooth};
 /// than that, noise is not.
 const BIN_S: f64 = 0.25;
 
-/// Rounds of fit and weights; the coefficient moves in its fourth digit after
-/// about 15.
+/// Most rounds of fit and weights, and the step that ends them before.
 const ROUNDS: usize = 30;
+const SETTLED: f64 = 1e-4;
 
 /// Pieces of the trace, each left out once for the standard error.
 const PIECES: usize = 20;
@@ -228,7 +228,7 @@ fn slope(
     let mut slope = start;
     let mut weights = known.clone();
     let (mut flat_x, mut flat_y) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let without = |values: &[f64], weights: &[f64]| -> Vec<f64> {
             let slow = smooth(values, weights, penalty);
             values.iter().zip(slow).map(|(v, slow)| v - slow).collect()
@@ -242,7 +242,10 @@ fn slope(
         if !(bottom > LEAST_VARIATION * (raw - bottom) && bottom > 0.0) {
             return None;
         }
-        slope = top / bottom;
+        let before = std::mem::replace(&mut slope, top / bottom);
+        if round > 0 && (slope - before).abs() < SETTLED {
+            break;
+        }
         let residual: Vec<f64> = (0..x.len())
             .map(|i| flat_y[i] - slope * flat_x[i])
             .collect();

@@ -1,9 +1,14 @@
-use std::collections::BTreeMap;
-
 use crate::envelope::{Envelope, narrow};
 
 /// Relative size below which a value counts as not negative.
 const TOLERANCE: f64 = 1e-9;
+
+/// Up to this many members the inverse is kept (8 MB).
+const LARGEST_INVERSE: usize = 1024;
+
+/// Up to this many members at zero are taken out of the whole solution with
+/// the inverse; beyond, the system without them is solved afresh.
+const FEW: usize = 64;
 
 /// Least squares of one group of ROIs that hang together, some of them not
 /// allowed below zero; scaled to a unit diagonal and in a narrow order.
@@ -13,10 +18,12 @@ pub(crate) struct Group {
     /// Per row, ascending: all entries off the diagonal.
     rows: Vec<Vec<(usize, f64)>>,
     whole: Envelope,
+    /// Columns of the inverse one after the other, of groups not too large.
+    inverse: Option<Vec<f64>>,
 }
 
 /// What each ROI is in one frame.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// Solved for.
     Passive,
@@ -24,16 +31,6 @@ enum Place {
     Zero,
     /// Not observed.
     Missing,
-}
-
-/// One frame on its way to a solution.
-struct Frame {
-    column: usize,
-    places: Vec<Place>,
-    /// Fewest violations so far, and how often to flip all of them without
-    /// getting fewer.
-    fewest: usize,
-    patience: u32,
 }
 
 impl Group {
@@ -70,10 +67,21 @@ impl Group {
             })
             .collect();
         let all: Vec<usize> = (0..order.len()).collect();
+        let whole = Envelope::factor(&lower(&rows, &all));
+        let size = order.len();
+        let inverse = (size <= LARGEST_INVERSE).then(|| {
+            let mut unit = vec![0.0; size * size];
+            for i in 0..size {
+                unit[i * size + i] = 1.0;
+            }
+            whole.solve(&mut unit, size);
+            unit
+        });
         Self {
             rois: order.iter().map(|&node| members[node]).collect(),
-            whole: Envelope::factor(&lower(&rows, &all)),
             rows,
+            whole,
+            inverse,
         }
     }
 
@@ -81,6 +89,10 @@ impl Group {
     /// the diagonal of the inverse.
     pub(crate) fn inflation(&self) -> Vec<f64> {
         let size = self.rois.len();
+        if let Some(inverse) = &self.inverse {
+            let diagonal = inverse.iter().step_by(size + 1);
+            return diagonal.map(|&v| v.max(0.0).sqrt()).collect();
+        }
         let mut unit = vec![0.0; size];
         (0..size)
             .map(|i| {
@@ -103,27 +115,19 @@ impl Group {
             self.whole.solve(values, frames);
             return;
         }
-        let free = vec![true; self.rois.len()];
         let right = values.to_vec();
-        for &t in &gaps {
-            for value in values.iter_mut().skip(t).step_by(frames) {
-                *value = 0.0;
-            }
+        for value in values.iter_mut().filter(|v| v.is_nan()) {
+            *value = 0.0;
         }
         self.whole.solve(values, frames);
+        let free = vec![true; self.rois.len()];
         self.bounded(&right, values, frames, &gaps, &free);
     }
 
-    /// Solves the chosen `frames` of `right`, axes `(member, frame)`, with
-    /// members that are not `free` held at zero or above, and writes the
-    /// solutions into `values`. Returns how many frames did not come to an
-    /// end; those are cut off at zero.
-    ///
-    /// Block principal pivoting (Kim & Park, SIAM J. Sci. Comput. 33:3261,
-    /// 2011): guess who is at zero, solve for the rest, exchange all who
-    /// violate the conditions of an optimum, and where that does not get them
-    /// fewer, only the last, which is known to end (Murty 1974). Frames with
-    /// the same guess share one factor.
+    /// Solves the chosen `frames` of `right`, axes `(member, frame)` with
+    /// `columns` frames, with members that are not `free` held at zero or
+    /// above, and writes the solutions into `values`. Returns how many frames
+    /// did not come to an end; those are cut off at zero.
     pub(crate) fn bounded(
         &self,
         right: &[f64],
@@ -133,153 +137,183 @@ impl Group {
         free: &[bool],
     ) -> usize {
         let size = self.rois.len();
-        let mut open: Vec<Frame> = frames
+        // Solutions with all members, from which the search starts.
+        let mut whole = Vec::with_capacity(size * frames.len());
+        for i in 0..size {
+            let row = &right[i * columns..(i + 1) * columns];
+            whole.extend(
+                frames
+                    .iter()
+                    .map(|&t| if row[t].is_nan() { 0.0 } else { row[t] }),
+            );
+        }
+        self.whole.solve(&mut whole, frames.len());
+        let mut open = 0;
+        for (at, &column) in frames.iter().enumerate() {
+            let pick = |from: &[f64], start: usize, stride: usize| -> Vec<f64> {
+                from.iter().skip(start).step_by(stride).copied().collect()
+            };
+            let right = pick(right, column, columns);
+            let (solution, settled) = self.frame(&right, &pick(&whole, at, frames.len()), free);
+            for (i, value) in solution.into_iter().enumerate() {
+                values[i * columns + column] = value;
+            }
+            open += usize::from(!settled);
+        }
+        open
+    }
+
+    /// One frame, and whether its search came to an end.
+    ///
+    /// Block principal pivoting (Kim & Park, SIAM J. Sci. Comput. 33:3261,
+    /// 2011): guess who is at zero, solve for the rest, exchange all who
+    /// violate the conditions of an optimum, and where that does not get them
+    /// fewer, only the last, which is known to end (Murty 1974).
+    fn frame(&self, right: &[f64], whole: &[f64], free: &[bool]) -> (Vec<f64>, bool) {
+        let size = right.len();
+        let mut places: Vec<Place> = right
             .iter()
-            .map(|&column| Frame {
-                column,
-                places: (0..size)
-                    .map(|i| {
-                        if right[i * columns + column].is_nan() {
-                            Place::Missing
-                        } else {
-                            Place::Passive
-                        }
-                    })
-                    .collect(),
-                fewest: size + 1,
-                patience: 3,
+            .map(|v| {
+                if v.is_nan() {
+                    Place::Missing
+                } else {
+                    Place::Passive
+                }
             })
             .collect();
+        let scale = right
+            .iter()
+            .filter(|v| !v.is_nan())
+            .fold(0.0, |m: f64, v| m.max(v.abs()));
+        let bound = -TOLERANCE * scale;
+        // Fewest violations so far, and how often to exchange all of them
+        // without getting fewer.
+        let (mut fewest, mut patience) = (size + 1, 3_u32);
+        let mut solution = Vec::new();
         for _ in 0..100 + 5 * size {
-            let mut alike: BTreeMap<Vec<Place>, Vec<Frame>> = BTreeMap::new();
-            for frame in open.drain(..) {
-                alike.entry(frame.places.clone()).or_default().push(frame);
+            let gradient;
+            (solution, gradient) = self.passive(&places, right, whole);
+            // Karush, Kuhn and Tucker: who is solved for is not negative, and
+            // more of who is at zero would not fit better.
+            let wrong: Vec<usize> = (0..size)
+                .filter(|&i| match places[i] {
+                    Place::Passive => !free[i] && solution[i] < bound,
+                    Place::Zero => gradient[i] < bound,
+                    Place::Missing => false,
+                })
+                .collect();
+            if wrong.is_empty() {
+                return (cut(solution, &places, free), true);
             }
-            for (places, together) in alike {
-                let solution = self.passive(&places, right, columns, &together);
-                let width = together.len();
-                for (at, mut frame) in together.into_iter().enumerate() {
-                    let column = |i: usize| solution[i * width + at];
-                    let wrong = self.violations(&places, free, right, columns, &frame, &column);
-                    if wrong.is_empty() {
-                        for i in 0..size {
-                            // What the tolerance let pass.
-                            let below = column(i) < 0.0 && !free[i];
-                            values[i * columns + frame.column] =
-                                if below { 0.0 } else { column(i) };
-                        }
-                        continue;
-                    }
-                    frame.exchange(&wrong);
-                    open.push(frame);
-                }
-            }
-            if open.is_empty() {
-                return 0;
-            }
-        }
-        for frame in &open {
-            for i in 0..size {
-                let value = &mut values[i * columns + frame.column];
-                *value = match frame.places[i] {
-                    Place::Missing => f64::NAN,
-                    _ if free[i] => *value,
-                    _ => value.max(0.0),
+            let exchanged = if wrong.len() < fewest {
+                (fewest, patience) = (wrong.len(), 3);
+                &wrong[..]
+            } else if patience > 0 {
+                patience -= 1;
+                &wrong[..]
+            } else {
+                &wrong[wrong.len() - 1..]
+            };
+            for &i in exchanged {
+                places[i] = match places[i] {
+                    Place::Passive => Place::Zero,
+                    _ => Place::Passive,
                 };
             }
         }
-        open.len()
+        (cut(solution, &places, free), false)
     }
 
-    /// The solution of `frames` with only the passive members, axes
-    /// `(member, frame)`; zero or NaN for the others.
-    fn passive(
-        &self,
-        places: &[Place],
-        right: &[f64],
-        columns: usize,
-        frames: &[Frame],
-    ) -> Vec<f64> {
-        let chosen: Vec<usize> = (0..places.len())
-            .filter(|&i| places[i] == Place::Passive)
-            .collect();
-        let mut part = Vec::with_capacity(chosen.len() * frames.len());
-        for &i in &chosen {
-            part.extend(frames.iter().map(|f| right[i * columns + f.column]));
+    /// The solution with only the passive members, zero for the others, and
+    /// for those at zero the gradient of half the squared error.
+    fn passive(&self, places: &[Place], right: &[f64], whole: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let size = places.len();
+        let out: Vec<usize> = (0..size).filter(|&i| places[i] != Place::Passive).collect();
+        let mut gradient = vec![0.0; size];
+        if out.is_empty() {
+            return (whole.to_vec(), gradient);
         }
-        if chosen.len() == places.len() {
-            self.whole.solve(&mut part, frames.len());
-            return part;
-        }
-        Envelope::factor(&lower(&self.rows, &chosen)).solve(&mut part, frames.len());
-        let mut all = Vec::with_capacity(places.len() * frames.len());
-        let mut solved = part.chunks_exact(frames.len());
-        for place in places {
-            match place {
-                Place::Passive => all.extend_from_slice(solved.next().unwrap_or_default()),
-                Place::Zero => all.resize(all.len() + frames.len(), 0.0),
-                Place::Missing => all.resize(all.len() + frames.len(), f64::NAN),
-            }
-        }
-        all
-    }
-
-    /// Members for whom the conditions of an optimum (Karush, Kuhn and Tucker)
-    /// do not hold: solved for and negative, or at zero although more would
-    /// fit better.
-    fn violations(
-        &self,
-        places: &[Place],
-        free: &[bool],
-        right: &[f64],
-        columns: usize,
-        frame: &Frame,
-        solution: &dyn Fn(usize) -> f64,
-    ) -> Vec<usize> {
-        let entry = |i: usize| right[i * columns + frame.column];
-        let scale = (0..places.len())
-            .map(|i| entry(i).abs())
-            .fold(0.0, f64::max);
-        let bound = -TOLERANCE * scale;
-        (0..places.len())
-            .filter(|&i| match places[i] {
-                Place::Passive => !free[i] && solution(i) < bound,
-                Place::Missing => false,
-                Place::Zero => {
-                    let row = self.rows[i].iter();
-                    let fitted: f64 = row
-                        .filter(|&&(j, _)| places[j] == Place::Passive)
-                        .map(|&(j, value)| value * solution(j))
-                        .sum();
-                    fitted - entry(i) < bound
+        if let Some(inverse) = self.inverse.as_ref().filter(|_| out.len() <= FEW) {
+            // Multipliers that take those out to zero: columns of the inverse
+            // are subtracted from the whole solution.
+            let column = |i: usize| &inverse[i * size..(i + 1) * size];
+            let block = out
+                .iter()
+                .map(|&i| out.iter().map(|&j| column(i)[j]).collect());
+            let values = out.iter().map(|&i| whole[i]).collect();
+            let multipliers = dense(block.collect(), values);
+            let mut solution = whole.to_vec();
+            for (&i, multiplier) in out.iter().zip(multipliers) {
+                for (value, entry) in solution.iter_mut().zip(column(i)) {
+                    *value -= multiplier * entry;
                 }
-            })
-            .collect()
+                gradient[i] = -multiplier;
+            }
+            for &i in &out {
+                solution[i] = 0.0;
+            }
+            return (solution, gradient);
+        }
+        let chosen: Vec<usize> = (0..size).filter(|&i| places[i] == Place::Passive).collect();
+        let mut part: Vec<f64> = chosen.iter().map(|&i| right[i]).collect();
+        Envelope::factor(&lower(&self.rows, &chosen)).solve(&mut part, 1);
+        let mut solution = vec![0.0; size];
+        for (&i, value) in chosen.iter().zip(part) {
+            solution[i] = value;
+        }
+        for &i in &out {
+            let fitted: f64 = self.rows[i]
+                .iter()
+                .map(|&(j, entry)| entry * solution[j])
+                .sum();
+            gradient[i] = fitted - right[i];
+        }
+        (solution, gradient)
     }
 }
 
-impl Frame {
-    fn exchange(&mut self, wrong: &[usize]) {
-        if wrong.len() < self.fewest {
-            self.fewest = wrong.len();
-            self.patience = 3;
-        } else if self.patience > 0 {
-            self.patience -= 1;
-        } else {
-            self.flip(wrong[wrong.len() - 1]);
-            return;
-        }
-        for &i in wrong {
-            self.flip(i);
+/// Sets what the tolerance or an end before the optimum left below zero to
+/// zero, and what is missing to NaN.
+fn cut(mut solution: Vec<f64>, places: &[Place], free: &[bool]) -> Vec<f64> {
+    for (i, value) in solution.iter_mut().enumerate() {
+        if places[i] == Place::Missing {
+            *value = f64::NAN;
+        } else if !free[i] && *value < 0.0 {
+            *value = 0.0;
         }
     }
+    solution
+}
 
-    fn flip(&mut self, member: usize) {
-        self.places[member] = match self.places[member] {
-            Place::Passive => Place::Zero,
-            _ => Place::Passive,
-        };
+/// Solves a small positive definite system by Cholesky's decomposition.
+fn dense(mut matrix: Vec<Vec<f64>>, mut values: Vec<f64>) -> Vec<f64> {
+    let size = values.len();
+    for i in 0..size {
+        for j in 0..=i {
+            let mut sum = matrix[i][j];
+            for k in 0..j {
+                sum -= matrix[i][k] * matrix[j][k];
+            }
+            matrix[i][j] = if i == j {
+                sum.max(f64::MIN_POSITIVE).sqrt()
+            } else {
+                sum / matrix[j][j]
+            };
+        }
     }
+    for i in 0..size {
+        for j in 0..i {
+            values[i] -= matrix[i][j] * values[j];
+        }
+        values[i] /= matrix[i][i];
+    }
+    for i in (0..size).rev() {
+        for j in i + 1..size {
+            values[i] -= matrix[j][i] * values[j];
+        }
+        values[i] /= matrix[i][i];
+    }
+    values
 }
 
 /// Entries left of the diagonal among the `chosen` rows, ascending.
@@ -381,6 +415,7 @@ mod tests {
             size in 1_usize..7,
             vectors in prop::collection::vec(0.01..1.0_f64, 70),
             right in prop::collection::vec(-2.0..4.0_f64, 7 * 5),
+            without_inverse: bool,
         ) {
             let matrix = problem(size, &vectors[..size * 10]);
             let diagonal: Vec<f64> = (0..size).map(|i| matrix[i][i]).collect();
@@ -388,7 +423,10 @@ mod tests {
                 .map(|i| (0..size).filter(|&j| j != i).map(|j| (j, matrix[i][j])).collect())
                 .collect();
             let members: Vec<usize> = (0..size).collect();
-            let group = Group::new(&members, &diagonal, |i| &rows[i]);
+            let mut group = Group::new(&members, &diagonal, |i| &rows[i]);
+            if without_inverse {
+                group.inverse = None;
+            }
             let frames = 5;
             // Into the group's order and scale.
             let mut scaled = vec![0.0; size * frames];
@@ -418,6 +456,47 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    /// A long chain, so that hundreds of members are at zero in every frame.
+    #[test]
+    fn the_conditions_of_an_optimum_hold_in_large_groups() {
+        let (size, frames) = (400, 6);
+        let rows: Vec<Vec<(usize, f64)>> = (0..size)
+            .map(|i: usize| {
+                let near = [i.wrapping_sub(2), i.wrapping_sub(1), i + 1, i + 2];
+                let entry = |j: usize| if i.abs_diff(j) == 1 { 0.45 } else { 0.2 };
+                let inside = near.into_iter().filter(|&j| j < size);
+                inside.map(|j| (j, entry(j))).collect()
+            })
+            .collect();
+        let members: Vec<usize> = (0..size).collect();
+        let group = Group::new(&members, &vec![1.0; size], |i| &rows[i]);
+        let right: Vec<f64> = (0..size * frames)
+            .map(|k| ((k * 7919) % 1013) as f64 / 1013.0 - 0.4)
+            .collect();
+        let mut values = vec![0.0; size * frames];
+        let all: Vec<usize> = (0..frames).collect();
+        let mut free = vec![false; size];
+        free[7] = true;
+        assert_eq!(group.bounded(&right, &mut values, frames, &all, &free), 0);
+        for t in 0..frames {
+            let mut at_zero = 0;
+            for i in 0..size {
+                let row = group.rows[i].iter();
+                let others: f64 = row.map(|&(j, g)| g * values[j * frames + t]).sum();
+                let value = values[i * frames + t];
+                let gradient = value * (1.0 + 1e-6) + others - right[i * frames + t];
+                if value == 0.0 && !free[i] {
+                    at_zero += 1;
+                    assert!(gradient > -1e-8);
+                } else {
+                    assert!(free[i] || value > 0.0);
+                    assert!(gradient.abs() < 1e-8, "{gradient}");
+                }
+            }
+            assert!(at_zero > FEW, "{at_zero}");
         }
     }
 

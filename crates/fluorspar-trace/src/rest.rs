@@ -19,6 +19,12 @@ const ABOVE: f64 = 0.02;
 const START: usize = 10;
 const ROUNDS: usize = 30;
 
+/// The start and the first rounds have a smoother of half the period, whose
+/// penalty is this many times smaller: a drift that it can follow is not left
+/// at its foot.
+const SUPPLE: f64 = 16.0;
+const SUPPLE_ROUNDS: usize = 10;
+
 /// Noise is at least this share of the trace's range: without noise nothing
 /// but the lowest samples would count.
 const LEAST_NOISE: f64 = 1e-3;
@@ -72,7 +78,8 @@ pub(crate) fn rest(trace: &[f64], timescale_s: f64, frame_rate: f64) -> Vec<f64>
     if known.iter().all(|&share| share == 0.0) {
         return vec![f64::NAN; trace.len()];
     }
-    let penalty = penalty(timescale_s * frame_rate / bin as f64);
+    let stiff = penalty(timescale_s * frame_rate / bin as f64);
+    let mut penalty = stiff / SUPPLE;
     let least = (noise(trace) / (bin as f64).sqrt()).max(least_noise(&values));
     let mut weights = known.clone();
     let mut level = smooth(&values, &weights, penalty);
@@ -84,7 +91,10 @@ pub(crate) fn rest(trace: &[f64], timescale_s: f64, frame_rate: f64) -> Vec<f64>
         level = smooth(&values, &weights, penalty);
     }
     let mut correction = 0.0;
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
+        if round == SUPPLE_ROUNDS {
+            penalty = stiff;
+        }
         let about_rest = values.iter().zip(&level).map(|(v, l)| v - l - correction);
         let noise = spread_below(about_rest).max(least);
         for i in 0..values.len() {

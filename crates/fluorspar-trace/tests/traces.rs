@@ -184,6 +184,40 @@ fn dff_recovers_transients_in_noise_and_bleaching() {
 }
 
 #[test]
+fn rest_is_zero_whatever_noise_and_drift() {
+    let mut rng = ChaCha8Rng::seed_from_u64(12);
+    let frames = 9000;
+    // 15 minutes at 10 Hz, bleaching by half, noise of 25 % per frame.
+    let f = Array2::from_shape_fn((4, frames), |(roi, t)| {
+        let rest = 100.0 * (0.5 + 0.5 * (-(t as f32) / 3000.0).exp());
+        let noise: f32 = rng.sample(rand_distr::StandardNormal);
+        // The last two are active in half of all half-minutes.
+        let busy = roi >= 2 && (t / 300) % 2 == 1;
+        rest * (1.0 + if busy { 1.0 } else { 0.0 }) + 25.0 * noise
+    });
+    for (baseline, low, high) in [
+        (Baseline::default(), -0.03, 0.03),
+        // The others stay below rest by what noise is.
+        (Baseline::percentile(), 0.05, 0.2),
+        (Baseline::maximin(), 0.1, 0.4),
+    ] {
+        let parameters = BaselineParameters {
+            baseline,
+            ..BaselineParameters::default()
+        };
+        let result = delta_f_over_f(f.view(), f.view(), &parameters, 10.0).expect("dff");
+        for roi in 0..4 {
+            let quiet: Vec<f32> = (0..frames)
+                .filter(|t| roi < 2 || (t / 300) % 2 == 0)
+                .map(|t| result.dff[[roi, t]])
+                .collect();
+            let mean = quiet.iter().sum::<f32>() / quiet.len() as f32;
+            assert!((low..high).contains(&mean), "{baseline:?} {roi}: {mean}");
+        }
+    }
+}
+
+#[test]
 fn a_dark_roi_has_a_finite_dff() {
     let f = Array2::from_shape_fn(
         (2, 100),
