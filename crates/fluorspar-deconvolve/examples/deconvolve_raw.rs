@@ -23,7 +23,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "nonnegative" => Sparsity::NonNegative,
         "noise" => Sparsity::Noise,
         other => match other.strip_prefix("smallest=") {
-            Some(size) => Sparsity::Smallest { s_min: size.parse()? },
+            Some(size) => Sparsity::Smallest {
+                s_min: size.parse()?,
+            },
             None => return Err(format!("no such sparsity: {other}").into()),
         },
     };

@@ -74,7 +74,13 @@ impl Interior {
 
     /// Loads eight traces of one length; missing samples are not finite.
     pub(crate) fn load(&mut self, samples: usize, value: impl Fn(usize, usize) -> f64) {
-        for field in [&mut self.y, &mut self.w, &mut self.s, &mut self.z, &mut self.aim] {
+        for field in [
+            &mut self.y,
+            &mut self.w,
+            &mut self.s,
+            &mut self.z,
+            &mut self.aim,
+        ] {
             field.resize(samples, [0.0; LANES]);
         }
         self.gains.resize(samples, [[0.0; LANES]; 3]);
@@ -141,7 +147,9 @@ impl Interior {
 
     /// Forbids events of a lane below `smallest` that are no larger than their neighbours.
     fn drop_least(&mut self, l: usize, smallest: f64) -> bool {
-        let events: Vec<usize> = (0..self.z.len()).filter(|&t| self.z[t][l] == EVENT).collect();
+        let events: Vec<usize> = (0..self.z.len())
+            .filter(|&t| self.z[t][l] == EVENT)
+            .collect();
         let size = |i: usize| self.s[events[i]][l];
         let least: Vec<usize> = (0..events.len())
             .filter(|&i| {
@@ -174,11 +182,7 @@ impl Interior {
     }
 
     /// Sums of `w (y − c)²` and of `s` in equal stretches of time.
-    pub(crate) fn costs(
-        &self,
-        problems: &[Problem; LANES],
-        stretches: usize,
-    ) -> Vec<(Wide, Wide)> {
+    pub(crate) fn costs(&self, problems: &[Problem; LANES], stretches: usize) -> Vec<(Wide, Wide)> {
         let mut out = vec![([0.0; LANES], [0.0; LANES]); stretches];
         let samples = self.y.len();
         for lane in 0..LANES {
@@ -209,14 +213,22 @@ fn regulate(
     let zero = [0.0; LANES];
     // The cost from here on is ½ xᵀ P x − qᵀ x.
     let (mut p00, mut p01, mut p11, mut q0, mut q1) = (zero, zero, zero, zero, zero);
-    let fields = memory.y.iter().zip(&memory.w).zip(memory.s.iter().zip(&memory.z));
+    let fields = memory
+        .y
+        .iter()
+        .zip(&memory.w)
+        .zip(memory.s.iter().zip(&memory.z));
     for (((y, w), (s, z)), gains) in fields.zip(&mut memory.gains).rev() {
         let (quadratic, linear) = price(s, z);
         for l in 0..LANES {
             p00[l] += w[l];
             q0[l] += w[l] * y[l];
             let allowed = quadratic[l] >= 0.0 && p00[l] + quadratic[l] > LEAST;
-            let scale = if allowed { 1.0 / (p00[l] + quadratic[l]) } else { 0.0 };
+            let scale = if allowed {
+                1.0 / (p00[l] + quadratic[l])
+            } else {
+                0.0
+            };
             let k0 = p00[l] * scale;
             let k1 = p01[l] * scale;
             let k = (q0[l] - linear[l]) * scale;
@@ -282,7 +294,11 @@ impl WithSimd for Solve<'_> {
             let rms = (squares[l] / samples).sqrt();
             let leak = 1.0 - coefficients.g1[l] - coefficients.g2[l];
             start[l] = if rms > 0.0 { 0.1 * rms * leak } else { 1.0 };
-            price[l] = if rms > 0.0 { rms.max(coefficients.lambda[l]) } else { 1.0 };
+            price[l] = if rms > 0.0 {
+                rms.max(coefficients.lambda[l])
+            } else {
+                1.0
+            };
             goal[l] = 0.5 * precision * squares[l] / samples;
         }
         memory.s.fill(start);
@@ -302,7 +318,13 @@ impl WithSimd for Solve<'_> {
             for l in 0..LANES {
                 mean[l] /= samples;
                 let step = f64::min(last.0[l], last.1[l]);
-                centring[l] = if step > 0.9 { 0.03 } else if step > 0.5 { 0.1 } else { 0.4 };
+                centring[l] = if step > 0.9 {
+                    0.03
+                } else if step > 0.5 {
+                    0.1
+                } else {
+                    0.4
+                };
                 target[l] = centring[l] * mean[l];
                 // A lane that has arrived stands still, so that no lane's result depends on the others.
                 let more = mean[l] > goal[l] && squares[l] > 0.0;
@@ -344,8 +366,16 @@ impl WithSimd for Solve<'_> {
                 for l in 0..LANES {
                     let ds = aim[l] - s[l];
                     let dz = (target[l] - z[l] * ds) / s[l] - z[l];
-                    s[l] = if running[l] { s[l] + along.0[l] * ds } else { s[l] };
-                    z[l] = if running[l] { z[l] + along.1[l] * dz } else { z[l] };
+                    s[l] = if running[l] {
+                        s[l] + along.0[l] * ds
+                    } else {
+                        s[l]
+                    };
+                    z[l] = if running[l] {
+                        z[l] + along.1[l] * dz
+                    } else {
+                        z[l]
+                    };
                 }
             }
             last = along;

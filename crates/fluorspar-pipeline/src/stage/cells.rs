@@ -6,7 +6,6 @@ use fluorspar_segment::Detector;
 use fluorspar_trace::{BaselineParameters, NeuropilParameters};
 use fluorspar_zarr::MovieReader;
 use ndarray::Array2;
-use rayon::prelude::*;
 
 use crate::artefact::{Rois, read_lowrank};
 use crate::config::ExperimentConfig;
@@ -75,25 +74,10 @@ fn deconvolve(
 ) -> Result<Array2<f32>, Error> {
     let oasis = Oasis::new(fluorspar_deconvolve::Parameters {
         tau_s,
-        frame_rate,
+        frame_rate: Some(frame_rate),
         ..fluorspar_deconvolve::Parameters::default()
     })
     .at("deconvolution")?;
-    let rows: Vec<Vec<f32>> = (0..dff.nrows())
-        .into_par_iter()
-        .map(|roi| {
-            let trace = dff.row(roi).to_vec();
-            let events = oasis
-                .deconvolve(&trace)
-                .at(format!("deconvolution of ROI {roi}"))?;
-            Ok(events.events)
-        })
-        .collect::<Result<_, Error>>()?;
-    let mut out = Array2::zeros(dff.dim());
-    for (mut row, events) in out.rows_mut().into_iter().zip(&rows) {
-        for (slot, &value) in row.iter_mut().zip(events) {
-            *slot = value;
-        }
-    }
-    Ok(out)
+    let found = oasis.deconvolve_all(dff.view()).at("deconvolution")?;
+    Ok(found.events)
 }
