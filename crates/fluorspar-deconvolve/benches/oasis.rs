@@ -1,8 +1,12 @@
 //! OASIS per sample, and whole deconvolutions of blocks of traces.
 #![allow(missing_docs, reason = "criterion's macros")]
 
+use std::hint::black_box;
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use fluorspar_deconvolve::{Ar1, Baseline, Kernel, Oasis, Parameters, Sparsity, exact};
+use fluorspar_deconvolve::{
+    Ar1, Baseline, Kernel, Oasis, Parameters, Sparsity, exact, nonnegative_ar1,
+};
 use ndarray::Array2;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -34,18 +38,33 @@ fn oasis(c: &mut Criterion) {
     let one = traces.row(0).to_vec();
     let long: Vec<f64> = one.iter().map(|&v| f64::from(v)).collect();
     if let Ok(mut solver) = Ar1::solve(&one, 0.0, 0.95, 0.0, 0.0) {
-        group.bench_function("ar1, one trace", |b| b.iter(|| solver.again(&one, 0.0, 0.95, 0.0, 0.0)));
+        group.bench_function("ar1, one trace", |b| {
+            b.iter(|| black_box(solver.again(&one, 0.0, 0.95, 0.0, 0.0)));
+        });
     }
     if let Ok(kernel) = Kernel::new(0.95, 0.6) {
-        group.bench_function("ar2, one trace, exact", |b| b.iter(|| exact(&long, kernel, 0.0)));
+        group.bench_function("ar2, one trace, exact", |b| {
+            b.iter(|| black_box(exact(&long, kernel, 0.0)));
+        });
     }
     group.throughput(Throughput::Elements(traces.len() as u64));
+    group.bench_function("ar1, 64 traces, nothing else", |b| {
+        b.iter(|| nonnegative_ar1(traces.view(), 0.95, events.view_mut()));
+    });
     let ar1 = Kernel::new(0.95, 0.0).ok();
     let ar2 = Kernel::new(0.95, 0.6).ok();
     for (name, kernel, sparsity) in [
-        ("ar1, 64 traces with level and noise", ar1, Sparsity::NonNegative),
+        (
+            "ar1, 64 traces with level and noise",
+            ar1,
+            Sparsity::NonNegative,
+        ),
         ("ar1, 64 traces, noise constraint", ar1, Sparsity::Noise),
-        ("ar2, 64 traces with level and noise", ar2, Sparsity::NonNegative),
+        (
+            "ar2, 64 traces with level and noise",
+            ar2,
+            Sparsity::NonNegative,
+        ),
     ] {
         let oasis = Oasis::new(Parameters {
             kernel,

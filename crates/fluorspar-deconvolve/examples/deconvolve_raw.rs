@@ -1,12 +1,12 @@
 //! `deconvolve_raw FRAMES FRAME_RATE IN OUT [--tau S] [--rise S] [--sparsity nonnegative|noise|smallest=K]
-//! [--together] [--baseline 0]`: float32 traces (roi, frame) in, events of the same shape out, in the
+//! [--together] [--baseline 0] [--plain G]`: float32 traces (roi, frame) in, events of the same shape out, in the
 //! machine's byte order. Each trace has the kernel learnt from it alone, or with `--together` the
-//! population's. Prints `tau_s,rise_s,noise,baseline` per ROI and to the error output the seconds taken.
+//! population's; `--plain` is the bare AR(1) solver with decay G per frame. Prints `tau_s,rise_s,noise,baseline` per ROI and to the error output the seconds taken.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a small tool")]
 
 use std::time::Instant;
 
-use fluorspar_deconvolve::{Baseline, Oasis, Parameters, Sparsity};
+use fluorspar_deconvolve::{Baseline, Oasis, Parameters, Sparsity, nonnegative_ar1};
 use ndarray::{Array2, Axis};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -23,7 +23,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "nonnegative" => Sparsity::NonNegative,
         "noise" => Sparsity::Noise,
         other => match other.strip_prefix("smallest=") {
-            Some(size) => Sparsity::Smallest { s_min: size.parse()? },
+            Some(size) => Sparsity::Smallest {
+                s_min: size.parse()?,
+            },
             None => return Err(format!("no such sparsity: {other}").into()),
         },
     };
@@ -44,7 +46,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .collect();
     let traces = Array2::from_shape_vec((values.len() / frames.max(1), frames), values)?;
     let start = Instant::now();
-    let (events, reports) = if arguments.iter().any(|a| a == "--together") {
+    let (events, reports) = if let Some(g) = option("--plain") {
+        let mut events = Array2::zeros(traces.dim());
+        nonnegative_ar1(traces.view(), g.parse()?, events.view_mut())?;
+        (events, Vec::new())
+    } else if arguments.iter().any(|a| a == "--together") {
         let found = oasis.deconvolve_all(traces.view())?;
         (found.events, found.reports)
     } else {

@@ -162,7 +162,11 @@ fn least(profile: &Profile, without: Option<usize>) -> f64 {
     }
     let (left, middle, right) = (total(best - 1), total(best), total(best + 1));
     let bend = left - 2.0 * middle + right;
-    let shift = if bend > 0.0 { 0.5 * (left - right) / bend } else { 0.0 };
+    let shift = if bend > 0.0 {
+        0.5 * (left - right) / bend
+    } else {
+        0.0
+    };
     let width = if shift > 0.0 {
         profile[best + 1].0 - profile[best].0
     } else {
@@ -196,7 +200,7 @@ pub(crate) fn estimate_in(
     };
     // Checks the frame rate even where nothing can be learnt.
     let fallback = bounded(PRIOR.0.exp(), 0.0, frame_rate)?;
-    if !(noise > 0.0) || samples < 2 * STRETCHES {
+    if noise.is_nan() || noise <= 0.0 || samples < 2 * STRETCHES {
         return Ok(unknown);
     }
     memory.load(samples, |_, t| (f64::from(trace[t]) - level) / noise);
@@ -222,9 +226,12 @@ pub(crate) fn estimate_in(
     let mut profile = profile_of(memory, &all, 0.0)?;
     let total = |parts: &[f64; STRETCHES]| parts.iter().sum::<f64>();
     let most = profile.iter().map(|p| total(&p.1)).fold(0.0, f64::max);
-    let fewest = profile.iter().map(|p| total(&p.1)).fold(f64::INFINITY, f64::min);
+    let fewest = profile
+        .iter()
+        .map(|p| total(&p.1))
+        .fold(f64::INFINITY, f64::min);
     // Where no event pays at any shape, J is the same for all.
-    if !(most - fewest > 10.0 * PRECISION * most) {
+    if most - fewest <= 10.0 * PRECISION * most {
         return Ok(unknown);
     }
     let mut log_tau = least(&profile, None);
@@ -244,7 +251,11 @@ pub(crate) fn estimate_in(
             let best = (0..=rises.len())
                 .min_by(|&a, &b| found[a].total_cmp(&found[b]))
                 .unwrap_or(0);
-            let now = if best == 0 { 0.0 } else { rises[best - 1].min(0.5 * tau) };
+            let now = if best == 0 {
+                0.0
+            } else {
+                rises[best - 1].min(0.5 * tau)
+            };
             if now == rise_s {
                 break;
             }
@@ -257,7 +268,9 @@ pub(crate) fn estimate_in(
             log_tau = least(&profile, None);
         }
     }
-    let without: Vec<f64> = (0..STRETCHES).map(|part| least(&profile, Some(part))).collect();
+    let without: Vec<f64> = (0..STRETCHES)
+        .map(|part| least(&profile, Some(part)))
+        .collect();
     let mean = without.iter().sum::<f64>() / STRETCHES as f64;
     let scatter: f64 = without.iter().map(|l| (l - mean).powi(2)).sum();
     let error = (scatter * (STRETCHES - 1) as f64 / STRETCHES as f64).sqrt();

@@ -3,7 +3,7 @@ use crate::lockstep::LANES;
 use crate::{Error, Kernel, Solution};
 
 /// Relative duality gap at which events are told from the rest.
-pub(crate) const PRECISION: f64 = 1e-9;
+pub(crate) const PRECISION: f64 = 1e-6;
 /// Rounds of the search for λ.
 const ROUNDS: usize = 24;
 /// Relative error of the residual at which λ is found.
@@ -29,7 +29,10 @@ pub fn exact(trace: &[f64], kernel: Kernel, lambda: f64) -> Result<Solution, Err
         });
     }
     let mut memory = Interior::default();
-    memory.load(trace.len(), |lane, t| if lane == 0 { trace[t] } else { 0.0 });
+    memory.load(
+        trace.len(),
+        |lane, t| if lane == 0 { trace[t] } else { 0.0 },
+    );
     let problems = [Problem { kernel, lambda }; LANES];
     memory.solve(&problems, PRECISION);
     memory.polish(&problems);
@@ -54,8 +57,14 @@ pub fn exact_constrained(
         });
     }
     let mut memory = Interior::default();
-    memory.load(trace.len(), |lane, t| if lane == 0 { trace[t] } else { 0.0 });
-    let mut problems = [Problem { kernel, lambda: 0.0 }; LANES];
+    memory.load(
+        trace.len(),
+        |lane, t| if lane == 0 { trace[t] } else { 0.0 },
+    );
+    let mut problems = [Problem {
+        kernel,
+        lambda: 0.0,
+    }; LANES];
     constrain(&mut memory, &mut problems, &[allowed; LANES]);
     Ok((solution(&memory, kernel, trace.len()), problems[0].lambda))
 }
@@ -98,7 +107,8 @@ pub(crate) fn constrain(
     for l in 0..LANES {
         if !done[l] {
             // Where no events at all are within bounds, this λ allows none.
-            problems[l].lambda = (squares[l]).sqrt() * problems[l].kernel.norm() * 1.001 + f64::MIN_POSITIVE;
+            problems[l].lambda =
+                (squares[l]).sqrt() * problems[l].kernel.norm() * 1.001 + f64::MIN_POSITIVE;
             if squares[l] <= allowed[l] {
                 done[l] = true;
             } else {
@@ -114,7 +124,11 @@ pub(crate) fn constrain(
             if let (false, Some(above)) = (done[l], above[l]) {
                 let share = (allowed[l] - below[l].1) / (above.1 - below[l].1);
                 // A secant in λ² first creeps along the flat end of the curve; halving does not.
-                let share = if round % 2 == 1 { share } else { 0.25 * share.min(0.5) + 0.5 * share };
+                let share = if round % 2 == 1 {
+                    share
+                } else {
+                    0.25 * share.min(0.5) + 0.5 * share
+                };
                 let square = below[l].0 + (above.0 - below[l].0) * share.clamp(1e-6, 1.0 - 1e-6);
                 problems[l].lambda = square.sqrt();
             }

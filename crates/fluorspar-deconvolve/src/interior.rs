@@ -45,6 +45,8 @@ pub(crate) struct Interior {
     z: Vec<Wide>,
     /// Events that a Newton step aims at.
     aim: Vec<Wide>,
+    /// `1 / s`.
+    inverse: Vec<Wide>,
     /// Feedback of the regulator.
     gains: Vec<[Wide; 3]>,
 }
@@ -69,12 +71,19 @@ impl Coefficients {
 impl Interior {
     /// Bytes for traces of this length.
     pub(crate) const fn workspace(samples: usize) -> usize {
-        samples * 8 * size_of::<Wide>()
+        samples * 9 * size_of::<Wide>()
     }
 
     /// Loads eight traces of one length; missing samples are not finite.
     pub(crate) fn load(&mut self, samples: usize, value: impl Fn(usize, usize) -> f64) {
-        for field in [&mut self.y, &mut self.w, &mut self.s, &mut self.z, &mut self.aim] {
+        for field in [
+            &mut self.y,
+            &mut self.w,
+            &mut self.s,
+            &mut self.z,
+            &mut self.aim,
+            &mut self.inverse,
+        ] {
             field.resize(samples, [0.0; LANES]);
         }
         self.gains.resize(samples, [[0.0; LANES]; 3]);
@@ -141,7 +150,9 @@ impl Interior {
 
     /// Forbids events of a lane below `smallest` that are no larger than their neighbours.
     fn drop_least(&mut self, l: usize, smallest: f64) -> bool {
-        let events: Vec<usize> = (0..self.z.len()).filter(|&t| self.z[t][l] == EVENT).collect();
+        let events: Vec<usize> = (0..self.z.len())
+            .filter(|&t| self.z[t][l] == EVENT)
+            .collect();
         let size = |i: usize| self.s[events[i]][l];
         let least: Vec<usize> = (0..events.len())
             .filter(|&i| {
@@ -174,11 +185,7 @@ impl Interior {
     }
 
     /// Sums of `w (y − c)²` and of `s` in equal stretches of time.
-    pub(crate) fn costs(
-        &self,
-        problems: &[Problem; LANES],
-        stretches: usize,
-    ) -> Vec<(Wide, Wide)> {
+    pub(crate) fn costs(&self, problems: &[Problem; LANES], stretches: usize) -> Vec<(Wide, Wide)> {
         let mut out = vec![([0.0; LANES], [0.0; LANES]); stretches];
         let samples = self.y.len();
         for lane in 0..LANES {
@@ -197,26 +204,36 @@ impl Interior {
     }
 }
 
-/// Solves the regulator: `aim` minimises `½ Σ w (y − c)² + ½ Σ D s² + Σ e s`,
-/// with `D` and `e` per sample from `price`; a negative `D` forbids an event.
+/// Solves the regulator that minimises `½ Σ w (y − c)² + ½ Σ D s² + Σ e s`, with
+/// `D` and `e` per sample from `price`; a negative `D` forbids an event. What is
+/// left in `gains` gives the events forwards in time: [`follow`].
 #[inline(always)]
-fn regulate(
+fn feed_back(
     memory: &mut Interior,
     coefficients: &Coefficients,
-    price: impl Fn(&Wide, &Wide) -> (Wide, Wide),
+    price: impl Fn(&Wide, &Wide, &mut Wide) -> (Wide, Wide),
 ) {
     let Coefficients { g1, g2, .. } = coefficients;
     let zero = [0.0; LANES];
     // The cost from here on is ½ xᵀ P x − qᵀ x.
     let (mut p00, mut p01, mut p11, mut q0, mut q1) = (zero, zero, zero, zero, zero);
-    let fields = memory.y.iter().zip(&memory.w).zip(memory.s.iter().zip(&memory.z));
-    for (((y, w), (s, z)), gains) in fields.zip(&mut memory.gains).rev() {
-        let (quadratic, linear) = price(s, z);
+    let fields = memory
+        .y
+        .iter()
+        .zip(&memory.w)
+        .zip(memory.s.iter().zip(&memory.z));
+    let kept = memory.gains.iter_mut().zip(&mut memory.inverse);
+    for (((y, w), (s, z)), (gains, inverse)) in fields.zip(kept).rev() {
+        let (quadratic, linear) = price(s, z, inverse);
         for l in 0..LANES {
             p00[l] += w[l];
             q0[l] += w[l] * y[l];
             let allowed = quadratic[l] >= 0.0 && p00[l] + quadratic[l] > LEAST;
-            let scale = if allowed { 1.0 / (p00[l] + quadratic[l]) } else { 0.0 };
+            let scale = if allowed {
+                1.0 / (p00[l] + quadratic[l])
+            } else {
+                0.0
+            };
             let k0 = p00[l] * scale;
             let k1 = p01[l] * scale;
             let k = (q0[l] - linear[l]) * scale;
@@ -240,16 +257,19 @@ fn regulate(
             q0[l] = m0;
         }
     }
-    let (mut c, mut before) = (zero, zero);
-    for (gains, aim) in memory.gains.iter().zip(&mut memory.aim) {
-        for l in 0..LANES {
-            let expected = g1[l] * c[l] + g2[l] * before[l];
-            let s = gains[2][l] - gains[0][l] * expected - gains[1][l] * c[l];
-            aim[l] = s;
-            before[l] = c[l];
-            c[l] = expected + s;
-        }
+}
+
+/// One step forwards under the feedback: the next event, from calcium now and before.
+#[inline(always)]
+fn follow(calcium: &mut (Wide, Wide), gains: &[Wide; 3], g1: &Wide, g2: &Wide) -> Wide {
+    let mut event = [0.0; LANES];
+    for l in 0..LANES {
+        let expected = g1[l] * calcium.0[l] + g2[l] * calcium.1[l];
+        event[l] = gains[2][l] - gains[0][l] * expected - gains[1][l] * calcium.0[l];
+        calcium.1[l] = calcium.0[l];
+        calcium.0[l] = expected + event[l];
     }
+    event
 }
 
 struct Solve<'a> {
@@ -282,73 +302,100 @@ impl WithSimd for Solve<'_> {
             let rms = (squares[l] / samples).sqrt();
             let leak = 1.0 - coefficients.g1[l] - coefficients.g2[l];
             start[l] = if rms > 0.0 { 0.1 * rms * leak } else { 1.0 };
-            price[l] = if rms > 0.0 { rms.max(coefficients.lambda[l]) } else { 1.0 };
+            price[l] = if rms > 0.0 {
+                rms.max(coefficients.lambda[l])
+            } else {
+                1.0
+            };
             goal[l] = 0.5 * precision * squares[l] / samples;
         }
         memory.s.fill(start);
         memory.z.fill(price);
-        let mut centring = [0.1; LANES];
-        let mut last = ([1.0; LANES], [1.0; LANES]);
+        let mut products = [0.0; LANES];
+        for l in 0..LANES {
+            products[l] = start[l] * price[l] * samples;
+        }
+        let mut shortest = [1.0; LANES];
         for _ in 0..STEPS {
-            let mut mean = [0.0; LANES];
-            for (s, z) in memory.s.iter().zip(&memory.z) {
-                for l in 0..LANES {
-                    mean[l] += s[l] * z[l];
-                }
-            }
             let mut target = [0.0; LANES];
             let mut running = [false; LANES];
-            let mut busy = false;
             for l in 0..LANES {
-                mean[l] /= samples;
-                let step = f64::min(last.0[l], last.1[l]);
-                centring[l] = if step > 0.9 { 0.03 } else if step > 0.5 { 0.1 } else { 0.4 };
-                target[l] = centring[l] * mean[l];
+                let mean = products[l] / samples;
+                // The shorter the last step was, the more is spent on staying in the middle.
+                let centring = if shortest[l] > 0.9 {
+                    0.03
+                } else if shortest[l] > 0.5 {
+                    0.1
+                } else {
+                    0.4
+                };
+                target[l] = centring * mean;
                 // A lane that has arrived stands still, so that no lane's result depends on the others.
-                let more = mean[l] > goal[l] && squares[l] > 0.0;
-                running[l] = more;
-                busy |= more;
+                running[l] = mean > goal[l] && squares[l] > 0.0;
             }
-            if !busy {
+            if running.iter().all(|&more| !more) {
                 break;
             }
+            // How far until an event or a multiplier would vanish: the largest −ds / s, and
+            // −dz / z as numerator and denominator, compared without a division.
+            let mut primal = [0.99; LANES];
+            let mut dual = ([0.99; LANES], [1.0; LANES]);
             let lambda = coefficients.lambda;
-            regulate(memory, coefficients, |s, z| {
+            feed_back(memory, coefficients, |s, z, inverse| {
                 let mut quadratic = [0.0; LANES];
                 let mut linear = [0.0; LANES];
                 for l in 0..LANES {
-                    let inverse = 1.0 / s[l];
-                    quadratic[l] = z[l] * inverse;
-                    linear[l] = lambda[l] - target[l] * inverse - z[l];
+                    inverse[l] = 1.0 / s[l];
+                    quadratic[l] = z[l] * inverse[l];
+                    linear[l] = lambda[l] - target[l] * inverse[l] - z[l];
                 }
                 (quadratic, linear)
             });
-            // How far until an event or a multiplier would vanish.
-            let mut primal = [0.0_f64; LANES];
-            let mut dual = [0.0_f64; LANES];
-            for ((s, z), aim) in memory.s.iter().zip(&memory.z).zip(&memory.aim) {
+            let mut calcium = ([0.0; LANES], [0.0; LANES]);
+            let held = memory.s.iter().zip(&memory.z).zip(&memory.inverse);
+            for ((gains, aim), ((s, z), inverse)) in
+                memory.gains.iter().zip(&mut memory.aim).zip(held)
+            {
+                *aim = follow(&mut calcium, gains, &coefficients.g1, &coefficients.g2);
                 for l in 0..LANES {
-                    let inverse = 1.0 / s[l];
                     let ds = aim[l] - s[l];
-                    let dz = (target[l] - z[l] * ds) * inverse - z[l];
-                    primal[l] = primal[l].max(-ds * inverse);
-                    dual[l] = dual[l].max(-dz / z[l]);
+                    let short = -ds * inverse[l];
+                    let fall = z[l] - (target[l] - z[l] * ds) * inverse[l];
+                    primal[l] = if short > primal[l] { short } else { primal[l] };
+                    let more = fall * dual.1[l] > dual.0[l] * z[l];
+                    dual.0[l] = if more { fall } else { dual.0[l] };
+                    dual.1[l] = if more { z[l] } else { dual.1[l] };
                 }
             }
-            let mut along = ([0.0; LANES], [0.0; LANES]);
+            let (mut events, mut multipliers) = ([0.0; LANES], [0.0; LANES]);
             for l in 0..LANES {
-                along.0[l] = (0.99 / primal[l].max(1e-300)).min(1.0);
-                along.1[l] = (0.99 / dual[l].max(1e-300)).min(1.0);
-            }
-            for ((s, z), aim) in memory.s.iter_mut().zip(&mut memory.z).zip(&memory.aim) {
-                for l in 0..LANES {
-                    let ds = aim[l] - s[l];
-                    let dz = (target[l] - z[l] * ds) / s[l] - z[l];
-                    s[l] = if running[l] { s[l] + along.0[l] * ds } else { s[l] };
-                    z[l] = if running[l] { z[l] + along.1[l] * dz } else { z[l] };
+                events[l] = 0.99 / primal[l];
+                multipliers[l] = 0.99 * dual.1[l] / dual.0[l];
+                shortest[l] = f64::min(events[l], multipliers[l]);
+                if !running[l] {
+                    (events[l], multipliers[l]) = (0.0, 0.0);
                 }
             }
-            last = along;
+            let mut sums = [0.0; LANES];
+            let sought = memory.aim.iter().zip(&memory.inverse);
+            for ((s, z), (aim, inverse)) in memory.s.iter_mut().zip(&mut memory.z).zip(sought) {
+                for l in 0..LANES {
+                    let ds = aim[l] - s[l];
+                    let dz = (target[l] - z[l] * ds) * inverse[l] - z[l];
+                    s[l] = if running[l] {
+                        s[l] + events[l] * ds
+                    } else {
+                        s[l]
+                    };
+                    z[l] = if running[l] {
+                        z[l] + multipliers[l] * dz
+                    } else {
+                        z[l]
+                    };
+                    sums[l] += s[l] * z[l];
+                }
+            }
+            products = sums;
         }
         for l in 0..LANES {
             if squares[l] == 0.0 {
@@ -376,7 +423,11 @@ impl WithSimd for Resize<'_> {
             coefficients,
         } = self;
         let linear = coefficients.lambda;
-        regulate(memory, coefficients, |_, z| (*z, linear));
+        feed_back(memory, coefficients, |_, z, _| (*z, linear));
+        let mut calcium = ([0.0; LANES], [0.0; LANES]);
+        for (gains, aim) in memory.gains.iter().zip(&mut memory.aim) {
+            *aim = follow(&mut calcium, gains, &coefficients.g1, &coefficients.g2);
+        }
         for ((s, aim), z) in memory.s.iter_mut().zip(&memory.aim).zip(&memory.z) {
             for l in 0..LANES {
                 // An event that others leave nothing for is zero, and the next to go.
@@ -428,7 +479,11 @@ impl WithSimd for Polish<'_> {
         }
         let mut settled = [false; LANES];
         for _ in 0..POLISHES {
-            regulate(memory, coefficients, |_, z| (*z, linear));
+            feed_back(memory, coefficients, |_, z, _| (*z, linear));
+            let mut calcium = ([0.0; LANES], [0.0; LANES]);
+            for (gains, aim) in memory.gains.iter().zip(&mut memory.aim) {
+                *aim = follow(&mut calcium, gains, &coefficients.g1, &coefficients.g2);
+            }
             let mut wrong = [0_usize; LANES];
             // The gradient of every event, backwards; the residual waits in `gains`.
             let (mut c, mut before) = ([0.0; LANES], [0.0; LANES]);

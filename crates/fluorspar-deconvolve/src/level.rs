@@ -1,7 +1,12 @@
 //! Where a trace lies when the cell is silent.
 
 /// Standard normal quantiles of the shares below.
-const SHARES: [(f64, f64); 4] = [(0.15, -1.0364), (0.25, -0.6745), (0.375, -0.3186), (0.5, 0.0)];
+const SHARES: [(f64, f64); 4] = [
+    (0.15, -1.0364),
+    (0.25, -0.6745),
+    (0.375, -0.3186),
+    (0.5, 0.0),
+];
 
 /// The baseline of a trace (any unit) whose noise has standard deviation
 /// `noise`. Calcium only adds, so each quantile `Q(q)` of the trace lies no

@@ -133,6 +133,7 @@ impl WithSimd for Pass<'_> {
                 fresh[lane] = frames[next[lane].min(last)][lane];
             }
             // Stored above the stack whether or not it is pushed; what follows decides.
+            #[allow(clippy::manual_memcpy, reason = "each lane has a row of its own")]
             for lane in 0..LANES {
                 let row = &mut rows[top[lane] + 1];
                 row.above[lane] = above[lane];
@@ -147,8 +148,8 @@ impl WithSimd for Pass<'_> {
                 let pop = (above[lane] - smallest * below[lane]) * before.below[lane]
                     < before.above[lane].max(0.0) * before.power[lane] * below[lane];
                 let more = next[lane] <= last;
-                let absorb = (fresh[lane] - smallest) * below[lane]
-                    < above[lane].max(0.0) * power[lane];
+                let absorb =
+                    (fresh[lane] - smallest) * below[lane] < above[lane].max(0.0) * power[lane];
                 let join = pop | absorb;
                 let act = pop | more;
                 let left = (
@@ -171,7 +172,11 @@ impl WithSimd for Pass<'_> {
                     if join { joined.0 } else { fresh[lane] },
                     if join { joined.1 } else { 1.0 },
                     if join { joined.2 } else { g },
-                    if join { began } else { next[lane] as i64 as f64 },
+                    if join {
+                        began
+                    } else {
+                        next[lane] as i64 as f64
+                    },
                 );
                 above[lane] = if act { to.0 } else { above[lane] };
                 below[lane] = if act { to.1 } else { below[lane] };

@@ -50,7 +50,11 @@ impl Meter {
         let mut sum = (0.0, 0.0);
         if trace.len() >= FEWEST {
             self.prepare(length);
-            for part in trace.windows(length).step_by(step).filter(|part| whole(part)) {
+            for part in trace
+                .windows(length)
+                .step_by(step)
+                .filter(|part| whole(part))
+            {
                 self.add(part.iter().map(|&v| f64::from(v)), &mut sum);
             }
         }
@@ -89,7 +93,8 @@ impl Meter {
         }
         if let Some(plan) = &self.plan {
             // The lengths come from the plan, so this cannot fail.
-            let _ = plan.process_with_scratch(&mut self.tapered, &mut self.spectrum, &mut self.scratch);
+            let _ =
+                plan.process_with_scratch(&mut self.tapered, &mut self.spectrum, &mut self.scratch);
         }
         let power: f64 = self.window.iter().map(|w| w * w).sum();
         // The Nyquist frequency itself carries half a bin and is left out.

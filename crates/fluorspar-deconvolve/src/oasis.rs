@@ -158,13 +158,21 @@ impl Oasis {
         let mut scratch = Scratch::default();
         let kernel = match self.parameters.given()? {
             Some(kernel) => kernel,
-            None => self.estimate(trace, &mut scratch)?.alone(self.parameters.rate()?)?,
+            None => self
+                .estimate(trace, &mut scratch)?
+                .alone(self.parameters.rate()?)?,
         };
         self.fits(kernel, trace.len())?;
         let mut events = Array2::zeros((1, trace.len()));
         let view = ndarray::aview1(trace).insert_axis(Axis(0));
         let mut reports = Vec::new();
-        self.group(view, &[kernel], &mut events.view_mut(), &mut scratch, &mut reports);
+        self.group(
+            view,
+            &[kernel],
+            &mut events.view_mut(),
+            &mut scratch,
+            &mut reports,
+        );
         let events = events.into_raw_vec_and_offset().0;
         Ok(Events {
             calcium: calcium(&events, kernel),
@@ -277,7 +285,9 @@ impl Oasis {
         let reports: Vec<Vec<Report>> = chunks
             .into_par_iter()
             .enumerate()
-            .map_init(Scratch::default, |scratch, (group, out)| run(scratch, group, out))
+            .map_init(Scratch::default, |scratch, (group, out)| {
+                run(scratch, group, out)
+            })
             .collect();
         #[cfg(not(feature = "parallel"))]
         let reports: Vec<Vec<Report>> = {
@@ -440,7 +450,9 @@ impl Oasis {
         let mut found = None;
         for round in 0..if joint { JOINT_ROUNDS } else { 1 } {
             // The parameters were checked, so that these cannot fail.
-            let Ok(mut now) = Ar1::solve(trace, level, g, lambda, s_min) else { return };
+            let Ok(mut now) = Ar1::solve(trace, level, g, lambda, s_min) else {
+                return;
+            };
             if constrained && now.constrain(noise * noise * finite).is_err() {
                 return;
             }
@@ -567,7 +579,12 @@ fn row(traces: ArrayView2<'_, f32>, roi: usize) -> Vec<f32> {
 fn activity(trace: &[f32], scratch: &mut Scratch) -> Option<f64> {
     let trace = &trace[..trace.len().min(LOOK)];
     let noise = scratch.meter.standard_deviation(trace).ok()?;
-    let finite = || trace.iter().filter(|v| v.is_finite()).map(|&v| f64::from(v));
+    let finite = || {
+        trace
+            .iter()
+            .filter(|v| v.is_finite())
+            .map(|&v| f64::from(v))
+    };
     let count = finite().count() as f64;
     let mean = finite().sum::<f64>() / count;
     let variance = finite().map(|v| (v - mean).powi(2)).sum::<f64>() / count;

@@ -125,7 +125,11 @@ impl Parameters {
         let rate = self.rate()?;
         Kernel::from_seconds(
             self.tau_s.unwrap_or(f64::max(1.0, 1.0 / rate)),
-            if self.tau_s.is_some() { self.rise_s.unwrap_or(0.0) } else { 0.0 },
+            if self.tau_s.is_some() {
+                self.rise_s.unwrap_or(0.0)
+            } else {
+                0.0
+            },
             rate,
         )?;
         not_negative("rise_s", self.rise_s.unwrap_or(0.0))

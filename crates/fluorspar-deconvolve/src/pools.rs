@@ -220,7 +220,12 @@ impl Ar1 {
         let pools = std::mem::take(&mut self.pools);
         let last = pools.len();
         for (index, mut pool) in pools.into_iter().enumerate() {
-            pool.above -= more * if index + 1 == last { 1.0 } else { 1.0 - pool.power };
+            pool.above -= more
+                * if index + 1 == last {
+                    1.0
+                } else {
+                    1.0 - pool.power
+                };
             let pool = settle(&mut self.pools, pool, self.smallest);
             self.pools.push(pool);
         }
@@ -287,7 +292,7 @@ impl Ar1 {
                 .filter(|&i| self.pools[i].value() > 0.0)
                 .map(|i| self.charge(i).powi(2) / self.pools[i].below)
                 .sum();
-            if !(steepness > 0.0) {
+            if steepness <= 0.0 {
                 break;
             }
             let mut target = (self.lambda * self.lambda + slack / steepness).sqrt();

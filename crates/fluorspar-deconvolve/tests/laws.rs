@@ -104,8 +104,16 @@ fn planted_events_come_back() {
     })
     .unwrap();
     let found = oasis.deconvolve(&trace).unwrap();
-    assert!((found.report.baseline - 0.2).abs() < 0.06, "{}", found.report.baseline);
-    assert!((found.report.kernel.decay() - 0.9).abs() < 0.05, "{:?}", found.report.kernel);
+    assert!(
+        (found.report.baseline - 0.2).abs() < 0.06,
+        "{}",
+        found.report.baseline
+    );
+    assert!(
+        (found.report.kernel.decay() - 0.9).abs() < 0.05,
+        "{:?}",
+        found.report.kernel
+    );
     // Correlation of both in bins of three samples.
     let bin = |v: &[f64]| {
         v.chunks(3)

@@ -53,7 +53,11 @@ impl Problem {
     /// Coordinate descent to a duality gap of next to nothing: each event in
     /// turn is set to what is best for it, until none moves.
     fn solve(&self, lambda: f64) -> Vec<f64> {
-        let known: Vec<f64> = self.y.iter().map(|y| f64::from(u8::from(y.is_finite()))).collect();
+        let known: Vec<f64> = self
+            .y
+            .iter()
+            .map(|y| f64::from(u8::from(y.is_finite())))
+            .collect();
         let mut s = vec![0.0; self.y.len()];
         let mut r = self.residual(&s);
         for _ in 0..200_000 {
@@ -165,13 +169,18 @@ fn a_slow_rise_is_solved_to_the_optimum() {
     let kernel = Kernel::from_seconds(1.5, 0.2, 30.0).unwrap();
     let mut state = 1_u64;
     let mut noise = || {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        state = state
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
         (state >> 33) as f64 / f64::from(1_u32 << 31) - 0.5
     };
     let y: Vec<f64> = (0..250_usize)
         .map(|t| {
             let events = [20_usize, 60, 63, 150].iter().filter(|&&e| e <= t);
-            0.3 * noise() + events.map(|&e| kernel.at(t - e) / kernel.peak()).sum::<f64>()
+            0.3 * noise()
+                + events
+                    .map(|&e| kernel.at(t - e) / kernel.peak())
+                    .sum::<f64>()
         })
         .collect();
     let problem = Problem::new(&y, kernel);
@@ -192,7 +201,9 @@ fn small_problems_by_hand() {
     let y = [0.0, 1.0, 0.9, 0.81, 0.2, 0.1, 1.5, 1.4, 0.3, 0.2];
     let events = |lambda: f64, s_min: f64| {
         let mut events = [0.0_f64; 10];
-        Ar1::solve(&y, 0.0, 0.9, lambda, s_min).unwrap().write(&mut events, None);
+        Ar1::solve(&y, 0.0, 0.9, lambda, s_min)
+            .unwrap()
+            .write(&mut events, None);
         events
     };
     for (found, expected) in [
