@@ -70,6 +70,29 @@ pub(crate) enum Command {
     /// NAME.zarr is itself a movie: `fluorspar info` describes it and `fluorspar convert` writes its
     /// frames out. docs/formats.md rebuilds them in six lines of Python.
     Denoise(Denoise),
+    /// Find the cells of one registered movie: rois.zarr with footprints, traces, ΔF/F and events
+    ///
+    /// IN is a registered movie (or one that stands still), or a lowrank.zarr. OUT is a folder that
+    /// gets rois.zarr, rois.csv with one row of numbers per ROI, and rois.html; and lowrank.zarr, if
+    /// the movie was not denoised before (--lowrank).
+    ///
+    /// Every ROI that was found is kept and judged: `is_cell` marks those more probably cells in
+    /// focus than not, and rois.csv says what speaks for and against each. Look at rois.html: if
+    /// cells are red, the diameter may be wrong (--diameter); if fragments are green, raise it.
+    ///
+    /// F and Fneu are those a Suite2p user knows: weighted means over the footprint's own pixels and
+    /// over the ring around it, in the movie as it is. ΔF/F and events are made in the denoised movie
+    /// with overlaps taken apart (--source, --overlaps, --neuropil and --baseline change that).
+    Segment(Segment),
+    /// Deconvolve ΔF/F traces to events
+    ///
+    /// TRACES is a rois.zarr, or a .npy file of ΔF/F with axes (roi, frame). OUT is a NAME.zarr with
+    /// events and the kernel, noise and resting level of each trace, or a NAME.npy with events alone.
+    ///
+    /// The decay and rise times of the indicator are learnt from the most active traces unless
+    /// --tau gives the decay. Events are in units of ΔF/F: the height that calcium would reach after
+    /// each alone.
+    Deconvolve(Deconvolve),
     /// Write a simulated experiment as raw files with its truth
     Simulate(Simulate),
     /// Drift tables and report of your own tensors: a folder with one session-NN.npz per session
@@ -218,6 +241,84 @@ pub(crate) struct Denoise {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Segment {
+    /// The registered movie (several TIFF files become one), then the output folder: IN... OUT
+    #[arg(required = true, num_args = 2.., value_name = "IN... OUT")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Diameter of a cell [default: measured in the movie]
+    #[arg(long, value_name = "PIXELS", value_parser = positive)]
+    pub(crate) diameter: Option<f64>,
+    /// Cell bodies, or boutons and pieces of dendrites of any shape
+    #[arg(long, value_name = "CLASS", default_value = "soma", value_parser = ["soma", "process"])]
+    pub(crate) class: String,
+    /// The movie's lowrank.zarr, if it was denoised before
+    #[arg(long, value_name = "LOWRANK.zarr")]
+    pub(crate) lowrank: Option<PathBuf>,
+    /// Cells that are known: an image of labels (0: none), one page per plane. They come first and
+    /// are always kept; others are looked for beside them
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) masks: Option<PathBuf>,
+    /// Take cells that stand out of the mean image as known, active or not
+    #[arg(long)]
+    pub(crate) anatomy: bool,
+    /// What ΔF/F and events are made of
+    #[arg(long, value_name = "MOVIE", default_value = "denoised", value_parser = ["denoised", "registered"])]
+    pub(crate) source: String,
+    /// Overlapping ROIs are taken apart by least squares, or their shared pixels left out
+    #[arg(long, value_name = "HOW", default_value = "demix", value_parser = ["demix", "leave-out"])]
+    pub(crate) overlaps: String,
+    /// Share of the neuropil that is subtracted, 0 to 1 [default: measured for each cell]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) neuropil: Option<f64>,
+    /// F0: the level at rest, a running percentile, or Suite2p's maximin
+    #[arg(long, value_name = "KIND", default_value = "rest", value_parser = ["rest", "percentile", "maximin"])]
+    pub(crate) baseline: String,
+    /// Window of a running baseline; `rest` half follows drifts of twice this period
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = positive)]
+    pub(crate) baseline_window: f64,
+    #[command(flatten)]
+    pub(crate) kernel: Kernel,
+    /// Side of a pixel in µm, for cells that reach through several planes
+    #[arg(long, value_name = "UM", value_parser = positive)]
+    pub(crate) pixel_size: Option<f64>,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+}
+
+// The indicator's response; no doc comment, which would become the commands' help.
+#[derive(Debug, Args)]
+pub(crate) struct Kernel {
+    /// Decay time of the indicator [default: learnt from the traces]
+    #[arg(long, value_name = "SECONDS", value_parser = positive)]
+    pub(crate) tau: Option<f64>,
+    /// Rise time of the indicator [default: learnt, or 0 if --tau is given]
+    #[arg(long, value_name = "SECONDS", requires = "tau", value_parser = positive)]
+    pub(crate) rise: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Deconvolve {
+    /// A rois.zarr, or a .npy file of ΔF/F (roi, frame)
+    pub(crate) traces: PathBuf,
+    /// NAME.zarr or NAME.npy to write
+    pub(crate) out: PathBuf,
+    /// Frames per second, if the file does not say
+    #[arg(long, value_name = "HZ", value_parser = positive)]
+    pub(crate) frame_rate: Option<f64>,
+    #[command(flatten)]
+    pub(crate) kernel: Kernel,
+    /// Cost of events, in standard deviations of the noise [default: none but not being negative]
+    #[arg(long, value_name = "LAMBDA", conflicts_with_all = ["smallest", "noise_constraint"])]
+    pub(crate) penalty: Option<f64>,
+    /// No event smaller than this, in standard deviations of the noise
+    #[arg(long, value_name = "SIZE", conflicts_with = "noise_constraint")]
+    pub(crate) smallest: Option<f64>,
+    /// As few events as leave no more than the noise unexplained
+    #[arg(long)]
+    pub(crate) noise_constraint: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Simulate {
     /// What to simulate: a TOML file with any of the sections experiment, task, code, activity,
     /// field, motion and optics; an empty file gives the demo's experiment
@@ -289,6 +390,13 @@ fn positive(text: &str) -> Result<f64, String> {
         .ok()
         .filter(|v: &f64| v.is_finite() && *v > 0.0)
         .ok_or_else(|| format!("{text:?} is not a positive number"))
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|v| (0.0..=1.0).contains(v))
+        .ok_or_else(|| format!("{text:?} is not a number from 0 to 1"))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use fluorspar_pipeline::{Error, Existing, ExperimentConfig, Observer, RunOptions
 use serde::Serialize;
 
 use crate::arguments::{
-    Arguments, Command, Convert, Demo, Denoise, Drift, Register, Run, Simulate,
+    Arguments, Command, Convert, Deconvolve, Demo, Denoise, Drift, Register, Run, Segment, Simulate,
 };
 use crate::progress::Bars;
 
@@ -31,6 +31,8 @@ fn dispatch(arguments: &Arguments, observer: &dyn Observer) -> Result<(), Error>
         Command::Convert(command) => convert(command, arguments.memory, json, observer),
         Command::Register(command) => register(command, arguments.memory, json, observer),
         Command::Denoise(command) => denoise(command, arguments.memory, json, observer),
+        Command::Segment(command) => segment(command, arguments.memory, json, observer),
+        Command::Deconvolve(command) => deconvolve(command, json, observer),
         Command::Simulate(command) => simulate(command, json, observer),
         Command::Drift(command) => drift(command, json, observer),
     }
@@ -331,6 +333,91 @@ fn print_denoised(field: &pipeline::Denoised) {
     for path in [&field.record, &field.report].into_iter().flatten() {
         println!("{}", path.display());
     }
+}
+
+fn segment(
+    command: &Segment,
+    memory: usize,
+    json: bool,
+    observer: &dyn Observer,
+) -> Result<(), Error> {
+    let Some((output, inputs)) = command.paths.split_last() else {
+        return Err(Error::Usage("give at least one movie and an output".into()));
+    };
+    let trace = pipeline::config::Trace::default();
+    let options = pipeline::SegmentOptions {
+        diameter_px: command.diameter,
+        class: command.class.clone(),
+        trace: pipeline::config::Trace {
+            source: command.source.clone(),
+            overlaps: command.overlaps.clone(),
+            neuropil_coefficient: command
+                .neuropil
+                .map_or(trace.neuropil_coefficient, pipeline::config::Choice::Number),
+            baseline: command.baseline.clone(),
+            baseline_window_s: command.baseline_window,
+        },
+        deconvolve: pipeline::config::Deconvolve {
+            tau_s: command.kernel.tau,
+            rise_s: command.kernel.rise,
+        },
+        pixel_size_um: command.pixel_size,
+        lowrank: command.lowrank.clone(),
+        masks: command.masks.clone(),
+        anatomy: command.anatomy,
+        frames: command.selection.frames,
+        channel: command.selection.channel,
+        frame_rate: command.selection.frame_rate,
+        whole_pages: command.selection.whole_pages,
+    };
+    let budget = Budget { bytes: memory / 4 };
+    let found = pipeline::segment(inputs, output, &options, budget, observer)?;
+    if json {
+        return print_json(&found);
+    }
+    println!(
+        "{} ROIs count as cells (median SNR {:.1}), {} do not.",
+        found.cells, found.median_snr, found.others
+    );
+    if found.bodies < found.cells {
+        println!("They are {} cell bodies.", found.bodies);
+    }
+    println!("Decay of the indicator: {:.2} s", found.median_decay_s);
+    for path in [&found.rois, &found.table, &found.report] {
+        println!("{}", path.display());
+    }
+    Ok(())
+}
+
+fn deconvolve(command: &Deconvolve, json: bool, observer: &dyn Observer) -> Result<(), Error> {
+    let sparsity = match (command.penalty, command.smallest, command.noise_constraint) {
+        (Some(lambda), _, _) => pipeline::Sparsity::Penalty { lambda },
+        (None, Some(s_min), _) => pipeline::Sparsity::Smallest { s_min },
+        (None, None, true) => pipeline::Sparsity::Noise,
+        (None, None, false) => pipeline::Sparsity::default(),
+    };
+    let options = pipeline::DeconvolveOptions {
+        frame_rate: command.frame_rate,
+        tau_s: command.kernel.tau,
+        rise_s: command.kernel.rise,
+        sparsity,
+    };
+    let done = pipeline::deconvolve(&command.traces, &command.out, &options, observer)?;
+    if json {
+        return print_json(&done);
+    }
+    println!(
+        "{} traces of {} frames; decay {:.2} s, rise {:.2} s (medians)",
+        done.traces, done.frames, done.median_decay_s, done.median_rise_s
+    );
+    if done.without_events > 0 {
+        println!(
+            "{} traces are constant or have too few samples: their events are zero",
+            done.without_events
+        );
+    }
+    println!("{}", done.events.display());
+    Ok(())
 }
 
 fn simulate(command: &Simulate, json: bool, observer: &dyn Observer) -> Result<(), Error> {

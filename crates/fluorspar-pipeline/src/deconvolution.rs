@@ -1,0 +1,155 @@
+//! Traces of one file, deconvolved on their own.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use fluorspar_deconvolve::{Flag, Oasis, Parameters, Sparsity};
+use fluorspar_zarr::{GroupReader, GroupWriter};
+use ndarray::{Array2, aview1};
+use ndarray_npy::{ReadNpyError, WriteNpyExt, read_npy};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::error::Context;
+use crate::{Error, Observer, Rois, disk};
+
+/// How to deconvolve the traces of one file.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct DeconvolveOptions {
+    /// Frames per second (Hz), if the file does not say.
+    pub frame_rate: Option<f64>,
+    /// Decay time of the indicator in seconds; learnt if not said.
+    pub tau_s: Option<f64>,
+    /// Rise time in seconds.
+    pub rise_s: Option<f64>,
+    /// What keeps noise from becoming events.
+    pub sparsity: Sparsity,
+}
+
+/// What was deconvolved.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DeconvolvedTraces {
+    /// The events.
+    pub events: PathBuf,
+    /// Traces.
+    pub traces: usize,
+    /// Samples of each.
+    pub frames: usize,
+    /// Traces without enough samples, or that never change: their events are zero.
+    pub without_events: usize,
+    /// Median decay time of the kernels (s).
+    pub median_decay_s: f64,
+    /// Median rise time of the kernels (s).
+    pub median_rise_s: f64,
+    /// Wall time of the deconvolution itself in seconds.
+    pub seconds: f64,
+}
+
+/// Deconvolves the traces of a `rois.zarr` (its ΔF/F) or a `.npy` file of
+/// ΔF/F `(roi, frame)`, f32 or f64, into `out`: `NAME.zarr` with `events` and
+/// what is known of each trace, or `NAME.npy` with the events alone.
+///
+/// # Errors
+/// [`Error::Usage`] if the output is there already or options are out of
+/// range, [`Error::BadData`] or [`Error::Stage`] naming the file.
+pub fn deconvolve(
+    traces: &Path,
+    out: &Path,
+    options: &DeconvolveOptions,
+    observer: &dyn Observer,
+) -> Result<DeconvolvedTraces, Error> {
+    if out.exists() {
+        return Err(Error::Usage(format!(
+            "{} exists already; remove it or choose another output",
+            out.display()
+        )));
+    }
+    let (dff, said) = read(traces)?;
+    let Some(frame_rate) = options.frame_rate.or(said) else {
+        return Err(Error::Usage(format!(
+            "{} does not say its frame rate; give it with --frame-rate",
+            traces.display()
+        )));
+    };
+    let oasis = Oasis::new(Parameters {
+        frame_rate: Some(frame_rate),
+        tau_s: options.tau_s,
+        rise_s: options.rise_s,
+        sparsity: options.sparsity,
+        ..Parameters::default()
+    })
+    .map_err(|error| Error::Usage(error.to_string()))?;
+    let begun = Instant::now();
+    observer.start("deconvolution", 0);
+    let found = oasis.deconvolve_all(dff.view()).at(traces.display())?;
+    let seconds = begun.elapsed().as_secs_f64();
+    observer.finish("deconvolution", seconds);
+
+    let reports = &found.reports;
+    let column = |pick: &dyn Fn(&fluorspar_deconvolve::Report) -> f64| -> Vec<f32> {
+        reports.iter().map(|report| pick(report) as f32).collect()
+    };
+    let decay_s = column(&|r| r.kernel.decay_samples() / frame_rate);
+    let rise_s = column(&|r| r.kernel.rise_samples() / frame_rate);
+    if out.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy")) {
+        let mut bytes = Vec::new();
+        found.events.write_npy(&mut bytes).at(out.display())?;
+        disk::write(out, &bytes)?;
+    } else {
+        let place = out.display();
+        let mut group = GroupWriter::create(out).at(&place)?;
+        group
+            .array("events", &found.events.view(), &["roi", "frame"])
+            .at(&place)?;
+        for (name, values) in [
+            ("decay_s", &decay_s),
+            ("rise_s", &rise_s),
+            ("noise", &column(&|r| f64::from(r.noise))),
+            ("resting_level", &column(&|r| f64::from(r.baseline))),
+            ("penalty", &column(&|r| f64::from(r.lambda))),
+        ] {
+            group.array(name, &aview1(values), &["roi"]).at(&place)?;
+        }
+        group.attribute("frame_rate", json!(frame_rate)).at(&place)?;
+        group.finish().at(&place)?;
+    }
+    let deconvolved = |r: &&fluorspar_deconvolve::Report| r.flag == Flag::Deconvolved;
+    Ok(DeconvolvedTraces {
+        events: out.to_path_buf(),
+        traces: dff.nrows(),
+        frames: dff.ncols(),
+        without_events: dff.nrows() - reports.iter().filter(deconvolved).count(),
+        median_decay_s: median(decay_s),
+        median_rise_s: median(rise_s),
+        seconds,
+    })
+}
+
+fn median(mut values: Vec<f32>) -> f64 {
+    values.sort_by(f32::total_cmp);
+    values
+        .get(values.len() / 2)
+        .map_or(f64::NAN, |&median| f64::from(median))
+}
+
+/// Traces `(roi, frame)` and the frame rate, if the file says it.
+fn read(path: &Path) -> Result<(Array2<f32>, Option<f64>), Error> {
+    if !path.exists() {
+        return Err(Error::bad_data(path, "no such file"));
+    }
+    if path.is_dir() {
+        if GroupReader::open(path).at(path.display())?.attribute("quality").is_none() {
+            return Err(Error::bad_data(path, "is not a rois.zarr"));
+        }
+        let rois = Rois::read(path)?;
+        return Ok((rois.dff, Some(rois.frame_rate)));
+    }
+    let traces = match read_npy::<_, Array2<f32>>(path) {
+        Ok(traces) => traces,
+        Err(ReadNpyError::WrongDescriptor(_)) => read_npy::<_, Array2<f64>>(path)
+            .at(path.display())?
+            .mapv(|v| v as f32),
+        Err(error) => return Err(error).at(path.display()),
+    };
+    Ok((traces.as_standard_layout().into_owned(), None))
+}
