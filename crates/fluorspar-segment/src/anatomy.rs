@@ -364,8 +364,9 @@ impl Areas {
         }
     }
 
-    /// Contrast of discs and of rings; NaN where too little of the cell or of
-    /// its surround is usable.
+    /// Contrast of discs and of rings, shrunk by as much as its error is
+    /// greater where pixels are missing; NaN where too little of the cell
+    /// or of its surround is usable.
     fn contrasts(&self, image: &Image) -> [Vec<f32>; 2] {
         let sum = |share: f64| {
             disc_sums(
@@ -387,7 +388,12 @@ impl Areas {
                 && count > 0.0
                 && image.usable(pixel);
             if enough {
-                (body[pixel] - nucleus.0) / count - (outer[pixel] - inner[pixel]) / around
+                let contrast =
+                    (body[pixel] - nucleus.0) / count - (outer[pixel] - inner[pixel]) / around;
+                // Fewer pixels at a border are a greater error, not a cell.
+                let full = (area as f32, ring as f32);
+                contrast
+                    * ((full.0.recip() + full.1.recip()) / (count.recip() + around.recip())).sqrt()
             } else {
                 f32::NAN
             }

@@ -110,7 +110,9 @@ pub fn estimate_diameter(activity: ArrayView2<'_, f32>) -> Option<Scale> {
 ///
 /// The ratio shows what is active; the root keeps a few very active cells from
 /// deciding alone. (Local correlation saturates: it widens strong cells and
-/// narrows faint ones.)
+/// narrows faint ones.) Faint edges count for more under a root: without
+/// noise the diameter comes out up to a pixel large. The variance image of
+/// all planes is computed at each call.
 ///
 /// # Errors
 /// [`Error::Movie`] if the movie has no such plane.
