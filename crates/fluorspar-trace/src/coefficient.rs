@@ -2,7 +2,7 @@ use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
 use crate::Error;
-use crate::rest::{binned, least_noise, weight};
+use crate::rest::{binned, influence_slope, least_noise, weight};
 use crate::shape::{check_frame_rate, check_range, same_shape};
 use crate::statistics::{noise, percentile, spread_below};
 use crate::whittaker::{penalty, smooth};
@@ -15,8 +15,10 @@ const BIN_S: f64 = 0.25;
 const ROUNDS: usize = 30;
 const SETTLED: f64 = 1e-4;
 
-/// Pieces of the trace, each left out once for the standard error.
-const PIECES: usize = 20;
+/// The standard error takes pieces of this length (s) as independent, longer
+/// than transients, and at least so many.
+const PIECE_S: f64 = 5.0;
+const LEAST_PIECES: usize = 8;
 
 /// The neuropil must vary this much, as a share of what its noise adds, for a
 /// coefficient to be measured.
@@ -120,8 +122,9 @@ pub struct Coefficients {
 /// slope; it is known from differences of neighbouring frames and is taken
 /// out of the variance.
 ///
-/// Standard errors come from leaving out twentieths of the trace in turn, so
-/// they hold for noise that is correlated in time. Values are drawn towards
+/// Standard errors come from the scatter between pieces of 5 s (the sandwich
+/// of an M-estimator: Huber, Proc. 5th Berkeley Symp. 1:221, 1967), so they
+/// hold for noise that is correlated in time. Values are drawn towards
 /// the field's median as far as their error exceeds the spread between cells,
 /// and clipped to 0 to 1.
 ///
@@ -219,7 +222,7 @@ fn slope(
         .zip(&known_x)
         .map(|(a, b)| a.min(*b))
         .collect();
-    if known.iter().filter(|&&share| share > 0.0).count() < 2 * PIECES {
+    if known.iter().filter(|&&share| share > 0.0).count() < 4 * LEAST_PIECES {
         return None;
     }
     let penalty = penalty(timescale_s * frame_rate / bin as f64);
@@ -263,17 +266,25 @@ fn slope(
             };
         }
     }
-    let (top, bottom) = products(&flat_x, &flat_y, &weights, noise_x, 0..x.len());
-    let without: Vec<f64> = (0..PIECES)
+    // The sandwich of an M-estimator: how the pull of pieces of the trace on
+    // the slope scatters, over how fast the pull of all changes with it.
+    let residual = |i: usize| flat_y[i] - slope * flat_x[i];
+    let noise = spread_below((0..x.len()).map(residual)).max(least);
+    let mut change = 0.0;
+    for i in (0..x.len()).filter(|&i| known[i] > 0.0) {
+        let above = residual(i).max(0.0);
+        let above = if above > 0.0 { above / noise } else { 0.0 };
+        change += known[i] * influence_slope(above) * (flat_x[i] * flat_x[i] - noise_x);
+    }
+    let pieces = ((f.len() as f64 / frame_rate / PIECE_S) as usize).clamp(LEAST_PIECES, x.len());
+    let pulls: f64 = (0..pieces)
         .map(|piece| {
-            let range = x.len() * piece / PIECES..x.len() * (piece + 1) / PIECES;
-            let (part_top, part_bottom) = products(&flat_x, &flat_y, &weights, noise_x, range);
-            (top - part_top) / (bottom - part_bottom)
+            let range = x.len() * piece / pieces..x.len() * (piece + 1) / pieces;
+            let (top, bottom) = products(&flat_x, &flat_y, &weights, noise_x, range);
+            (top - slope * bottom).powi(2)
         })
-        .collect();
-    let mean = without.iter().sum::<f64>() / PIECES as f64;
-    let square: f64 = without.iter().map(|v| (v - mean).powi(2)).sum();
-    let error = (square * (PIECES - 1) as f64 / PIECES as f64).sqrt();
+        .sum();
+    let error = (pulls * pieces as f64 / (pieces - 1) as f64).sqrt() / change.max(0.0);
     (slope.is_finite() && error <= LARGEST_ERROR).then_some((slope, error))
 }
 

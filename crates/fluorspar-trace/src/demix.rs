@@ -36,9 +36,10 @@ pub struct Demixed {
 
 /// Takes overlapping footprints apart by non-negative least squares.
 ///
-/// In every frame the movie is taken to be `y(p) = Σ_i a_i(p)·(c_i + r_i·n_i)`
-/// plus noise, with footprints `a_i`, the neuropil `n_i` of each ROI's ring
-/// and its coefficient `r_i`. From projections `P_i = Σ_p a_i(p)·y(p)` (of the
+/// In every frame the movie is taken to be `y(p) = Σ_i a_i(p)·c_i + b(p)` plus
+/// noise, with footprints `a_i` and a background `b` that is `r_i·n_i` all over
+/// footprint `i`: the neuropil `n_i` of its ring times its coefficient `r_i`.
+/// From projections `P_i = Σ_p a_i(p)·y(p)` (of the
 /// movie, [`Traces::projections`](crate::Traces), or of a low-rank one) it
 /// follows that `Σ_j G_ij c_j = P_i − r_i·n_i·Σ_p a_i(p)` with `G = AᵀA`, which
 /// is solved exactly for all ROIs that hang together by overlaps. The result

@@ -1,10 +1,15 @@
-use ndarray::{ArrayView1, ArrayView2};
+use ndarray::ArrayView2;
 use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::Error;
+use crate::rest::rest;
 use crate::shape::{check_frame_rate, check_range};
 use crate::statistics::{noise, spread_below};
+
+/// Drifts slower than this (s), and than so many decay times, are rest.
+const LEAST_TIMESCALE_S: f64 = 120.0;
+const DECAYS: f64 = 12.0;
 
 /// When a trace counts as active.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,9 +92,10 @@ pub struct Presence {
 /// independent, so the true chance is smaller). A transient of height `needed`
 /// exceeds it with a chance of `power`.
 ///
-/// `dff` has axes `(roi, frame)` and must be 0 on average at rest, as with
-/// [`Baseline::Rest`](crate::Baseline::Rest). ΔF/F of a floored baseline is
-/// too small, and `needed` refers to it.
+/// `dff` has axes `(roi, frame)`. Its level at rest is found as in
+/// [`Baseline::Rest`](crate::Baseline::Rest) and taken off first, so that
+/// other baselines, which lie below rest, do as well. ΔF/F of a floored
+/// baseline is too small, and `needed` refers to it.
 ///
 /// # Errors
 /// [`Error::Parameter`] for a parameter or frame rate out of range.
@@ -100,6 +106,7 @@ pub fn presence(
 ) -> Result<Vec<Presence>, Error> {
     parameters.validate()?;
     check_frame_rate(frame_rate)?;
+    let timescale_s = LEAST_TIMESCALE_S.max(DECAYS * parameters.decay_s);
     let decay = (-1.0 / (parameters.decay_s * frame_rate)).exp();
     let normal = Normal::standard();
     let chance = parameters.false_alarm / dff.ncols().max(1) as f64;
@@ -107,12 +114,18 @@ pub fn presence(
     let reach = threshold + normal.inverse_cdf(parameters.power);
     Ok((0..dff.nrows())
         .into_par_iter()
-        .map(|roi| one(dff.row(roi), decay, threshold, reach))
+        .map(|roi| {
+            let mut trace: Vec<f64> = dff.row(roi).iter().map(|&v| f64::from(v)).collect();
+            let level = rest(&trace, timescale_s, frame_rate);
+            for (value, level) in trace.iter_mut().zip(level) {
+                *value -= level;
+            }
+            one(&trace, decay, threshold, reach)
+        })
         .collect())
 }
 
-fn one(dff: ArrayView1<'_, f32>, decay: f64, threshold: f64, reach: f64) -> Presence {
-    let trace: Vec<f64> = dff.iter().map(|&v| f64::from(v)).collect();
+fn one(trace: &[f64], decay: f64, threshold: f64, reach: f64) -> Presence {
     let seen = trace.iter().filter(|v| v.is_finite()).count() as f64 / trace.len().max(1) as f64;
     if !trace.windows(2).any(|pair| (pair[1] - pair[0]).is_finite()) {
         return Presence {
@@ -137,7 +150,7 @@ fn one(dff: ArrayView1<'_, f32>, decay: f64, threshold: f64, reach: f64) -> Pres
             full = full.max(squares);
         }
     }
-    let least = noise(&trace).max(f64::from(f32::MIN_POSITIVE));
+    let least = noise(trace).max(f64::from(f32::MIN_POSITIVE));
     let deviation = spread_below(filtered.iter().copied()).max(least);
     let peak = filtered.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let peak_snr = peak / deviation;
@@ -189,6 +202,18 @@ mod tests {
         assert!(active(&seen) >= 1880, "{}", active(&seen));
         let half = presence(traces(2000, 0.5 * needed as f32).view(), &parameters, 10.0).unwrap();
         assert!(active(&half) < 400, "{}", active(&half));
+    }
+
+    #[test]
+    fn a_baseline_below_rest_changes_nothing() {
+        let plain = traces(20, 0.3);
+        let parameters = PresenceParameters::default();
+        let at_rest = presence(plain.view(), &parameters, 10.0).unwrap();
+        let above = presence((&plain + 0.2).view(), &parameters, 10.0).unwrap();
+        for (a, b) in at_rest.iter().zip(&above) {
+            assert_eq!(a.state, b.state);
+            assert!((a.needed - b.needed).abs() < 1e-4 * a.needed);
+        }
     }
 
     #[test]

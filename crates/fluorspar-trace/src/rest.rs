@@ -47,6 +47,19 @@ pub(crate) fn weight(above: f64) -> f64 {
     }
 }
 
+/// How the influence `above · weight(above)` of a sample grows with `above`.
+pub(crate) fn influence_slope(above: f64) -> f64 {
+    if above <= FULL {
+        return 1.0;
+    }
+    let part = (above - FULL) / (GONE - FULL);
+    if part >= 1.0 {
+        0.0
+    } else {
+        weight(above) - above * 4.0 * part * (1.0 - part * part) / (GONE - FULL)
+    }
+}
+
 /// Means of runs of `length` samples and the share of each that is finite;
 /// NaN and 0 without any.
 pub(crate) fn binned(trace: &[f64], length: usize) -> (Vec<f64>, Vec<f64>) {

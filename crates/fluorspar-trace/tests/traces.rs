@@ -2,8 +2,8 @@
 
 use fluorspar_movie::{ArrayMovie, Budget, Footprints, Movie, silent};
 use fluorspar_trace::{
-    Baseline, BaselineParameters, DeltaF, Error, NeuropilParameters, Valid, annuli, delta_f_over_f,
-    extract, subtract_neuropil,
+    Baseline, BaselineParameters, Coefficient, DeltaF, Error, NeuropilParameters, Valid, annuli,
+    delta_f_over_f, extract, neuropil_coefficients, subtract_neuropil,
 };
 use ndarray::{Array2, Array3};
 use rand::{RngExt, SeedableRng};
@@ -181,6 +181,43 @@ fn dff_recovers_transients_in_noise_and_bleaching() {
     // Noise alone is 0.02 to 0.03.
     assert!(off.abs() < 0.02, "bias {off}");
     assert!(square.sqrt() < 0.04, "error {}", square.sqrt());
+}
+
+#[test]
+fn errors_of_coefficients_are_what_they_say() {
+    // One true coefficient, cells firing at three rates: 0, 0.1 and 0.5 Hz.
+    let (rois, frames, share) = (300, 2000, 0.8);
+    let mut rng = ChaCha8Rng::seed_from_u64(21);
+    for rate in [0.0, 0.1, 0.5] {
+        let mut f = Array2::zeros((rois, frames));
+        let mut neuropil = Array2::zeros((rois, frames));
+        for roi in 0..rois {
+            let (mut fast, mut slow, mut calcium) = (0.0_f32, 0.0_f32, 0.0_f32);
+            for t in 0..frames {
+                let mut normal = || -> f32 { rng.sample(rand_distr::StandardNormal) };
+                fast = 0.93 * fast + 0.37 * normal();
+                slow = 0.93 * slow + 0.07 * fast;
+                let wave = 100.0 * (1.0 + 0.25 * slow);
+                neuropil[[roi, t]] = wave + 3.0 * normal();
+                let noise = 15.0 * normal();
+                let spike = rng.random_bool(rate / 30.0);
+                calcium = 0.967 * calcium + if spike { 0.3 } else { 0.0 };
+                f[[roi, t]] = share * wave + 80.0 * (1.0 + calcium) + noise;
+            }
+        }
+        let found =
+            neuropil_coefficients(f.view(), neuropil.view(), &Coefficient::per_cell(), 30.0)
+                .expect("coefficients");
+        let n = rois as f64;
+        let off = |v: &f64| v - f64::from(share);
+        let bias = found.values.iter().map(off).sum::<f64>() / n;
+        let spread = (found.values.iter().map(|v| off(v).powi(2)).sum::<f64>() / n).sqrt();
+        let mut errors = found.errors.clone();
+        errors.sort_by(f64::total_cmp);
+        assert!(bias.abs() < 0.01, "{rate}: {bias}");
+        let ratio = spread / errors[rois / 2];
+        assert!((0.7..1.4).contains(&ratio), "{rate}: {ratio}");
+    }
 }
 
 #[test]
