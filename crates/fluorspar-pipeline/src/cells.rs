@@ -1,5 +1,7 @@
 //! From a denoised movie to ROIs with traces and events.
 
+use std::time::Instant;
+
 use fluorspar_deconvolve::{Flag, Oasis};
 use fluorspar_denoise::LowRank;
 use fluorspar_movie::{Budget, Footprints, Movie, silent};
@@ -7,10 +9,11 @@ use fluorspar_segment::{
     Class, Detector, Evidence, Merge, Parameters, Segmentation, estimate_diameter_in, merge_planes,
 };
 use fluorspar_trace::{
-    Baseline, BaselineParameters, Cells, Coefficient, NeuropilParameters, Overlaps, Sharing, State,
-    Traces, Valid, annuli, extract, measure_traces,
+    Baseline, BaselineParameters, Cells, Coefficient, DeltaF, NeuropilParameters, Overlaps,
+    Sharing, State, Traces, Valid, annuli, extract, measure_with, neuropil_coefficients,
+    subtract_neuropil,
 };
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, Zip};
 
 use crate::artefact::{Quality, Rois};
 use crate::config::{Deconvolve, Segment, Trace};
@@ -27,6 +30,17 @@ pub(crate) struct Settings<'a> {
     pub(crate) given: &'a Footprints,
 }
 
+/// How long each part took, in seconds of wall time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Times {
+    /// From the denoised movie to footprints.
+    pub(crate) detection: f64,
+    /// From footprints to ΔF/F.
+    pub(crate) traces: f64,
+    /// From ΔF/F to events.
+    pub(crate) events: f64,
+}
+
 /// Looks for cells in `lowrank` and measures them in it and in `movie`, the
 /// registered movie that it was made from.
 pub(crate) fn find(
@@ -36,12 +50,20 @@ pub(crate) fn find(
     frame_rate: f64,
     budget: Budget,
     observer: &dyn Observer,
-) -> Result<Rois, Error> {
+) -> Result<(Rois, Times), Error> {
+    let mut times = Times::default();
+    let mut begun = Instant::now();
+    let mut lap = move || {
+        let seconds = begun.elapsed().as_secs_f64();
+        begun = Instant::now();
+        seconds
+    };
     let parameters = parameters(lowrank, settings, observer)?;
     let found = Detector::new(parameters)
         .at("segmentation")?
         .detect_beside(lowrank, settings.given, frame_rate, budget, &silent)
         .at("segmentation")?;
+    times.detection = lap();
     let footprints = &found.footprints;
     let raw = extract(
         movie,
@@ -53,15 +75,23 @@ pub(crate) fn find(
     )
     .at("traces")?;
     let overlaps = Overlaps::new(footprints);
+    let parameters = trace_parameters(settings.trace);
+    let (around, coefficient) = (raw.neuropil.view(), &parameters.coefficient);
+    let coefficients =
+        neuropil_coefficients(raw.f.view(), around, coefficient, frame_rate).at("neuropil")?;
     let (f, neuropil) = (raw.f.clone(), raw.neuropil.clone());
+    let clean =
+        subtract_neuropil(f.view(), neuropil.view(), &coefficients.values).at("neuropil")?;
     let traces = if settings.trace.source == "registered" {
         raw
     } else {
         denoised(lowrank, footprints, &overlaps, raw)?
     };
-    let measured = measure_traces(traces, &overlaps, &trace_parameters(settings.trace), frame_rate)
-        .at("traces")?;
-    let (events, kernels) = deconvolve(&measured.delta.dff, settings.deconvolve, frame_rate)?;
+    let measured =
+        measure_with(traces, coefficients, &overlaps, &parameters, frame_rate).at("traces")?;
+    times.traces = lap();
+    let (events, kernels) = deconvolve(&measured.delta, clean, settings.deconvolve, frame_rate)?;
+    times.events = lap();
 
     let cell = cells_of_volumes(&found, measured.delta.dff.view(), lowrank, settings)?;
     let mut quality = Quality::default();
@@ -69,7 +99,7 @@ pub(crate) fn find(
     describe_traces(&mut quality, &measured);
     describe_events(&mut quality, &kernels, frame_rate);
     let flags = flags(&measured, &kernels);
-    Ok(Rois {
+    let rois = Rois {
         is_cell: found.evidence.iter().map(Evidence::is_cell).collect(),
         cell,
         f,
@@ -83,7 +113,8 @@ pub(crate) fn find(
         activity_image: found.activity_image,
         frame_rate,
         footprints: found.footprints,
-    })
+    };
+    Ok((rois, times))
 }
 
 /// What is looked for; the diameter is measured in the movie if it is not said.
@@ -118,11 +149,25 @@ fn parameters(
 fn trace_parameters(trace: &Trace) -> fluorspar_trace::Parameters {
     let window_s = trace.baseline_window_s;
     let baseline = match (trace.baseline.as_str(), Baseline::percentile()) {
-        ("percentile", Baseline::Percentile { percentile, smoothing_s, .. }) => {
-            Baseline::Percentile { window_s, percentile, smoothing_s }
-        }
-        ("maximin", _) => Baseline::Maximin { window_s, smoothing_s: 1.0 / 3.0 },
-        _ => Baseline::Rest { timescale_s: 2.0 * window_s },
+        (
+            "percentile",
+            Baseline::Percentile {
+                percentile,
+                smoothing_s,
+                ..
+            },
+        ) => Baseline::Percentile {
+            window_s,
+            percentile,
+            smoothing_s,
+        },
+        ("maximin", _) => Baseline::Maximin {
+            window_s,
+            smoothing_s: 1.0 / 3.0,
+        },
+        _ => Baseline::Rest {
+            timescale_s: 2.0 * window_s,
+        },
     };
     fluorspar_trace::Parameters {
         coefficient: match trace.neuropil_coefficient.number() {
@@ -158,22 +203,21 @@ fn denoised(
     let mut owners = Vec::new();
     for (roi, ring) in rings.iter().enumerate() {
         if !ring.indices.is_empty() {
-            let weight = 1.0 / ring.indices.len() as f32;
-            let weights = vec![weight; ring.indices.len()];
+            let weights = vec![1.0; ring.indices.len()];
             let plane = footprints.planes()[roi];
             masks.push(&ring.indices, &weights, plane).at("traces")?;
-            owners.push(roi);
+            owners.push((roi, ring.indices.len() as f32));
         }
     }
     let mut neuropil = Array2::zeros(f.dim());
-    for (row, &roi) in lowrank
+    for (row, &(roi, pixels)) in lowrank
         .project(&masks)
         .at("traces")?
         .rows()
         .into_iter()
         .zip(&owners)
     {
-        neuropil.row_mut(roi).assign(&row);
+        neuropil.row_mut(roi).assign(&row.mapv(|sum| sum / pixels));
     }
     Ok(Traces {
         f,
@@ -183,9 +227,13 @@ fn denoised(
     })
 }
 
-/// Events of all traces, and what the deconvolution says of each.
+/// Events of all traces, and what the deconvolution says of each. `clean` is
+/// the registered movie's fluorescence less neuropil: the indicator's kernel
+/// is learnt from it, because noise must be white in time for that, which
+/// that of denoised traces is not.
 fn deconvolve(
-    dff: &Array2<f32>,
+    delta: &DeltaF,
+    mut clean: Array2<f32>,
     settings: &Deconvolve,
     frame_rate: f64,
 ) -> Result<(Array2<f32>, Vec<fluorspar_deconvolve::Report>), Error> {
@@ -195,14 +243,20 @@ fn deconvolve(
         rise_s: settings.rise_s,
         ..fluorspar_deconvolve::Parameters::default()
     };
-    if dff.is_empty() {
-        return Ok((Array2::zeros(dff.dim()), Vec::new()));
+    let mut events = Array2::zeros(delta.dff.dim());
+    if events.is_empty() {
+        return Ok((events, Vec::new()));
     }
-    let found = Oasis::new(parameters)
-        .at("deconvolution")?
-        .deconvolve_all(dff.view())
+    Zip::from(&mut clean)
+        .and(&delta.f0)
+        .par_for_each(|f, &f0| *f = (*f - f0) / f0);
+    let oasis = Oasis::new(parameters).at("deconvolution")?;
+    let learnt = oasis.learn(clean.view()).at("deconvolution")?;
+    let kernels = learnt.kernels(delta.dff.nrows());
+    let reports = oasis
+        .deconvolve_block(delta.dff.view(), &kernels, events.view_mut())
         .at("deconvolution")?;
-    Ok((found.events, found.reports))
+    Ok((events, reports))
 }
 
 /// Which cell each ROI belongs to: cells are numbered by their first ROI.

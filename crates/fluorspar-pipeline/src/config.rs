@@ -351,8 +351,7 @@ impl ExperimentConfig {
         }
         let positive_number = |v: f64| v.is_finite() && v > 0.0;
         let share = |v: f64| (0.0..=1.0).contains(&v);
-        let (diameter, coefficient) =
-            (&self.segment.diameter_um, &self.trace.neuropil_coefficient);
+        let (diameter, coefficient) = (&self.segment.diameter_um, &self.trace.neuropil_coefficient);
         for (key, checked) in [
             (
                 "segment.diameter_um",
@@ -617,7 +616,10 @@ delay = [1.0, 6.0]
             ("[segment]\ndiameter_um = nan", "segment.diameter_um"),
             ("[segment]\ndiameter_um = \"large\"", "segment.diameter_um"),
             ("[segment]\nclass = \"somata\"", "segment.class"),
-            ("[trace]\nneuropil_coefficient = 2", "trace.neuropil_coefficient"),
+            (
+                "[trace]\nneuropil_coefficient = 2",
+                "trace.neuropil_coefficient",
+            ),
             ("[trace]\nbaseline = \"minimum\"", "trace.baseline"),
             ("[deconvolve]\nrise_s = -1", "deconvolve.rise_s"),
             ("[drift]\nconfidence = 1.5", "drift.confidence"),

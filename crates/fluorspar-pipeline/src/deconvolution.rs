@@ -91,7 +91,10 @@ pub fn deconvolve(
     };
     let decay_s = column(&|r| r.kernel.decay_samples() / frame_rate);
     let rise_s = column(&|r| r.kernel.rise_samples() / frame_rate);
-    if out.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy")) {
+    if out
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("npy"))
+    {
         let mut bytes = Vec::new();
         found.events.write_npy(&mut bytes).at(out.display())?;
         disk::write(out, &bytes)?;
@@ -110,7 +113,9 @@ pub fn deconvolve(
         ] {
             group.array(name, &aview1(values), &["roi"]).at(&place)?;
         }
-        group.attribute("frame_rate", json!(frame_rate)).at(&place)?;
+        group
+            .attribute("frame_rate", json!(frame_rate))
+            .at(&place)?;
         group.finish().at(&place)?;
     }
     let deconvolved = |r: &&fluorspar_deconvolve::Report| r.flag == Flag::Deconvolved;
@@ -138,7 +143,11 @@ fn read(path: &Path) -> Result<(Array2<f32>, Option<f64>), Error> {
         return Err(Error::bad_data(path, "no such file"));
     }
     if path.is_dir() {
-        if GroupReader::open(path).at(path.display())?.attribute("quality").is_none() {
+        if GroupReader::open(path)
+            .at(path.display())?
+            .attribute("quality")
+            .is_none()
+        {
             return Err(Error::bad_data(path, "is not a rois.zarr"));
         }
         let rois = Rois::read(path)?;

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::artefact::{Provenance, Rois, is_lowrank, read_lowrank, write_lowrank};
-use crate::cells::{Settings, find};
+use crate::cells::{Settings, Times, find};
 use crate::config::{Choice, Deconvolve, Segment, Trace};
 use crate::error::Context;
 use crate::{Error, Observer, disk, source};
@@ -87,8 +87,12 @@ pub struct Segmented {
     pub median_snr: f64,
     /// Median decay time of the kernel used for events (s).
     pub median_decay_s: f64,
-    /// Wall time from the denoised movie to everything measured, in seconds.
-    pub find_seconds: f64,
+    /// Wall time from the denoised movie to footprints, in seconds.
+    pub detection_seconds: f64,
+    /// Wall time from footprints to ΔF/F, in seconds.
+    pub traces_seconds: f64,
+    /// Wall time from ΔF/F to events, in seconds.
+    pub events_seconds: f64,
     /// Wall time of everything in seconds.
     pub seconds: f64,
 }
@@ -152,13 +156,12 @@ pub fn segment(
         };
         let finding = Instant::now();
         observer.start("cells", movie.shape().frames as u64);
-        let found = find(&*movie, &lowrank, &settings, frame_rate, budget, observer)?;
-        let find_seconds = finding.elapsed().as_secs_f64();
-        observer.finish("cells", find_seconds);
+        let (found, times) = find(&*movie, &lowrank, &settings, frame_rate, budget, observer)?;
+        observer.finish("cells", finding.elapsed().as_secs_f64());
         let html = page::page(&found, lowrank.mean(), given.len())?;
         found.write(&rois)?;
         disk::write(&report, html.as_bytes())?;
-        Ok(summary(&found, given.len(), &rois, find_seconds))
+        Ok(summary(&found, given.len(), &rois, times))
     })();
     if made && done.is_err() {
         // Fails, as it should, if something is in there.
@@ -257,9 +260,7 @@ fn given(lowrank: &LowRank, options: &SegmentOptions) -> Result<Footprints, Erro
         None => Footprints::new(lowrank.height(), lowrank.width()),
     };
     if options.anatomy {
-        let diameter = options
-            .diameter_px
-            .unwrap_or(Anatomy::default().diameter);
+        let diameter = options.diameter_px.unwrap_or(Anatomy::default().diameter);
         let mean = lowrank.mean();
         for plane in 0..lowrank.planes() {
             let anatomy = Anatomy {
@@ -290,7 +291,9 @@ fn labels(path: &Path) -> Result<Array3<u32>, Error> {
     let image = source::open_movie(&[path.to_path_buf()])?;
     let shape = image.shape();
     let mut values = vec![0.0_f32; shape.frames * shape.frame_len()];
-    image.read(0..shape.frames, &mut values).at(path.display())?;
+    image
+        .read(0..shape.frames, &mut values)
+        .at(path.display())?;
     if let Some(wrong) = values
         .iter()
         .find(|&&v| !(v >= 0.0 && v.fract() == 0.0 && v < 16_777_216.0))
@@ -306,7 +309,7 @@ fn labels(path: &Path) -> Result<Array3<u32>, Error> {
         .map_err(|error| Error::bad_data(path, error.to_string()))
 }
 
-fn summary(found: &Rois, given: usize, rois: &Path, find_seconds: f64) -> Segmented {
+fn summary(found: &Rois, given: usize, rois: &Path, times: Times) -> Segmented {
     let cells = found.cells();
     let median = |name: &str| -> f64 {
         let values = found.quality.get(name).unwrap_or_default();
@@ -328,7 +331,9 @@ fn summary(found: &Rois, given: usize, rois: &Path, find_seconds: f64) -> Segmen
         bodies: bodies.len(),
         median_snr: median("snr"),
         median_decay_s: median("decay_s"),
-        find_seconds,
+        detection_seconds: times.detection,
+        traces_seconds: times.traces,
+        events_seconds: times.events,
         seconds: 0.0,
     }
 }

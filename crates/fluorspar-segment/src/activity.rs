@@ -33,9 +33,7 @@ impl Courses {
         let v = movie.v();
         let values = (0..movie.rank())
             .into_par_iter()
-            .flat_map_iter(|component| {
-                high_passed(&averaged(v.row(component), bin, bins), window)
-            })
+            .flat_map_iter(|component| high_passed(&averaged(v.row(component), bin, bins), window))
             .collect();
         Self { values, bin, bins }
     }

@@ -219,8 +219,8 @@ mod tests {
 
     #[test]
     fn a_disc_has_a_spread_of_one_and_a_line_more() {
-        let disc = (0..41 * 41)
-            .filter(|p| ((p / 41) as f64 - 20.0).hypot((p % 41) as f64 - 20.0) < 9.0);
+        let disc =
+            (0..41 * 41).filter(|p| ((p / 41) as f64 - 20.0).hypot((p % 41) as f64 - 20.0) < 9.0);
         assert!((spread(disc, 41) - 1.0).abs() < 0.02);
         assert!(spread(0..30, 41) > 10.0);
     }

@@ -269,7 +269,11 @@ fn check_given(given: &Footprints, movie: &LowRank) -> Result<(), Error> {
             given.width()
         )));
     }
-    match given.planes().iter().find(|&&p| p as usize >= movie.planes()) {
+    match given
+        .planes()
+        .iter()
+        .find(|&&p| p as usize >= movie.planes())
+    {
         Some(plane) => Err(Error::Given(format!(
             "one lies in plane {plane}, the movie has {}",
             movie.planes()

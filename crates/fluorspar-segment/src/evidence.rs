@@ -1,7 +1,7 @@
 //! How much each ROI looks and behaves like a cell.
 
-use crate::{Class, Parameters};
 use crate::stats::{Rest, correlation, skewness};
+use crate::{Class, Parameters};
 
 /// What speaks for and against one ROI being a cell. Nothing is deleted for
 /// it: every ROI is reported with its numbers, and whoever uses the ROIs
@@ -107,7 +107,12 @@ impl Evidence {
                 ..self
             },
         };
-        let sum: f64 = seen.features().iter().zip(weights).map(|(f, w)| f * w).sum();
+        let sum: f64 = seen
+            .features()
+            .iter()
+            .zip(weights)
+            .map(|(f, w)| f * w)
+            .sum();
         self.probability = (1.0 / (1.0 + (-(sum + constant)).exp())) as f32;
         self
     }
@@ -208,7 +213,9 @@ mod tests {
     /// A footprint of the given profile, cut off at the default share.
     fn drawn(profile: impl Fn(f64) -> f64) -> Evidence {
         let parameters = Parameters::default();
-        let peak = (0..400).map(|r| profile(f64::from(r) / 10.0)).fold(0.0, f64::max);
+        let peak = (0..400)
+            .map(|r| profile(f64::from(r) / 10.0))
+            .fold(0.0, f64::max);
         let (mut pixels, mut weights) = (Vec::new(), Vec::new());
         for pixel in 0..101_u32 * 101 {
             let r = (f64::from(pixel / 101) - 50.0).hypot(f64::from(pixel % 101) - 50.0);

@@ -34,9 +34,9 @@
 #![forbid(unsafe_code)]
 
 mod activity;
+mod anatomy;
 mod background;
 mod cell;
-mod anatomy;
 mod detector;
 mod error;
 mod evidence;

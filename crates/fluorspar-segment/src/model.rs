@@ -185,11 +185,12 @@ impl<'a> Model<'a> {
                 || Gather::new(self.activity.rank()),
                 |gather, (k, cell)| {
                     let mut coupling: Vec<(u32, f32)> = Vec::new();
-                    let mut couple = |variable: usize, value: f32| {
-                        match coupling.iter_mut().find(|c| c.0 as usize == variable) {
-                            Some(entry) => entry.1 += value,
-                            None => coupling.push((variable as u32, value)),
-                        }
+                    let mut couple = |variable: usize, value: f32| match coupling
+                        .iter_mut()
+                        .find(|c| c.0 as usize == variable)
+                    {
+                        Some(entry) => entry.1 += value,
+                        None => coupling.push((variable as u32, value)),
                     };
                     for (&pixel, &weight) in cell.pixels.iter().zip(&cell.weights) {
                         let (y, x) = self.place(pixel);
@@ -362,13 +363,21 @@ impl<'a> Model<'a> {
         }
         let cells = neighbours
             .iter()
-            .map(|&other| (other, dot(&self.cells[other as usize].trace[bins.clone()], p)))
+            .map(|&other| {
+                (
+                    other,
+                    dot(&self.cells[other as usize].trace[bins.clone()], p),
+                )
+            })
             .collect();
         let mut knots: Vec<(u32, f32)> = Vec::new();
         for pixel in window.pixels(width) {
             for (knot, height) in self.background.tents(pixel / width, pixel % width) {
                 if height > 0.0 && !knots.iter().any(|k| k.0 as usize == knot) {
-                    knots.push((knot as u32, dot(&self.background.courses[knot][bins.clone()], p)));
+                    knots.push((
+                        knot as u32,
+                        dot(&self.background.courses[knot][bins.clone()], p),
+                    ));
                 }
             }
         }

@@ -216,6 +216,9 @@ mod tests {
         assert_eq!(all.wider(2, 5, 9), Rectangle { y: 0..5, x: 0..9 });
         assert_eq!(all.pixels(10).count(), 28);
         assert!(all.holds(3.4, 7.4) && !all.holds(3.6, 7.0));
-        assert_eq!(Rectangle::around(std::iter::empty(), 10).pixels(10).count(), 0);
+        assert_eq!(
+            Rectangle::around(std::iter::empty(), 10).pixels(10).count(),
+            0
+        );
     }
 }

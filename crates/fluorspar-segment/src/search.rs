@@ -86,12 +86,7 @@ fn strongest(values: &[f32]) -> Option<usize> {
 
 /// Whether what has grown could become a cell when it is refined: limits are
 /// half as strict as those that a cell must meet in the end.
-fn plausible(
-    cell: &Grown,
-    tile: &Tile,
-    parameters: &Parameters,
-    frames_per_bin: usize,
-) -> bool {
+fn plausible(cell: &Grown, tile: &Tile, parameters: &Parameters, frames_per_bin: usize) -> bool {
     let area = cell.pixels.len() as f64 / parameters.disc();
     let energy = cell.weights.iter().map(|w| w * w).sum();
     area >= parameters.min_area / 2.0

@@ -9,6 +9,9 @@ use crate::{Error, NeuropilParameters, Overlaps, Valid};
 /// averaged over all its pixels: few pixels are noisier than a leak is wrong.
 const LEAST_ALONE: f64 = 0.1;
 
+/// Frames of this size together are read at once.
+const BLOCK_BYTES: usize = 64 << 20;
+
 /// Traces of all ROIs of one session, in the movie's units.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Traces {
@@ -38,6 +41,50 @@ struct Sums {
     /// Whether `f` is averaged over the own pixels only.
     only_own: bool,
     ring: Vec<u32>,
+    /// The ring as stretches of neighbouring pixels, `[first, end)`.
+    stretches: Vec<(u32, u32)>,
+}
+
+/// Running sums over the pixels of a frame, so that a stretch of pixels is
+/// summed by one difference however long it is.
+#[derive(Default)]
+struct RunningSums {
+    /// `sums[k]` is the sum of the first `k` pixels; empty if not in use.
+    sums: Vec<f64>,
+}
+
+impl RunningSums {
+    /// Only worth it where rings hold more pixels than the frame does.
+    fn set(&mut self, frame: &[f32], wanted: bool) {
+        self.sums.clear();
+        if !wanted {
+            return;
+        }
+        self.sums.reserve(frame.len() + 1);
+        let mut sum = 0.0;
+        self.sums.push(sum);
+        self.sums.extend(frame.iter().map(|&value| {
+            sum += f64::from(value);
+            sum
+        }));
+        // One pixel that is not finite spoils all sums after it.
+        if !sum.is_finite() {
+            self.sums.clear();
+        }
+    }
+
+    fn of(&self, from: usize, stretches: &[(u32, u32)]) -> Option<f64> {
+        let at = |pixel: u32| self.sums[from + pixel as usize];
+        (!self.sums.is_empty()).then(|| stretches.iter().map(|&(a, b)| at(b) - at(a)).sum())
+    }
+}
+
+/// Neighbouring pixels put together.
+fn stretches(pixels: &[u32]) -> Vec<(u32, u32)> {
+    pixels
+        .chunk_by(|a, b| a + 1 == *b)
+        .map(|run| (run[0], run[run.len() - 1] + 1))
+        .collect()
 }
 
 /// What one frame says about one ROI.
@@ -116,6 +163,11 @@ impl Sums {
         let only_own = alone >= LEAST_ALONE * total;
         let count = own.len();
         own.append(&mut others);
+        let ring: Vec<u32> = ring
+            .iter()
+            .copied()
+            .filter(|&index| valid.at(footprint.plane, index))
+            .collect();
         let sums = Self {
             plane: footprint.plane as usize * frame_len,
             pixels: own,
@@ -123,17 +175,14 @@ impl Sums {
             total,
             averaged: if only_own { alone } else { total },
             only_own,
-            ring: ring
-                .iter()
-                .copied()
-                .filter(|&index| valid.at(footprint.plane, index))
-                .collect(),
+            stretches: stretches(&ring),
+            ring,
         };
         let share = |part: f64| if total > 0.0 { part / total } else { 0.0 };
         (sums, share(alone), total / all)
     }
 
-    fn of(&self, frame: &[f32], pixels: usize) -> Sample {
+    fn of(&self, frame: &[f32], pixels: usize, running: &RunningSums) -> Sample {
         if self.pixels.is_empty() {
             return Sample {
                 f: f32::NAN,
@@ -160,7 +209,8 @@ impl Sums {
         let neuropil = if self.ring.is_empty() {
             0.0
         } else {
-            let sum = plain(&self.ring, frame);
+            let stretches = running.of(self.plane, &self.stretches);
+            let sum = stretches.unwrap_or_else(|| plain(&self.ring, frame));
             if sum.is_finite() {
                 sum / self.ring.len() as f64
             } else {
@@ -257,7 +307,12 @@ pub fn extract(
     }
 
     let length = shape.frame_len();
+    let in_rings: usize = sums.iter().map(|sums| sums.ring.len()).sum();
     let per_frame = 4 * length + size_of::<Sample>() * rois;
+    // Longer blocks would not be faster, but leave the caches.
+    let budget = Budget {
+        bytes: budget.bytes.min(BLOCK_BYTES.max(16 * per_frame)),
+    };
     let (mut block, mut samples) = (Vec::new(), Vec::new());
     for frames in frame_blocks(shape.frames, per_frame, budget, 1) {
         block.resize(frames.len() * length, 0.0_f32);
@@ -266,9 +321,10 @@ pub fn extract(
         samples
             .par_chunks_exact_mut(rois)
             .zip(block.par_chunks_exact(length))
-            .for_each(|(samples, frame)| {
+            .for_each_init(RunningSums::default, |running, (samples, frame)| {
+                running.set(frame, in_rings > length);
                 for (sample, sums) in samples.iter_mut().zip(&sums) {
-                    *sample = sums.of(frame, pixels);
+                    *sample = sums.of(frame, pixels, running);
                 }
             });
         for (frame, samples) in frames.clone().zip(samples.chunks_exact(rois)) {

@@ -89,7 +89,9 @@ pub use coefficient::{
 pub use demix::{Demixed, demix};
 pub use error::Error;
 pub use extract::{Traces, extract};
-pub use measure::{Cells, Contamination, Flag, Parameters, Sharing, measure, measure_traces};
+pub use measure::{
+    Cells, Contamination, Flag, Parameters, Sharing, measure, measure_traces, measure_with,
+};
 pub use overlaps::Overlaps;
 pub use presence::{Presence, PresenceParameters, State, presence};
 pub use valid::Valid;

@@ -179,11 +179,34 @@ pub fn measure_traces(
 ) -> Result<Cells, Error> {
     parameters.validate()?;
     let (f, neuropil) = (traces.f.view(), traces.neuropil.view());
+    let coefficients = neuropil_coefficients(f, neuropil, &parameters.coefficient, frame_rate)?;
+    measure_with(traces, coefficients, overlaps, parameters, frame_rate)
+}
+
+/// Like [`measure_traces`], with neuropil coefficients that are known: those
+/// of a denoised movie are better measured in the raw one, because the noise
+/// that denoising leaves is shared by neighbouring pixels and is no longer
+/// white in time.
+///
+/// # Errors
+/// As [`measure_traces`], and [`Error::Shape`] for coefficients of another
+/// number of ROIs.
+pub fn measure_with(
+    traces: Traces,
+    coefficients: Coefficients,
+    overlaps: &Overlaps,
+    parameters: &Parameters,
+    frame_rate: f64,
+) -> Result<Cells, Error> {
+    parameters.validate()?;
+    let (f, neuropil) = (traces.f.view(), traces.neuropil.view());
     let rois = f.nrows();
     for (what, length) in [
         ("the list of shares alone", traces.alone.len()),
         ("the list of shares inside", traces.inside.len()),
         ("the overlap matrix", overlaps.len()),
+        ("the neuropil coefficients", coefficients.values.len()),
+        ("the sources of coefficients", coefficients.sources.len()),
     ] {
         if length != rois {
             return Err(Error::Shape {
@@ -194,7 +217,6 @@ pub fn measure_traces(
             });
         }
     }
-    let coefficients = neuropil_coefficients(f, neuropil, &parameters.coefficient, frame_rate)?;
     let (corrected, inflation, free, from_neighbours) = match parameters.overlaps {
         Sharing::Demix => {
             let found = demix(

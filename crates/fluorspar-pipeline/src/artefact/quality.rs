@@ -19,7 +19,10 @@ const MEANINGS: [(&str, &str); 29] = [
         "spread",
         "mean squared radius over that of a disc of the same area",
     ),
-    ("focus", "0: falls off like a Gaussian blob, 1: a sharp edge"),
+    (
+        "focus",
+        "0: falls off like a Gaussian blob, 1: a sharp edge",
+    ),
     (
         "stability",
         "correlation of the footprints of the recording's halves",
@@ -55,11 +58,11 @@ const MEANINGS: [(&str, &str); 29] = [
         "how many times noisier taking overlaps apart makes the trace",
     ),
     ("noise", "standard deviation of ΔF/F from frame to frame"),
+    ("floored", "share of frames in which F0 is its floor"),
     (
-        "floored",
-        "share of frames in which F0 is its floor",
+        "peak_snr",
+        "largest transient over noise after a matched filter",
     ),
-    ("peak_snr", "largest transient over noise after a matched filter"),
     (
         "detectable",
         "smallest peak ΔF/F of a transient that would have been seen",

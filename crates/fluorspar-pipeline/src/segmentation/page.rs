@@ -4,10 +4,10 @@ use fluorspar_report::figure::{self, Curve, CurvesPlot};
 use fluorspar_report::{Block, Figure, Report, Section, Table};
 use ndarray::{Array2, ArrayView3, Axis};
 
+use crate::Error;
 use crate::artefact::{Quality, Rois};
 use crate::error::Context;
 use crate::figures::{MOST_PICTURES, outlines, spread};
-use crate::Error;
 
 /// Numbers that are shown as distributions.
 const SHOWN: [&str; 12] = [
@@ -29,11 +29,7 @@ const SHOWN: [&str; 12] = [
 const TRACES: usize = 14;
 
 /// Draws the page; `mean` is `(plane, y, x)`.
-pub(super) fn page(
-    rois: &Rois,
-    mean: ArrayView3<'_, f32>,
-    given: usize,
-) -> Result<String, Error> {
+pub(super) fn page(rois: &Rois, mean: ArrayView3<'_, f32>, given: usize) -> Result<String, Error> {
     let cells = rois.cells().len();
     let others = rois.footprints.len() - cells;
     let mut lead = format!("{cells} ROIs count as cells, {others} do not.");

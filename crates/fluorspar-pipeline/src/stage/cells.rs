@@ -27,6 +27,6 @@ pub(crate) fn find_cells(
         pixel_size_um: config.experiment.pixel_size_um,
         given: &Footprints::new(lowrank.height(), lowrank.width()),
     };
-    find(&movie, &lowrank, &settings, frame_rate, budget, observer)?
-        .write(&folder.join("rois.zarr"))
+    let (rois, _) = find(&movie, &lowrank, &settings, frame_rate, budget, observer)?;
+    rois.write(&folder.join("rois.zarr"))
 }
