@@ -28,6 +28,9 @@ pub(crate) struct Model<'a> {
     owners: Vec<Vec<(u32, f32)>>,
 }
 
+/// Pixels of the plane, ascending, and their weights in units of noise.
+type Pixels = (Vec<u32>, Vec<f32>);
+
 /// How one trace enters the least-squares problem.
 struct Equation {
     /// Product of the footprint with itself.
@@ -245,36 +248,71 @@ impl<'a> Model<'a> {
 
     /// Regresses every pixel around a cell on the cell's transients, what the
     /// others and the background explain taken away, and cuts the footprint
-    /// out of that image; one cell after the other.
+    /// out of that image. Cells whose windows meet follow each other; those
+    /// that are apart are done at once.
     fn fit_footprints(&mut self, parameters: &Parameters) {
-        let regressions = self.regressions();
-        let mut scratch = Scratch::new(self);
-        for (k, regression) in regressions.iter().enumerate() {
-            let next = regression.as_ref().and_then(|regression| {
-                let image = scratch.image(self, k, regression);
-                let (window, near) = (&regression.window, &regression.near);
-                if self.cells[k].given.is_some() {
-                    return Some(self.given_weights(k, window, &image));
+        let windows = self.windows();
+        let neighbours = neighbours(&windows);
+        let regressions = self.regressions(&windows, &neighbours);
+        for class in classes(&neighbours) {
+            let model = &*self;
+            let next: Vec<Option<Pixels>> = class
+                .par_iter()
+                .map_init(
+                    || Scratch::new(model),
+                    |scratch, &k| {
+                        let regression = regressions[k].as_ref()?;
+                        model.footprint(k, regression, scratch, parameters)
+                    },
+                )
+                .collect();
+            for (k, next) in class.into_iter().zip(next) {
+                if next.is_some() || self.cells[k].given.is_none() {
+                    self.replace(k, next.unwrap_or_default());
                 }
-                let cut = outline(window, &image, near, parameters.support)?;
-                Some(self.from_window(window, &cut.inside, &cut.weights))
-            });
-            if next.is_none() && self.cells[k].given.is_some() {
-                continue;
             }
-            let (pixels, weights) = next.unwrap_or_default();
-            let cell = &mut self.cells[k];
-            for &pixel in &cell.pixels {
-                self.owners[pixel as usize].retain(|owner| owner.0 as usize != k);
-            }
-            for (&pixel, &weight) in pixels.iter().zip(&weights) {
-                self.owners[pixel as usize].push((k as u32, weight));
-            }
-            (cell.pixels, cell.weights) = (pixels, weights);
         }
         self.cells
             .retain(|cell| cell.given.is_some() || cell.energy() > 0.0);
         self.index();
+    }
+
+    /// The new footprint of one cell, if it has one.
+    fn footprint(
+        &self,
+        cell: usize,
+        regression: &Regression,
+        scratch: &mut Scratch,
+        parameters: &Parameters,
+    ) -> Option<Pixels> {
+        let image = scratch.image(self, cell, regression);
+        let (window, near) = (&regression.window, &regression.near);
+        if self.cells[cell].given.is_some() {
+            return Some(self.given_weights(cell, window, &image));
+        }
+        let cut = outline(window, &image, near, parameters.support)?;
+        Some(self.from_window(window, &cut.inside, &cut.weights))
+    }
+
+    /// Gives a cell another footprint.
+    fn replace(&mut self, k: usize, (pixels, weights): Pixels) {
+        let cell = &mut self.cells[k];
+        for &pixel in &cell.pixels {
+            self.owners[pixel as usize].retain(|owner| owner.0 as usize != k);
+        }
+        for (&pixel, &weight) in pixels.iter().zip(&weights) {
+            self.owners[pixel as usize].push((k as u32, weight));
+        }
+        (cell.pixels, cell.weights) = (pixels, weights);
+    }
+
+    /// What each cell's footprint may take up next: its surroundings.
+    fn windows(&self) -> Vec<Rectangle> {
+        let (height, width) = (self.activity.height, self.activity.width);
+        self.cells
+            .iter()
+            .map(|cell| cell.bounds(width).wider(2, height, width))
+            .collect()
     }
 
     /// New weights for the pixels of a given footprint: what regression says
@@ -284,7 +322,7 @@ impl<'a> Model<'a> {
         cell: usize,
         window: &Rectangle,
         image: &[f32],
-    ) -> (Vec<u32>, Vec<f32>) {
+    ) -> Pixels {
         let cell = &self.cells[cell];
         let weights: Vec<f32> = cell
             .pixels
@@ -306,7 +344,7 @@ impl<'a> Model<'a> {
         window: &Rectangle,
         inside: &[usize],
         weights: &[f32],
-    ) -> (Vec<u32>, Vec<f32>) {
+    ) -> Pixels {
         let width = self.activity.width;
         inside
             .iter()
@@ -320,14 +358,11 @@ impl<'a> Model<'a> {
     }
 
     /// Of each cell what [`Scratch::image`] needs; `None` without transients.
-    fn regressions(&self) -> Vec<Option<Regression>> {
-        let (height, width) = (self.activity.height, self.activity.width);
-        let windows: Vec<Rectangle> = self
-            .cells
-            .iter()
-            .map(|cell| cell.bounds(width).wider(2, height, width))
-            .collect();
-        let neighbours = neighbours(&windows);
+    fn regressions(
+        &self,
+        windows: &[Rectangle],
+        neighbours: &[Vec<u32>],
+    ) -> Vec<Option<Regression>> {
         self.cells
             .par_iter()
             .enumerate()
@@ -336,7 +371,7 @@ impl<'a> Model<'a> {
                 |(scratch, sorted), (k, cell)| {
                     let p = instrument(&cell.trace, sorted)?;
                     let all = 0..self.activity.bins();
-                    Some(self.regression(k, &p, all, &windows, &neighbours[k], scratch))
+                    Some(self.regression(k, &p, all, windows, &neighbours[k], scratch))
                 },
             )
             .collect()
@@ -392,12 +427,8 @@ impl<'a> Model<'a> {
 
     /// What speaks for each cell; see [`Evidence`].
     pub(crate) fn evidence(&self, parameters: &Parameters) -> Vec<Evidence> {
-        let (height, width) = (self.activity.height, self.activity.width);
-        let windows: Vec<Rectangle> = self
-            .cells
-            .iter()
-            .map(|cell| cell.bounds(width).wider(2, height, width))
-            .collect();
+        let width = self.activity.width;
+        let windows = self.windows();
         let neighbours = neighbours(&windows);
         let half = self.activity.bins() / 2;
         let halves = [0..half, half..self.activity.bins()];
@@ -610,6 +641,26 @@ fn neighbours(windows: &[Rectangle]) -> Vec<Vec<u32>> {
     out
 }
 
+/// Numbers of those that have no neighbour in their class, ascending within
+/// each; as few classes as come of taking the first that is free.
+fn classes(neighbours: &[Vec<u32>]) -> Vec<Vec<usize>> {
+    let mut class_of: Vec<usize> = Vec::with_capacity(neighbours.len());
+    let mut classes: Vec<Vec<usize>> = Vec::new();
+    for (k, near) in neighbours.iter().enumerate() {
+        let taken: Vec<usize> = near
+            .iter()
+            .filter_map(|&other| class_of.get(other as usize).copied())
+            .collect();
+        let free = (0..).find(|class| !taken.contains(class)).unwrap_or(0);
+        class_of.push(free);
+        if free == classes.len() {
+            classes.push(Vec::new());
+        }
+        classes[free].push(k);
+    }
+    classes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -623,5 +674,6 @@ mod tests {
         let windows = [square(0, 0), square(30, 30), square(9, 9), square(5, 20)];
         let found = neighbours(&windows);
         assert_eq!(found, [vec![2], vec![], vec![0], vec![]]);
+        assert_eq!(classes(&found), [vec![0, 1, 3], vec![2]]);
     }
 }
