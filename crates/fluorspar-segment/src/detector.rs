@@ -124,7 +124,7 @@ impl Detector {
         let mut ticks = Ticks {
             progress,
             frames: movie.frames() as u64,
-            steps: (PASSES * grid.cores.len() * movie.planes()) as u64,
+            steps: (PASSES.len() * grid.cores.len() * movie.planes()) as u64,
             done: 0,
         };
         let mut found: Vec<(Option<u32>, u32, Evidence, Footprint)> = Vec::new();
@@ -133,8 +133,8 @@ impl Detector {
             let mut model = Model::new(&activity, &self.parameters);
             model.add(given_cells(given, plane, &activity));
             model.fit_traces();
-            for pass in 0..PASSES {
-                let (cells, strengths) = self.pass(&model, &grid, &mut ticks);
+            for (pass, strictness) in PASSES.into_iter().enumerate() {
+                let (cells, strengths) = self.pass(&model, &grid, strictness, &mut ticks);
                 if pass == 0 {
                     result
                         .activity_image
@@ -184,6 +184,7 @@ impl Detector {
         &self,
         model: &Model<'_>,
         grid: &Grid,
+        strictness: f64,
         ticks: &mut Ticks<'_>,
     ) -> (Vec<Cell>, Array2<f32>) {
         let (height, width) = (model.activity.height, model.activity.width);
@@ -192,7 +193,7 @@ impl Detector {
         for cores in grid.cores.chunks(grid.at_once) {
             let parts: Vec<(Vec<Cell>, Vec<f32>)> = cores
                 .par_iter()
-                .map(|core| self.tile(model, grid, core))
+                .map(|core| self.tile(model, grid, core, strictness))
                 .collect();
             for (core, (cells, strengths)) in cores.iter().zip(parts) {
                 found.extend(cells);
@@ -213,7 +214,13 @@ impl Detector {
     }
 
     /// New cells whose centre lies in `core`, and the core's activity image.
-    fn tile(&self, model: &Model<'_>, grid: &Grid, core: &Rectangle) -> (Vec<Cell>, Vec<f32>) {
+    fn tile(
+        &self,
+        model: &Model<'_>,
+        grid: &Grid,
+        core: &Rectangle,
+        strictness: f64,
+    ) -> (Vec<Cell>, Vec<f32>) {
         let activity = model.activity;
         let area = core.wider(grid.margin, activity.height, activity.width);
         let mut tile = Tile::new(model, area, &self.parameters);
@@ -227,14 +234,20 @@ impl Detector {
                 strengths[y * coarse.columns + x]
             })
             .collect();
-        let cells = search(&mut tile, strengths, &self.parameters, activity.courses.bin)
-            .into_iter()
-            .map(|grown| grown.into_cell(&tile, activity.width))
-            .filter(|cell| {
-                let (y, x) = cell.centre(&activity.scale, activity.width);
-                core.holds(y, x)
-            })
-            .collect();
+        let cells = search(
+            &mut tile,
+            strengths,
+            &self.parameters,
+            activity.courses.bin,
+            strictness,
+        )
+        .into_iter()
+        .map(|grown| grown.into_cell(&tile, activity.width))
+        .filter(|cell| {
+            let (y, x) = cell.centre(&activity.scale, activity.width);
+            core.holds(y, x)
+        })
+        .collect();
         (cells, image)
     }
 }
@@ -308,7 +321,9 @@ fn given_cells<'a>(
         })
 }
 
-/// Passes over what is left for cells that stronger ones hid.
-const PASSES: usize = 2;
+/// Passes, the second over what is left for cells that stronger ones hid: how
+/// strict each is with what has grown. Refinement improves much of what the
+/// first finds; the second would find scraps.
+const PASSES: [f64; 2] = [0.5, 1.0];
 /// Rounds of refinement after each.
 const ROUNDS: usize = 3;

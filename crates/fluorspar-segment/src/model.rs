@@ -317,12 +317,7 @@ impl<'a> Model<'a> {
 
     /// New weights for the pixels of a given footprint: what regression says
     /// where it is positive. Nothing changes if it is nowhere.
-    fn given_weights(
-        &self,
-        cell: usize,
-        window: &Rectangle,
-        image: &[f32],
-    ) -> Pixels {
+    fn given_weights(&self, cell: usize, window: &Rectangle, image: &[f32]) -> Pixels {
         let cell = &self.cells[cell];
         let weights: Vec<f32> = cell
             .pixels
@@ -339,12 +334,7 @@ impl<'a> Model<'a> {
     }
 
     /// Pixels and weights of a part of a window; weights in units of noise.
-    fn from_window(
-        &self,
-        window: &Rectangle,
-        inside: &[usize],
-        weights: &[f32],
-    ) -> Pixels {
+    fn from_window(&self, window: &Rectangle, inside: &[usize], weights: &[f32]) -> Pixels {
         let width = self.activity.width;
         inside
             .iter()

@@ -42,13 +42,14 @@ pub(crate) fn search(
     mut strengths: Vec<f32>,
     parameters: &Parameters,
     frames_per_bin: usize,
+    strictness: f64,
 ) -> Vec<Grown> {
     let mut found: Vec<Grown> = Vec::new();
     let mut spent = vec![false; strengths.len()];
     let apart = (parameters.diameter / 5.0).max(1.0).floor() as usize;
     while let Some(point) = strongest(&strengths) {
         let grown = Grown::new(tile, point, parameters)
-            .filter(|cell| plausible(cell, tile, parameters, frames_per_bin));
+            .filter(|cell| plausible(cell, tile, parameters, frames_per_bin, strictness));
         // A place is a seed once, whether or not something grows there.
         let window = tile.window(tile.coarse.pixel(point, tile.columns), apart);
         for near in tile.coarse.points(&window) {
@@ -85,12 +86,18 @@ fn strongest(values: &[f32]) -> Option<usize> {
 }
 
 /// Whether what has grown could become a cell when it is refined: limits are
-/// half as strict as those that a cell must meet in the end.
-fn plausible(cell: &Grown, tile: &Tile, parameters: &Parameters, frames_per_bin: usize) -> bool {
+/// `strictness` times as strict as those that a cell must meet in the end.
+fn plausible(
+    cell: &Grown,
+    tile: &Tile,
+    parameters: &Parameters,
+    frames_per_bin: usize,
+    strictness: f64,
+) -> bool {
     let area = cell.pixels.len() as f64 / parameters.disc();
     let energy = cell.weights.iter().map(|w| w * w).sum();
-    area >= parameters.min_area / 2.0
-        && area <= parameters.max_area * 2.0
-        && spread(cell.pixels.iter().copied(), tile.columns) <= parameters.max_spread * 2.0
-        && f64::from(snr(&cell.trace, energy, frames_per_bin)) >= parameters.min_snr / 2.0
+    area >= parameters.min_area * strictness
+        && area <= parameters.max_area / strictness
+        && spread(cell.pixels.iter().copied(), tile.columns) <= parameters.max_spread / strictness
+        && f64::from(snr(&cell.trace, energy, frames_per_bin)) >= parameters.min_snr * strictness
 }
