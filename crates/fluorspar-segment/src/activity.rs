@@ -5,7 +5,7 @@ use ndarray::ArrayView1;
 use rayon::prelude::*;
 
 use crate::Parameters;
-use crate::stats::axpy;
+use crate::stats::gathered;
 
 /// Longest prepared movie, in bins: beyond it bins grow longer.
 const MOST_BINS: usize = 4000;
@@ -107,9 +107,9 @@ impl<'a> Activity<'a> {
     /// Writes one pixel's activity.
     pub(crate) fn pixel(&self, pixel: usize, out: &mut [f32]) {
         out.fill(0.0);
-        for (component, weight) in self.row(pixel) {
-            axpy(weight, self.courses.of(component), out);
-        }
+        let (components, weights) = self.movie.row(self.first + pixel);
+        let scale = self.scale[pixel];
+        gathered(&self.courses.values, components, weights, scale, out);
     }
 
     /// The sum of `weight · row` over pixels.
@@ -129,9 +129,9 @@ impl<'a> Activity<'a> {
     /// The time course of a combination.
     pub(crate) fn course(&self, combination: &[(u32, f32)]) -> Vec<f32> {
         let mut out = vec![0.0; self.bins()];
-        for &(component, weight) in combination {
-            axpy(weight, self.courses.of(component as usize), &mut out);
-        }
+        let (components, weights): (Vec<u32>, Vec<f32>) = combination.iter().copied().unzip();
+        let courses = &self.courses.values;
+        gathered(courses, &components, &weights, 1.0, &mut out);
         out
     }
 }

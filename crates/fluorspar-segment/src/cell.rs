@@ -73,17 +73,7 @@ impl Grown {
         };
         for _ in 0..ROUNDS {
             let p = instrument(&found.trace, &mut scratch)?;
-            let image: Vec<f32> = window
-                .pixels(tile.columns)
-                .map(|pixel| {
-                    let noise = tile.noise[pixel];
-                    if noise > 0.0 {
-                        dot(tile.left(pixel), &p) * noise
-                    } else {
-                        0.0
-                    }
-                })
-                .collect();
+            let image = tile.regression(&window, &p);
             let cut = outline(&window, &image, &near, parameters.support)?;
             let before = std::mem::take(&mut found.pixels);
             found.weights.clear();

@@ -12,7 +12,7 @@ use crate::background::Background;
 use crate::cell::{Cell, instrument};
 use crate::evidence::{Evidence, Shape, snr, stability};
 use crate::outline::{Rectangle, outline};
-use crate::stats::{axpy, correlation, dot};
+use crate::stats::{axpy, correlation, dot, gathered};
 
 /// Sweeps over all traces in one fit.
 const SWEEPS: usize = 6;
@@ -35,8 +35,10 @@ type Pixels = (Vec<u32>, Vec<f32>);
 struct Equation {
     /// Product of the footprint with itself.
     energy: f32,
-    /// Products with the other traces' footprints.
-    coupling: Vec<(u32, f32)>,
+    /// The other traces whose footprints overlap it.
+    others: Vec<u32>,
+    /// Products with those footprints.
+    coupling: Vec<f32>,
 }
 
 /// What regression on one cell's transients needs, from the components' and
@@ -149,10 +151,7 @@ impl<'a> Model<'a> {
                             continue;
                         }
                         rest.copy_from_slice(&product(v)[range.clone()]);
-                        for &(u, coupling) in &equation.coupling {
-                            let u = u as usize;
-                            axpy(-coupling, &x[u * length..(u + 1) * length], &mut rest);
-                        }
+                        gathered(&x, &equation.others, &equation.coupling, -1.0, &mut rest);
                         let out = &mut x[v * length..(v + 1) * length];
                         for (out, &rest) in out.iter_mut().zip(&rest) {
                             *out = rest / equation.energy;
@@ -212,8 +211,10 @@ impl<'a> Model<'a> {
                     let combination = self
                         .activity
                         .combination(weighted.map(|(&p, &w)| (p as usize, w)), gather);
+                    let (others, coupling) = coupling.into_iter().unzip();
                     let equation = Equation {
                         energy: cell.energy(),
+                        others,
                         coupling,
                     };
                     (equation, self.activity.course(&combination))
@@ -224,17 +225,21 @@ impl<'a> Model<'a> {
             .background
             .gram
             .iter()
-            .map(|gram| Equation {
-                energy: gram[0].1,
-                coupling: gram[1..].to_vec(),
+            .map(|gram| {
+                let (others, coupling) = gram[1..].iter().copied().unzip();
+                Equation {
+                    energy: gram[0].1,
+                    others,
+                    coupling,
+                }
             })
             .collect();
         for (k, (equation, _)) in cells.iter().enumerate() {
-            for &(variable, value) in &equation.coupling {
+            for (&variable, &value) in equation.others.iter().zip(&equation.coupling) {
                 if (variable as usize) < knots {
-                    equations[variable as usize]
-                        .coupling
-                        .push(((knots + k) as u32, value));
+                    let knot = &mut equations[variable as usize];
+                    knot.others.push((knots + k) as u32);
+                    knot.coupling.push(value);
                 }
             }
         }

@@ -31,31 +31,82 @@ impl Rest {
     }
 }
 
+/// Sum of products, in sixteen interleaved parts added in a fixed order.
+#[inline(always)]
+fn product(a: &[f32], b: &[f32]) -> f32 {
+    let mut parts = [0.0_f32; 16];
+    let (head_a, tail_a) = a.as_chunks::<16>();
+    let (head_b, tail_b) = b.as_chunks::<16>();
+    for (a, b) in head_a.iter().zip(head_b) {
+        for k in 0..16 {
+            parts[k] += a[k] * b[k];
+        }
+    }
+    let mut sum = 0.0;
+    for (a, b) in tail_a.iter().zip(tail_b) {
+        sum += a * b;
+    }
+    for part in parts {
+        sum += part;
+    }
+    sum
+}
+
+#[inline(always)]
+fn add(factor: f32, add: &[f32], out: &mut [f32]) {
+    for (slot, &value) in out.iter_mut().zip(add) {
+        *slot += factor * value;
+    }
+}
+
+// Choosing the instructions costs as much as a short loop: what is called often does many loops.
 fluorspar_movie::vectorised! {
-    /// Sum of products, in sixteen interleaved parts added in a fixed order.
+    /// Sum of products.
     pub(crate) fn dot<'a>(a: &'a [f32], b: &'a [f32]) -> f32 {
-        let mut parts = [0.0_f32; 16];
-        let (head_a, tail_a) = a.as_chunks::<16>();
-        let (head_b, tail_b) = b.as_chunks::<16>();
-        for (a, b) in head_a.iter().zip(head_b) {
-            for k in 0..16 {
-                parts[k] += a[k] * b[k];
-            }
-        }
-        let mut sum = 0.0;
-        for (a, b) in tail_a.iter().zip(tail_b) {
-            sum += a * b;
-        }
-        for part in parts {
-            sum += part;
-        }
-        sum
+        product(a, b)
     }
 
-    /// `out += factor · add`.
-    pub(crate) fn axpy<'a>(factor: f32, add: &'a [f32], out: &'a mut [f32]) {
-        for (slot, &value) in out.iter_mut().zip(add) {
-            *slot += factor * value;
+    /// Products of `b` with each stretch of `a` as long as `b`.
+    pub(crate) fn dots<'a>(a: &'a [f32], b: &'a [f32], out: &'a mut [f32]) {
+        for (out, a) in out.iter_mut().zip(a.chunks_exact(b.len())) {
+            *out = product(a, b);
+        }
+    }
+
+    /// `out += factor · more`.
+    pub(crate) fn axpy<'a>(factor: f32, more: &'a [f32], out: &'a mut [f32]) {
+        add(factor, more, out);
+    }
+
+    /// `out += scale · Σ weight · row`, rows as long as `out`, counted from
+    /// the start of `all`.
+    pub(crate) fn gathered<'a>(
+        all: &'a [f32],
+        rows: &'a [u32],
+        weights: &'a [f32],
+        scale: f32,
+        out: &'a mut [f32],
+    ) {
+        let length = out.len();
+        for (&row, &weight) in rows.iter().zip(weights) {
+            let weight = weight * scale;
+            if weight.is_finite() {
+                let start = row as usize * length;
+                add(weight, &all[start..start + length], out);
+            }
+        }
+    }
+
+    /// `out += Σ kernel · stretch`, stretches as long as `out`, `step` apart.
+    pub(crate) fn spaced<'a>(
+        all: &'a [f32],
+        step: usize,
+        kernel: &'a [f32],
+        out: &'a mut [f32],
+    ) {
+        let length = out.len();
+        for (k, &weight) in kernel.iter().enumerate() {
+            add(weight, &all[k * step..k * step + length], out);
         }
     }
 }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use crate::Parameters;
 use crate::model::Model;
 use crate::outline::Rectangle;
-use crate::stats::{Rest, axpy};
+use crate::stats::{Rest, axpy, dots, spaced};
 
 /// A tile is not larger than this unless its margins are: smaller ones leave
 /// more for others to do at once, larger ones spend less on margins.
@@ -179,6 +179,21 @@ impl Tile {
         &self.left[pixel * self.bins..(pixel + 1) * self.bins]
     }
 
+    /// What is left of a window, regressed on `p`: products row by row, times
+    /// the noise of each pixel.
+    pub(crate) fn regression(&self, window: &Rectangle, p: &[f32]) -> Vec<f32> {
+        let mut image = vec![0.0; window.y.len() * window.x.len()];
+        for (y, out) in window.y.clone().zip(image.chunks_exact_mut(window.x.len())) {
+            let first = y * self.columns + window.x.start;
+            let end = first + window.x.len();
+            dots(&self.left[first * self.bins..end * self.bins], p, out);
+            for (value, &noise) in out.iter_mut().zip(&self.noise[first..end]) {
+                *value *= noise;
+            }
+        }
+        image
+    }
+
     /// The square of pixels at most `reach` rows and columns away.
     pub(crate) fn window(&self, pixel: usize, reach: usize) -> Rectangle {
         Rectangle::around(std::iter::once(pixel), self.columns).wider(
@@ -268,20 +283,19 @@ fn blur(
         .enumerate()
         .for_each(|(point, out)| {
             let (y, x) = (point / few_columns, point % few_columns * step);
-            for u in x.saturating_sub(reach)..(x + reach + 1).min(columns) {
-                let from = (y * columns + u) * bins;
-                axpy(kernel[u + reach - x], &image[from..from + bins], out);
-            }
+            let (first, end) = (x.saturating_sub(reach), (x + reach + 1).min(columns));
+            let taps = &kernel[first + reach - x..end + reach - x];
+            spaced(&image[(y * columns + first) * bins..], bins, taps, out);
         });
     let mut both = vec![0.0_f32; few_rows * few_columns * bins];
     both.par_chunks_exact_mut(bins)
         .enumerate()
         .for_each(|(point, out)| {
             let (y, x) = (point / few_columns * step, point % few_columns);
-            for v in y.saturating_sub(reach)..(y + reach + 1).min(rows) {
-                let from = (v * few_columns + x) * bins;
-                axpy(kernel[v + reach - y], &across[from..from + bins], out);
-            }
+            let (first, end) = (y.saturating_sub(reach), (y + reach + 1).min(rows));
+            let taps = &kernel[first + reach - y..end + reach - y];
+            let from = (first * few_columns + x) * bins;
+            spaced(&across[from..], few_columns * bins, taps, out);
         });
     both
 }
