@@ -93,8 +93,8 @@ pub(crate) fn outline(
             .map(|k| smooth[k])
             .collect();
         let quarter = values.len().div_ceil(4);
-        values.sort_unstable_by(|a, b| b.total_cmp(a));
-        plateau = values.iter().take(quarter).sum::<f32>() / quarter as f32;
+        values.select_nth_unstable_by(quarter - 1, |a, b| b.total_cmp(a));
+        plateau = values[..quarter].iter().sum::<f32>() / quarter as f32;
     }
     fill_holes(&mut inside, rows, columns);
     let mut found = Outline {

@@ -285,6 +285,8 @@ fn blur(
             let (y, x) = (point / few_columns, point % few_columns * step);
             let (first, end) = (x.saturating_sub(reach), (x + reach + 1).min(columns));
             let taps = &kernel[first + reach - x..end + reach - x];
+            // Fresh memory that is read before it is written costs two faults.
+            out.fill(0.0);
             spaced(&image[(y * columns + first) * bins..], bins, taps, out);
         });
     let mut both = vec![0.0_f32; few_rows * few_columns * bins];
@@ -294,6 +296,7 @@ fn blur(
             let (y, x) = (point / few_columns * step, point % few_columns);
             let (first, end) = (y.saturating_sub(reach), (y + reach + 1).min(rows));
             let taps = &kernel[first + reach - y..end + reach - y];
+            out.fill(0.0);
             let from = (first * few_columns + x) * bins;
             spaced(&across[from..], few_columns * bins, taps, out);
         });
