@@ -251,6 +251,10 @@ pub(crate) struct Segment {
     /// Cell bodies, or boutons and pieces of dendrites of any shape
     #[arg(long, value_name = "CLASS", default_value = "soma", value_parser = ["soma", "process"])]
     pub(crate) class: String,
+    /// How often the movie is looked through for cells: more than once for those that stronger ones
+    /// hid
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=10))]
+    pub(crate) passes: u8,
     /// The movie's lowrank.zarr, if it was denoised before
     #[arg(long, value_name = "LOWRANK.zarr")]
     pub(crate) lowrank: Option<PathBuf>,

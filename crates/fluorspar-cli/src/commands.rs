@@ -348,6 +348,7 @@ fn segment(
     let options = pipeline::SegmentOptions {
         diameter_px: command.diameter,
         class: command.class.clone(),
+        passes: usize::from(command.passes),
         trace: pipeline::config::Trace {
             source: command.source.clone(),
             overlaps: command.overlaps.clone(),

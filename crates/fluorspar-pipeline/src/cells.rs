@@ -127,8 +127,12 @@ fn parameters(
         "process" => Class::Process,
         _ => Class::Soma,
     };
+    let of = |diameter| Parameters {
+        passes: settings.segment.passes,
+        ..Parameters::of(class, diameter)
+    };
     if let Some(diameter_um) = settings.segment.diameter_um.number() {
-        return Ok(Parameters::of(class, diameter_um / settings.pixel_size_um));
+        return Ok(of(diameter_um / settings.pixel_size_um));
     }
     let mut diameters = Vec::new();
     for plane in 0..lowrank.planes() {
@@ -143,7 +147,7 @@ fn parameters(
             "nothing shows how large cells are; looking for {usual} pixels (give a diameter)"
         ));
     }
-    Ok(Parameters::of(class, diameter.unwrap_or(usual)))
+    Ok(of(diameter.unwrap_or(usual)))
 }
 
 fn trace_parameters(trace: &Trace) -> fluorspar_trace::Parameters {

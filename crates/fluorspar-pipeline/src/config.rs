@@ -186,6 +186,9 @@ pub struct Segment {
     pub diameter_um: Choice,
     /// `"soma"`: cell bodies; `"process"`: boutons and pieces of dendrites.
     pub class: String,
+    /// How often the movie is looked through for cells, 1 to 10: more than once
+    /// for those that stronger ones hid.
+    pub passes: usize,
 }
 
 impl Default for Segment {
@@ -193,6 +196,7 @@ impl Default for Segment {
         Self {
             diameter_um: Choice::Number(11.0),
             class: "soma".into(),
+            passes: 1,
         }
     }
 }
@@ -407,6 +411,12 @@ impl ExperimentConfig {
                 return fail(format!("{key} = {value}: must lie between 0 and {below}"));
             }
         }
+        if !(1..=10).contains(&self.segment.passes) {
+            let passes = self.segment.passes;
+            return fail(format!(
+                "segment.passes = {passes}: must lie between 1 and 10"
+            ));
+        }
         if !share(self.drift.min_p_same) {
             let value = self.drift.min_p_same;
             return fail(format!(
@@ -616,6 +626,7 @@ delay = [1.0, 6.0]
             ("[segment]\ndiameter_um = nan", "segment.diameter_um"),
             ("[segment]\ndiameter_um = \"large\"", "segment.diameter_um"),
             ("[segment]\nclass = \"somata\"", "segment.class"),
+            ("[segment]\npasses = 0", "segment.passes"),
             (
                 "[trace]\nneuropil_coefficient = 2",
                 "trace.neuropil_coefficient",

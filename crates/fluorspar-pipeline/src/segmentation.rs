@@ -25,6 +25,8 @@ pub struct SegmentOptions {
     pub diameter_px: Option<f64>,
     /// As in `experiment.toml`, `"soma"` or `"process"`.
     pub class: String,
+    /// How often the movie is looked through for cells; as in `experiment.toml`.
+    pub passes: usize,
     /// How traces are made; as in `experiment.toml`.
     pub trace: Trace,
     /// How events are made; as in `experiment.toml`.
@@ -52,6 +54,7 @@ impl Default for SegmentOptions {
         Self {
             diameter_px: None,
             class: Segment::default().class,
+            passes: Segment::default().passes,
             trace: Trace::default(),
             deconvolve: Deconvolve::default(),
             pixel_size_um: None,
@@ -140,6 +143,7 @@ pub fn segment(
                 None => Choice::Word("auto".into()),
             },
             class: options.class.clone(),
+            passes: options.passes,
         };
         if lowrank.planes() > 1 && options.pixel_size_um.is_none() {
             observer.warn(

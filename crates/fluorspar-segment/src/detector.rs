@@ -53,7 +53,7 @@ impl Detector {
     /// penalty and with regression on transients only): footprints are not
     /// negative, connected and without holes; products with the movie are
     /// taken through its components. What is then still unexplained is looked
-    /// through once more. Candidates far from the size and shape of a cell or
+    /// through again, if [`Parameters::passes`] says so. Candidates far from the size and shape of a cell or
     /// without transients are not reported; all others are, with their
     /// [`Evidence`].
     ///
@@ -124,7 +124,7 @@ impl Detector {
         let mut ticks = Ticks {
             progress,
             frames: movie.frames() as u64,
-            steps: (PASSES.len() * grid.cores.len() * movie.planes()) as u64,
+            steps: (self.parameters.passes * grid.cores.len() * movie.planes()) as u64,
             done: 0,
         };
         let mut found: Vec<(Option<u32>, u32, Evidence, Footprint)> = Vec::new();
@@ -133,7 +133,8 @@ impl Detector {
             let mut model = Model::new(&activity, &self.parameters);
             model.add(given_cells(given, plane, &activity));
             model.fit_traces();
-            for (pass, strictness) in PASSES.into_iter().enumerate() {
+            for pass in 0..self.parameters.passes {
+                let strictness = STRICTNESS[pass.min(1)];
                 let (cells, strengths) = self.pass(&model, &grid, strictness, &mut ticks);
                 if pass == 0 {
                     result
@@ -321,9 +322,9 @@ fn given_cells<'a>(
         })
 }
 
-/// Passes, the second over what is left for cells that stronger ones hid: how
-/// strict each is with what has grown. Refinement improves much of what the
-/// first finds; the second would find scraps.
-const PASSES: [f64; 2] = [0.5, 1.0];
+/// How strict the first pass and those after it are with what has grown.
+/// Refinement improves much of what the first finds; the others, over what is
+/// left, would find scraps.
+const STRICTNESS: [f64; 2] = [0.5, 1.0];
 /// Rounds of refinement after each.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 4;

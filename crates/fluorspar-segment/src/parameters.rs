@@ -42,6 +42,10 @@ pub struct Parameters {
     /// Two overlapping or touching ROIs are one if their activity correlates
     /// at least this much, 0 to 1.
     pub merge_correlation: f64,
+    /// How often the movie is looked through: once, or again for cells that
+    /// stronger ones hid. Each time takes as long; in simulated recordings a
+    /// second pass finds one more cell in a hundred.
+    pub passes: usize,
 }
 
 impl Default for Parameters {
@@ -57,6 +61,7 @@ impl Default for Parameters {
             max_area: 4.0,
             max_spread: 1.6,
             merge_correlation: 0.8,
+            passes: 1,
         }
     }
 }
@@ -123,6 +128,13 @@ impl Parameters {
             if !range.contains(&value) {
                 return Err(Error::Parameter { name, value, rule });
             }
+        }
+        if !(1..=10).contains(&self.passes) {
+            return Err(Error::Parameter {
+                name: "passes",
+                value: self.passes as f64,
+                rule: "from 1 to 10",
+            });
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::{Error, NeuropilParameters, Overlaps, Valid};
 const LEAST_ALONE: f64 = 0.1;
 
 /// Frames of this size together are read at once.
-const BLOCK_BYTES: usize = 64 << 20;
+const BLOCK_BYTES: usize = 16 << 20;
 
 /// Traces of all ROIs of one session, in the movie's units.
 #[derive(Clone, Debug, PartialEq)]
