@@ -9,8 +9,8 @@ use fluorspar_segment::{
     Class, Detector, Evidence, Merge, Parameters, Segmentation, estimate_diameter_in, merge_planes,
 };
 use fluorspar_trace::{
-    Baseline, BaselineParameters, Cells, Coefficient, DeltaF, NeuropilParameters, Overlaps,
-    Sharing, State, Traces, Valid, annuli, extract, measure_with, neuropil_coefficients,
+    Baseline, BaselineParameters, Cells, Coefficient, NeuropilParameters, Overlaps, Sharing, State,
+    Traces, Valid, annuli, extract, measure_with, neuropil_coefficients, presence,
     subtract_neuropil,
 };
 use ndarray::{Array2, ArrayView2, Zip};
@@ -80,17 +80,29 @@ pub(crate) fn find(
     let coefficients =
         neuropil_coefficients(raw.f.view(), around, coefficient, frame_rate).at("neuropil")?;
     let (f, neuropil) = (raw.f.clone(), raw.neuropil.clone());
-    let clean =
+    let mut clean =
         subtract_neuropil(f.view(), neuropil.view(), &coefficients.values).at("neuropil")?;
     let traces = if settings.trace.source == "registered" {
         raw
     } else {
         denoised(lowrank, footprints, &overlaps, raw)?
     };
-    let measured =
+    let mut measured =
         measure_with(traces, coefficients, &overlaps, &parameters, frame_rate).at("traces")?;
+    // Whether a transient stands out, and the indicator's kernel, are told from
+    // the registered movie: noise must be white in time for that, which that
+    // of denoised traces is not.
+    Zip::from(&mut clean)
+        .and(&measured.delta.f0)
+        .par_for_each(|f, &f0| *f = (*f - f0) / f0);
+    measured.presence = presence(clean.view(), &parameters.presence, frame_rate).at("traces")?;
     times.traces = lap();
-    let (events, kernels) = deconvolve(&measured.delta, clean, settings.deconvolve, frame_rate)?;
+    let (events, kernels) = deconvolve(
+        &measured.delta.dff,
+        clean.view(),
+        settings.deconvolve,
+        frame_rate,
+    )?;
     times.events = lap();
 
     let cell = cells_of_volumes(&found, measured.delta.dff.view(), lowrank, settings)?;
@@ -231,13 +243,11 @@ fn denoised(
     })
 }
 
-/// Events of all traces, and what the deconvolution says of each. `clean` is
-/// the registered movie's fluorescence less neuropil: the indicator's kernel
-/// is learnt from it, because noise must be white in time for that, which
-/// that of denoised traces is not.
+/// Events of all traces, and what the deconvolution says of each; the kernel
+/// is learnt from `clean`.
 fn deconvolve(
-    delta: &DeltaF,
-    mut clean: Array2<f32>,
+    dff: &Array2<f32>,
+    clean: ArrayView2<'_, f32>,
     settings: &Deconvolve,
     frame_rate: f64,
 ) -> Result<(Array2<f32>, Vec<fluorspar_deconvolve::Report>), Error> {
@@ -247,18 +257,15 @@ fn deconvolve(
         rise_s: settings.rise_s,
         ..fluorspar_deconvolve::Parameters::default()
     };
-    let mut events = Array2::zeros(delta.dff.dim());
+    let mut events = Array2::zeros(dff.dim());
     if events.is_empty() {
         return Ok((events, Vec::new()));
     }
-    Zip::from(&mut clean)
-        .and(&delta.f0)
-        .par_for_each(|f, &f0| *f = (*f - f0) / f0);
     let oasis = Oasis::new(parameters).at("deconvolution")?;
-    let learnt = oasis.learn(clean.view()).at("deconvolution")?;
-    let kernels = learnt.kernels(delta.dff.nrows());
+    let learnt = oasis.learn(clean).at("deconvolution")?;
+    let kernels = learnt.kernels(dff.nrows());
     let reports = oasis
-        .deconvolve_block(delta.dff.view(), &kernels, events.view_mut())
+        .deconvolve_block(dff.view(), &kernels, events.view_mut())
         .at("deconvolution")?;
     Ok((events, reports))
 }
@@ -306,6 +313,7 @@ fn describe(quality: &mut Quality, footprints: &Footprints, evidence: &[Evidence
     column("snr", |e| e.snr);
     column("relative_area", |e| e.relative_area);
     column("spread", |e| e.spread);
+    column("elongation", |e| e.elongation);
     column("focus", |e| e.focus);
     column("stability", |e| e.stability);
     column("asymmetry", |e| e.asymmetry);
@@ -356,9 +364,15 @@ fn flags(cells: &Cells, reports: &[fluorspar_deconvolve::Report]) -> Vec<String>
     cells
         .flags
         .iter()
+        .zip(&cells.presence)
         .zip(reports)
-        .map(|(flags, report)| {
-            let mut words: Vec<String> = flags.iter().map(ToString::to_string).collect();
+        .map(|((flags, presence), report)| {
+            let told = |flag: &&fluorspar_trace::Flag| **flag != fluorspar_trace::Flag::Silent;
+            let mut words: Vec<String> =
+                flags.iter().filter(told).map(ToString::to_string).collect();
+            if presence.state == State::Silent {
+                words.push(fluorspar_trace::Flag::Silent.to_string());
+            }
             if report.flag == Flag::TooFewSamples {
                 words.push("too few samples for events".into());
             }

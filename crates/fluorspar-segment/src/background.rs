@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::activity::{Activity, Gather};
+use crate::activity::{Activity, Combination, Gather};
 use crate::stats::axpy;
 
 /// A smooth background in units of each pixel's noise: tents (bilinear bumps
@@ -33,7 +33,7 @@ impl Background {
             products: Vec::new(),
             gram: Vec::new(),
         };
-        let parts: Vec<(Vec<f32>, Vec<(u32, f32)>)> = (0..rows * columns)
+        let parts: Vec<(Vec<f32>, Combination)> = (0..rows * columns)
             .into_par_iter()
             .map_init(
                 || Gather::new(activity.rank()),

@@ -163,18 +163,21 @@ impl Detector {
                 .then_with(|| a.3.0.cmp(&b.3.0))
         });
         for (given_as, plane, evidence, (pixels, weights)) in found {
-            if let Some(k) = given_as {
-                // A given footprint whose pixels cannot be used stays as it was.
-                if weights.iter().all(|&w| w == 0.0) {
-                    let original = given.get(k as usize);
-                    result
-                        .footprints
-                        .push(original.indices, original.weights, plane)?;
-                    result.evidence.push(evidence);
-                    continue;
+            // What cannot be used has no weight; a given footprint that
+            // cannot be used at all stays as it was.
+            let (pixels, weights): Footprint = pixels
+                .into_iter()
+                .zip(weights)
+                .filter(|(_, weight)| *weight > 0.0)
+                .unzip();
+            match given_as {
+                Some(k) if pixels.is_empty() => {
+                    let given = given.get(k as usize);
+                    let weights = given.weights;
+                    result.footprints.push(given.indices, weights, plane)?;
                 }
+                _ => result.footprints.push(&pixels, &weights, plane)?,
             }
-            result.footprints.push(&pixels, &weights, plane)?;
             result.evidence.push(evidence);
         }
         Ok(result)
@@ -209,8 +212,11 @@ impl Detector {
 
     fn accepts(&self, evidence: &Evidence) -> bool {
         let parameters = &self.parameters;
+        // Mean squared radius of an ellipse over that of a disc of its area.
+        let elongation = f64::from(evidence.elongation);
+        let longer = f64::midpoint(elongation, 1.0 / elongation);
         (parameters.min_area..=parameters.max_area).contains(&f64::from(evidence.relative_area))
-            && f64::from(evidence.spread) <= parameters.max_spread
+            && f64::from(evidence.spread) * longer <= parameters.max_spread
             && f64::from(evidence.snr) >= parameters.min_snr
     }
 

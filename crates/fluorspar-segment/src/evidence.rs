@@ -15,9 +15,11 @@ pub struct Evidence {
     pub snr: f32,
     /// Pixels of the footprint over those of a disc of the expected diameter.
     pub relative_area: f32,
-    /// Mean squared radius of the footprint over that of a disc of the same
-    /// area: 1 for a disc, more for anything longer or frayed.
+    /// Area of the ellipse with the footprint's second moments over the
+    /// footprint's: 1 for any ellipse, more for what is frayed or bent.
     pub spread: f32,
+    /// How many times longer than wide that ellipse is.
+    pub elongation: f32,
     /// How sharp its edge is: 0 if weights fall off as those of a Gaussian
     /// (light from out of focus), 1 if they are equal up to the edge, more
     /// for a ring. From the weighted over the unweighted mean squared radius.
@@ -53,15 +55,15 @@ impl Evidence {
     /// The logistic model's weights, of [`Evidence::features`] in order, the
     /// constant last. Fitted to ROIs found in simulated movies in which it is
     /// known who is in focus (docs/segmentation.md says how to repeat it).
-    pub const WEIGHTS: [f64; 10] = [
-        -2.44, -2.42, -35.06, -12.79, 0.37, -1.77, 0.64, -0.25, 11.76, 3.56,
+    pub const WEIGHTS: [f64; 11] = [
+        -1.9, -1.16, -41.64, -0.1, -7.34, 0.25, -1.35, 0.58, 0.26, 7.2, 3.51,
     ];
 
     /// What the logistic model sees: ln relative area and its square, ln
-    /// spread, focus, stability, ln SNR, asymmetry, skewness, and focus times
+    /// spread, ln elongation, focus, stability, ln SNR, asymmetry, skewness, and focus times
     /// ln SNR, because an edge is the clearer the less noise there is. Each is
     /// kept within limits so that no single number decides.
-    pub fn features(&self) -> [f64; 9] {
+    pub fn features(&self) -> [f64; 10] {
         let log = |v: f32, least: f32| f64::from(v.max(least)).ln();
         let area = log(self.relative_area, 1e-3).clamp(-2.0, 2.0);
         let focus = f64::from(self.focus).clamp(-0.5, 1.5);
@@ -69,7 +71,8 @@ impl Evidence {
         [
             area,
             area * area,
-            log(self.spread, 1.0).min(1.0),
+            log(self.spread, 1.0).min(0.5),
+            log(self.elongation, 1.0).min(1.5),
             focus,
             f64::from(self.stability).clamp(-1.0, 1.0),
             snr,
@@ -97,12 +100,13 @@ impl Evidence {
     /// The shape of a piece of a process says nothing: it counts as that of a
     /// disc with half an edge.
     pub(crate) fn judged(mut self, class: Class) -> Self {
-        let (constant, weights) = (Self::WEIGHTS[9], &Self::WEIGHTS[..9]);
+        let (constant, weights) = (Self::WEIGHTS[10], &Self::WEIGHTS[..10]);
         let seen = match class {
             Class::Soma => self,
             Class::Process => Self {
                 relative_area: 1.0,
                 spread: 1.0,
+                elongation: 1.0,
                 focus: 0.5,
                 ..self
             },
@@ -120,13 +124,14 @@ impl Evidence {
     /// What a footprint's shape and trace say.
     pub(crate) fn of(shape: &Shape<'_>, trace: &[f32], snr: f32, parameters: &Parameters) -> Self {
         let changes: Vec<f32> = trace.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        let (spread, focus) = shape.radii(parameters.support);
+        let radii = shape.radii(parameters.support);
         let relative_area = (shape.pixels.len() as f64 / parameters.disc()) as f32;
         Self {
             snr,
             relative_area,
-            spread,
-            focus,
+            spread: radii.spread,
+            elongation: radii.elongation,
+            focus: radii.focus,
             asymmetry: skewness(&changes) as f32,
             skewness: skewness(trace) as f32,
             ..Self::default()
@@ -134,40 +139,58 @@ impl Evidence {
     }
 }
 
+/// See the fields of [`Evidence`] of the same names.
+struct Radii {
+    spread: f32,
+    elongation: f32,
+    focus: f32,
+}
+
 impl Shape<'_> {
-    /// Spread and focus; see [`Evidence`].
-    fn radii(&self, support: f64) -> (f32, f32) {
-        let place = |pixel: u32| {
-            (
-                f64::from(pixel / self.width as u32),
-                f64::from(pixel % self.width as u32),
-            )
-        };
-        let n = self.pixels.len() as f64;
-        let moments = |weight: &dyn Fn(usize) -> f64| {
-            let (mut y, mut x, mut total) = (0.0, 0.0, 0.0);
-            for (k, &pixel) in self.pixels.iter().enumerate() {
-                let (v, u) = place(pixel);
-                y += weight(k) * v;
-                x += weight(k) * u;
-                total += weight(k);
-            }
-            let (y, x) = (y / total, x / total);
-            let mut square = 0.0;
-            for (k, &pixel) in self.pixels.iter().enumerate() {
-                let (v, u) = place(pixel);
-                square += weight(k) * ((v - y).powi(2) + (u - x).powi(2));
-            }
-            square / total
-        };
-        // A pixel is a square, which adds a sixth to its squared radius; a
-        // disc of n pixels has ⟨r²⟩ = n / 2π.
-        let plain = moments(&|_| 1.0) + 1.0 / 6.0;
-        let weighted = moments(&|k| f64::from(self.weights[k])) + 1.0 / 6.0;
-        let spread = plain / (n / std::f64::consts::TAU);
+    fn radii(&self, support: f64) -> Radii {
+        let [yy, yx, xx] = self.moments(|_| 1.0);
+        let [weighted_yy, _, weighted_xx] = self.moments(|k| f64::from(self.weights[k]));
+        let (plain, weighted) = (yy + xx, weighted_yy + weighted_xx);
+        let (half, determinant) = (plain / 2.0, yy * xx - yx * yx);
+        let apart = (half * half - determinant).max(0.0).sqrt();
+        // An ellipse with variances a and b along its axes covers 4π √(ab).
+        let covered = 2.0 * std::f64::consts::TAU * determinant.max(0.0).sqrt();
         let gaussian = gaussian_ratio(support);
-        let focus = (weighted / plain - gaussian) / (1.0 - gaussian);
-        (spread as f32, focus as f32)
+        Radii {
+            spread: (covered / self.pixels.len() as f64) as f32,
+            elongation: ((half + apart) / (half - apart)).sqrt() as f32,
+            focus: ((weighted / plain - gaussian) / (1.0 - gaussian)) as f32,
+        }
+    }
+
+    /// Second moments along y, across, and along x, about the weighted centre.
+    fn moments(&self, weight: impl Fn(usize) -> f64) -> [f64; 3] {
+        let place = |pixel: u32| {
+            let width = self.width as u32;
+            (f64::from(pixel / width), f64::from(pixel % width))
+        };
+        let (mut y, mut x, mut total) = (0.0, 0.0, 0.0);
+        for (k, &pixel) in self.pixels.iter().enumerate() {
+            let (v, u) = place(pixel);
+            y += weight(k) * v;
+            x += weight(k) * u;
+            total += weight(k);
+        }
+        let (y, x) = (y / total, x / total);
+        let mut sums = [0.0; 3];
+        for (k, &pixel) in self.pixels.iter().enumerate() {
+            let (v, u) = place(pixel);
+            let (v, u) = (v - y, u - x);
+            sums[0] += weight(k) * v * v;
+            sums[1] += weight(k) * v * u;
+            sums[2] += weight(k) * u * u;
+        }
+        // A pixel is a square, with a variance of a twelfth along each side.
+        [
+            sums[0] / total + 1.0 / 12.0,
+            sums[1] / total,
+            sums[2] / total + 1.0 / 12.0,
+        ]
     }
 }
 
@@ -243,6 +266,34 @@ mod tests {
         assert!((disc.focus - 1.0).abs() < 1e-3 && (disc.spread - 1.0).abs() < 0.02);
         let ring = drawn(|r| if r < 9.0 { 0.6 + 0.4 * (r / 9.0) } else { 0.0 });
         assert!(ring.focus > 1.1);
+    }
+
+    #[test]
+    fn an_ellipse_is_long_and_not_frayed() {
+        let parameters = Parameters::default();
+        let of = |inside: &dyn Fn(f64, f64) -> bool| {
+            let pixels: Vec<u32> = (0..101_u32 * 101)
+                .filter(|p| inside(f64::from(p / 101) - 50.0, f64::from(p % 101) - 50.0))
+                .collect();
+            let shape = Shape {
+                pixels: &pixels,
+                width: 101,
+                weights: &vec![1.0; pixels.len()],
+            };
+            Evidence::of(&shape, &[0.0; 10], 1.0, &parameters)
+        };
+        let ellipse = of(&|y, x| ((y + x) / 22.0).hypot((y - x) / 11.0) < 1.0);
+        assert!((ellipse.spread - 1.0).abs() < 0.02, "{}", ellipse.spread);
+        assert!(
+            (ellipse.elongation - 2.0).abs() < 0.1,
+            "{}",
+            ellipse.elongation
+        );
+        // A square covers 3 / π of its ellipse, half a ring far less.
+        let square = of(&|y, x| y.abs() < 10.0 && x.abs() < 10.0);
+        assert!((square.spread - 1.047).abs() < 0.01 && square.elongation < 1.01);
+        let bow = of(&|y, x| (8.0..11.0).contains(&y.hypot(x)) && y > 0.0);
+        assert!(bow.spread > 1.5, "{}", bow.spread);
     }
 
     #[test]

@@ -296,7 +296,7 @@ impl<'a> Model<'a> {
             return Some(self.given_weights(cell, window, &image));
         }
         let cut = outline(window, &image, near, parameters.support)?;
-        Some(self.from_window(window, &cut.inside, &cut.weights))
+        Some(self.placed(window, &cut.inside, &cut.weights))
     }
 
     /// Gives a cell another footprint.
@@ -320,8 +320,9 @@ impl<'a> Model<'a> {
             .collect()
     }
 
-    /// New weights for the pixels of a given footprint: what regression says
-    /// where it is positive. Nothing changes if it is nowhere.
+    /// New weights for the pixels of a given footprint: what regression says,
+    /// at least a hundredth of its peak, because they are given. Nothing
+    /// changes if it is nowhere positive.
     fn given_weights(&self, cell: usize, window: &Rectangle, image: &[f32]) -> Pixels {
         let cell = &self.cells[cell];
         let weights: Vec<f32> = cell
@@ -333,13 +334,28 @@ impl<'a> Model<'a> {
                 image[k].max(0.0) * self.activity.scale[pixel as usize]
             })
             .collect();
-        let sound = weights.iter().all(|w| w.is_finite()) && weights.iter().any(|&w| w > 0.0);
-        let weights = if sound { weights } else { cell.weights.clone() };
+        let peak = weights.iter().copied().fold(0.0, f32::max);
+        let sound = weights.iter().all(|w| w.is_finite()) && peak > 0.0;
+        let usable = |pixel: u32| self.activity.scale[pixel as usize] > 0.0;
+        let weights = if sound {
+            let pixels = cell.pixels.iter().zip(weights);
+            pixels
+                .map(|(&pixel, w)| {
+                    if usable(pixel) {
+                        w.max(0.01 * peak)
+                    } else {
+                        0.0
+                    }
+                })
+                .collect()
+        } else {
+            cell.weights.clone()
+        };
         (cell.pixels.clone(), weights)
     }
 
     /// Pixels and weights of a part of a window; weights in units of noise.
-    fn from_window(&self, window: &Rectangle, inside: &[usize], weights: &[f32]) -> Pixels {
+    fn placed(&self, window: &Rectangle, inside: &[usize], weights: &[f32]) -> Pixels {
         let width = self.activity.width;
         inside
             .iter()
@@ -646,7 +662,8 @@ fn classes(neighbours: &[Vec<u32>]) -> Vec<Vec<usize>> {
             .iter()
             .filter_map(|&other| class_of.get(other as usize).copied())
             .collect();
-        let free = (0..).find(|class| !taken.contains(class)).unwrap_or(0);
+        let free = (0..=classes.len()).find(|class| !taken.contains(class));
+        let free = free.unwrap_or(classes.len());
         class_of.push(free);
         if free == classes.len() {
             classes.push(Vec::new());

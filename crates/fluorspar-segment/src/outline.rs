@@ -10,16 +10,19 @@ pub(crate) struct Rectangle {
 impl Rectangle {
     /// The smallest that holds all pixels of an image `width` wide.
     pub(crate) fn around(pixels: impl Iterator<Item = usize>, width: usize) -> Self {
-        let (mut y, mut x) = (usize::MAX..0, usize::MAX..0);
+        let mut all: Option<Self> = None;
         for pixel in pixels {
             let (v, u) = (pixel / width, pixel % width);
-            y = y.start.min(v)..y.end.max(v + 1);
-            x = x.start.min(u)..x.end.max(u + 1);
+            let Self { y, x } = all.take().unwrap_or(Self {
+                y: v..v + 1,
+                x: u..u + 1,
+            });
+            all = Some(Self {
+                y: y.start.min(v)..y.end.max(v + 1),
+                x: x.start.min(u)..x.end.max(u + 1),
+            });
         }
-        if y.is_empty() {
-            return Self { y: 0..0, x: 0..0 };
-        }
-        Self { y, x }
+        all.unwrap_or(Self { y: 0..0, x: 0..0 })
     }
 
     /// Wider by `reach` on all sides, inside an image.

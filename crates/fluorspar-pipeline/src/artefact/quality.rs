@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 /// What is told of each ROI: a name and what it means.
-const MEANINGS: [(&str, &str); 29] = [
+const MEANINGS: [(&str, &str); 30] = [
     ("plane", "plane that the ROI lies in, from 0"),
     ("y", "weighted centre, row (pixels)"),
     ("x", "weighted centre, column (pixels)"),
@@ -17,7 +17,11 @@ const MEANINGS: [(&str, &str); 29] = [
     ),
     (
         "spread",
-        "mean squared radius over that of a disc of the same area",
+        "area of the ellipse with the same second moments over the area",
+    ),
+    (
+        "elongation",
+        "how many times longer than wide that ellipse is",
     ),
     (
         "focus",
@@ -146,7 +150,7 @@ mod tests {
         quality.set("snr", vec![1.0, 2.5]);
         quality.set("focus", vec![0.0, f32::NAN]);
         quality.set("snr", vec![3.0, 4.5]);
-        let text = quality.csv(&[true, false], &[0, 1], &["".into(), "silent".into()]);
+        let text = quality.csv(&[true, false], &[0, 1], &[String::new(), "silent".into()]);
         assert_eq!(
             text,
             "roi,cell,is_cell,snr,focus,flags\n0,0,1,3,0,\n1,1,0,4.5,NaN,silent\n"

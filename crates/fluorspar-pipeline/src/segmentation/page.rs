@@ -32,10 +32,11 @@ const TRACES: usize = 14;
 pub(super) fn page(rois: &Rois, mean: ArrayView3<'_, f32>, given: usize) -> Result<String, Error> {
     let cells = rois.cells().len();
     let others = rois.footprints.len() - cells;
-    let mut lead = format!("{cells} ROIs count as cells, {others} do not.");
-    if given > 0 {
-        lead.push_str(&format!(" {given} footprints were given."));
-    }
+    let known = match given {
+        0 => String::new(),
+        _ => format!(" {given} footprints were given."),
+    };
+    let lead = format!("{cells} ROIs count as cells, {others} do not.{known}");
     Ok(Report::new("Cells")
         .lead(lead)
         .section(
