@@ -56,7 +56,7 @@ impl Evidence {
     /// constant last. Fitted to ROIs found in simulated movies in which it is
     /// known who is in focus (docs/segmentation.md says how to repeat it).
     pub const WEIGHTS: [f64; 11] = [
-        -1.9, -1.16, -41.64, -0.1, -7.34, 0.25, -1.35, 0.58, 0.26, 7.2, 3.51,
+        -1.84, -0.69, -40.79, -0.16, -8.3, 0.03, -2.05, 0.36, 0.69, 8.68, 4.07,
     ];
 
     /// What the logistic model sees: ln relative area and its square, ln
