@@ -69,6 +69,23 @@ def files():
         assert rois[name].shape[0] == len(indptr) - 1 and rois[name].dtype == np.float32
     assert indptr[-1] == len(indices) == len(rois["weights"][:])
     assert indices.max() < rois.attrs["height"] * rois.attrs["width"]
+    registered = zarr.open(str(demo / "session-01" / "registered.zarr"), mode="r")
+    if isinstance(registered, zarr.Group):
+        registered = next(registered[name] for name in registered.array_keys())
+    frames = registered[:200].reshape(200, -1).astype(float)
+    owners = np.bincount(indices, minlength=frames.shape[1])
+    worst = 0.0
+    for roi in range(len(indptr) - 1):
+        part = slice(int(indptr[roi]), int(indptr[roi + 1]))
+        own = owners[indices[part]] == 1
+        weights = rois["weights"][part][own].astype(float)
+        if weights.sum() > 0.1 * rois["weights"][part].sum():
+            expected = frames[:, indices[part][own]] @ weights / weights.sum()
+            worst = max(worst, np.abs(rois["F"][roi, :200] / expected - 1).max())
+    assert worst < 1e-5, worst
+    corrected, rest = rois["F_demixed"][:], rois["F0"][:]
+    assert (rest > 0).all() and np.allclose((corrected - rest) / rest, rois["dff"][:], rtol=1e-4, atol=1e-4)
+    print(f"F is the weighted mean over a ROI's own pixels, to {worst:.1e}; dF/F is (F_demixed - F0) / F0")
     tracks = zarr.open_group(str(demo / "tracks.zarr"), mode="r")
     assert tracks["roi_index"].dtype == np.int32 and tracks["roi_index"].shape == tracks["p_same"].shape
     print(f"zarr-python reads rois.zarr ({len(indptr) - 1} ROIs) and tracks.zarr")

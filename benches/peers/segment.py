@@ -4,6 +4,7 @@
     segment.py suite2p FOLDER... --python PYTHON [--repeats 1]
     segment.py score FOLDER... [--only METHOD...]
     segment.py table FOLDER...
+    segment.py picture OUT.svg --page ROIS.html --columns N --titles TITLE...
 
 A FOLDER holds movie.tif (frame, y, x) of a motionless simulated recording, and truth.npz with what it was made of:
 `shape (3)`, `pad`, `fs`, footprints `A_data, A_indices, A_indptr, A_shape` (CSR, pixel x source, reaching `pad` pixels
@@ -23,7 +24,8 @@ classifier keeps are scored, and the better F1 counts. Traces: median over match
 them) of the correlation with the true dF/F; of Suite2p F - 0.7 Fneu, of fluorspar dF/F. Spikes: the same for events and
 true spikes, both smoothed by a Gaussian of 2 frames. `common` is the same for the cells that all methods found: a
 method that finds faint cells must not look worse for it.
-`table` prints all of it as Markdown.
+`table` prints all of it as Markdown; `picture` puts the figures of those titles of a page that fluorspar wrote into one
+file.
 
 PYTHON is an interpreter of a virtual environment with `pip install suite2p`. This script's own needs numpy, scipy and
 zarr.
@@ -31,6 +33,7 @@ zarr.
 import argparse
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -218,6 +221,22 @@ def table(a):
                   f"{r['recall_active']:.3f} | {r['f1']:.3f} | {r['trace_r']:.3f} | {r['spike_r']:.3f} | {shared} | {seconds} |")
 
 
+def picture(a):
+    figures = re.findall(r"<figure.*?</figure>", Path(a.page).read_text(), re.S)
+    parts, x, y, wide, high = [], 0, 0, 0, 0
+    for k, title in enumerate(a.titles):
+        figure = next(f for f in figures if re.search(rf">{re.escape(title)}<", f))
+        svg = re.search(r"<svg.*?</svg>", figure, re.S).group(0)
+        width, height = (float(re.search(rf'\b{side}="([0-9.]+)"', svg).group(1)) for side in ("width", "height"))
+        if k and k % a.columns == 0:
+            x, y, high = 0, y + high + 34, 0
+        parts.append(f'<text x="{x}" y="{y + 16}" font-family="sans-serif" font-size="14">{title}</text>')
+        parts.append(svg.replace("<svg ", f'<svg x="{x}" y="{y + 24}" ', 1))
+        x, high = x + width + 20, max(high, height)
+        wide = max(wide, x - 20)
+    Path(a.out).write_text(f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{y + high + 24}">{"".join(parts)}</svg>\n')
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
@@ -235,6 +254,12 @@ def main():
             command.add_argument("--python", default=sys.executable)
         if name == "score":
             command.add_argument("--only", nargs="*")
+    command = commands.add_parser("picture")
+    command.set_defaults(work=picture)
+    command.add_argument("out")
+    command.add_argument("--page", required=True)
+    command.add_argument("--columns", type=int, default=3)
+    command.add_argument("--titles", nargs="+", required=True)
     a = parser.parse_args()
     a.work(a)
 

@@ -1,7 +1,23 @@
-//! Finds active cells in a denoised calcium-imaging movie.
+//! Which pixels are a cell.
 //!
 //! ```text
-//! LowRank ── high-pass and bin V ── tiles ── seeds ── grow ── refine, merge ──► Segmentation
+//! LowRank ── Detector::detect ──► Segmentation { footprints, evidence, activity_image }
+//! ```
+//!
+//! Cells are found by their activity in a denoised movie, through its
+//! components, and refined together with a smooth background. Every ROI comes
+//! with what speaks for and against its being a cell in focus; none is deleted.
+//!
+//! | question | answer |
+//! |---|---|
+//! | where are the cells? | [`Detector::detect`] |
+//! | and beside those that I know? | [`Detector::detect_beside`] |
+//! | is this one a cell? | [`Evidence`], [`Evidence::is_cell`] |
+//! | how large are cells here? | [`estimate_diameter_in`] |
+//! | boutons, dendrites? | [`Parameters::of`] with [`Class::Process`] |
+//! | the same cell in several planes? | [`merge_planes`] |
+//! | cells in an image, silent ones too? | [`find_in_image`], [`footprints_from_labels`] |
+//!
 //! ```
 //!
 //! Detection looks at activity, never at the mean image. [`Detector`] takes
@@ -32,6 +48,10 @@
 //! ```
 
 #![forbid(unsafe_code)]
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod activity;
 mod anatomy;
