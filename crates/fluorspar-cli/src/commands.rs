@@ -376,14 +376,20 @@ fn segment(
     if json {
         return print_json(&found);
     }
-    println!(
-        "{} ROIs count as cells (median SNR {:.1}), {} do not.",
-        found.cells, found.median_snr, found.others
-    );
+    if found.cells == 0 {
+        println!("No ROI counts as a cell ({} do not).", found.others);
+    } else {
+        println!(
+            "{} ROIs count as cells (median SNR {:.1}), {} do not.",
+            found.cells, found.median_snr, found.others
+        );
+    }
     if found.bodies < found.cells {
         println!("They are {} cell bodies.", found.bodies);
     }
-    println!("Decay of the indicator: {:.2} s", found.median_decay_s);
+    if found.median_decay_s.is_finite() {
+        println!("Decay of the indicator: {:.2} s", found.median_decay_s);
+    }
     for path in [&found.rois, &found.table, &found.report] {
         println!("{}", path.display());
     }

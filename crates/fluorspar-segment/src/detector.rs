@@ -115,7 +115,7 @@ impl Detector {
         };
         if movie.rank() == 0 || movie.frames() == 0 || height * width == 0 {
             result.footprints = given.clone();
-            result.evidence = vec![Evidence::given(); given.len()];
+            result.evidence = vec![Evidence::of_given(); given.len()];
             progress(movie.frames() as u64);
             return Ok(result);
         }
@@ -333,4 +333,4 @@ fn given_cells<'a>(
 /// left, would find scraps.
 const STRICTNESS: [f64; 2] = [0.5, 1.0];
 /// Rounds of refinement after each.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 3;

@@ -88,7 +88,7 @@ impl Evidence {
     }
 
     /// Of a given footprint in a movie without activity.
-    pub(crate) fn given() -> Self {
+    pub(crate) fn of_given() -> Self {
         Self {
             given: true,
             ..Self::default()

@@ -19,15 +19,6 @@
 //! | cells in an image, silent ones too? | [`find_in_image`], [`footprints_from_labels`] |
 //!
 //! ```
-//!
-//! Detection looks at activity, never at the mean image. [`Detector`] takes
-//! one seed after another, strongest first, grows a weighted footprint by
-//! regressing pixels on the seed's transients, takes its share away and goes
-//! on; then all footprints are refined together, so that overlapping
-//! neighbours are told apart by their time courses. ROIs come in the order of
-//! falling signal-to-noise ratio; the result is the same at any thread count.
-//!
-//! ```
 //! use fluorspar_denoise::{Denoiser, Parameters as Denoise};
 //! use fluorspar_movie::{ArrayMovie, Budget, silent};
 //! use fluorspar_segment::{Detector, Parameters};
