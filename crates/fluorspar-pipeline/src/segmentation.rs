@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use fluorspar_denoise::{Denoiser, LowRank, Parameters};
-use fluorspar_movie::{Budget, Footprints, Movie};
+use fluorspar_movie::{Budget, Footprints, Movie, MovieShape};
 use fluorspar_segment::{Anatomy, find_in_image, footprints_from_label_volume};
 use ndarray::{Array3, Axis};
 use serde::Serialize;
@@ -135,8 +135,10 @@ pub fn segment(
     let made = !out.exists();
     disk::check_writable(out)?;
     let done = (|| {
+        // A mistake in the masks shows before hours of work.
+        let drawn = drawn(movie.shape(), options)?;
         let lowrank = lowrank(&*movie, inputs, out, options, frame_rate, budget, observer)?;
-        let given = given(&lowrank, options)?;
+        let given = given(drawn, &lowrank, options)?;
         let segment = Segment {
             diameter_um: match options.diameter_px {
                 Some(pixels) => Choice::Number(pixels * options.pixel_size_um.unwrap_or(1.0)),
@@ -251,18 +253,24 @@ fn lowrank(
     Ok(lowrank)
 }
 
-/// Cells that are known: by masks, then by the mean image where no mask is.
-fn given(lowrank: &LowRank, options: &SegmentOptions) -> Result<Footprints, Error> {
-    let mut given = match &options.masks {
-        Some(path) => {
-            let shape = (lowrank.planes(), lowrank.height(), lowrank.width());
-            let labels = labels(path)?;
-            footprints_from_label_volume(labels.view(), shape)
-                .at(path.display())?
-                .footprints
-        }
-        None => Footprints::new(lowrank.height(), lowrank.width()),
+/// Cells that masks show.
+fn drawn(shape: MovieShape, options: &SegmentOptions) -> Result<Footprints, Error> {
+    let Some(path) = &options.masks else {
+        return Ok(Footprints::new(shape.height, shape.width));
     };
+    let shape = (shape.planes, shape.height, shape.width);
+    let labels = labels(path)?;
+    let found = footprints_from_label_volume(labels.view(), shape).at(path.display())?;
+    Ok(found.footprints)
+}
+
+/// Cells that are known: those drawn, then those of the mean image that no
+/// drawn one covers.
+fn given(
+    mut given: Footprints,
+    lowrank: &LowRank,
+    options: &SegmentOptions,
+) -> Result<Footprints, Error> {
     if options.anatomy {
         let diameter = options.diameter_px.unwrap_or(Anatomy::default().diameter);
         let mean = lowrank.mean();

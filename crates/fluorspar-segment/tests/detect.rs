@@ -5,7 +5,7 @@ mod common;
 use common::{Scene, score};
 use fluorspar_denoise::{Denoiser, LowRank};
 use fluorspar_movie::{ArrayMovie, Budget, Footprints, silent};
-use fluorspar_segment::{Detector, Error, Evidence, Parameters, Segmentation};
+use fluorspar_segment::{Class, Detector, Error, Evidence, Parameters, Segmentation};
 use ndarray::Array3;
 
 fn denoised(movie: Array3<f32>) -> LowRank {
@@ -96,6 +96,36 @@ fn movies_without_activity_have_no_cells() {
     );
     assert!(found.footprints.is_empty());
     assert_eq!(found.activity_image.dim(), (1, 40, 40));
+}
+
+#[test]
+fn a_dendrite_is_a_process_and_no_cell_body() {
+    // Four pixels wide, forty long, with a bend.
+    let on = |y: f32, x: f32| {
+        let middle = 24.0 + 0.02 * (x - 32.0).powi(2);
+        (y - middle).abs() < 2.0 && (12.0..52.0).contains(&x)
+    };
+    let movie = Array3::from_shape_fn((600, 64, 64), |(t, y, x)| {
+        let noise = ((t * 7919 + y * 104_729 + x * 1_299_709) % 1009) as f32 / 50.0;
+        let calcium = (-((t % 75) as f32) / 10.0).exp();
+        let bright = if on(y as f32, x as f32) { 1.0 } else { 0.0 };
+        100.0 + noise + bright * (20.0 + 60.0 * calcium)
+    });
+    let lowrank = denoised(movie);
+    let run = |parameters| {
+        Detector::new(parameters)
+            .unwrap()
+            .detect(&lowrank, 15.0, Budget::default(), &silent)
+            .unwrap()
+    };
+    let found = run(Parameters::of(Class::Process, 4.0));
+    let covered: usize = (0..found.footprints.len())
+        .filter(|&roi| found.evidence[roi].is_cell())
+        .flat_map(|roi| found.footprints.get(roi).indices.to_vec())
+        .filter(|&p| on((p / 64) as f32, (p % 64) as f32))
+        .count();
+    assert!(covered >= 100, "{covered} of 160 pixels");
+    assert!(cells(&run(Parameters::of(Class::Soma, 11.0))).is_empty());
 }
 
 #[test]
