@@ -168,15 +168,21 @@ fn info(files: &[PathBuf], json: bool) -> Result<(), Error> {
     Ok(())
 }
 
+/// IN... and OUT of a command's paths.
+fn inputs_and_output(paths: &[PathBuf]) -> Result<(&[PathBuf], &Path), Error> {
+    match paths.split_last() {
+        Some((output, inputs)) if !inputs.is_empty() => Ok((inputs, output)),
+        _ => Err(Error::Usage("give at least one movie and an output".into())),
+    }
+}
+
 fn convert(
     command: &Convert,
     memory: usize,
     json: bool,
     observer: &dyn Observer,
 ) -> Result<(), Error> {
-    let Some((output, inputs)) = command.paths.split_last() else {
-        return Err(Error::Usage("give at least one movie and an output".into()));
-    };
+    let (inputs, output) = inputs_and_output(&command.paths)?;
     let budget = Budget { bytes: memory / 4 };
     let options = pipeline::ConvertOptions {
         frames: command.frames,
@@ -204,9 +210,7 @@ fn register(
     json: bool,
     observer: &dyn Observer,
 ) -> Result<(), Error> {
-    let Some((output, inputs)) = command.paths.split_last() else {
-        return Err(Error::Usage("give at least one movie and an output".into()));
-    };
+    let (inputs, output) = inputs_and_output(&command.paths)?;
     let options = pipeline::RegisterOptions {
         register: pipeline::config::Register {
             mode: if command.rigid { "rigid" } else { "nonrigid" }.into(),
@@ -255,9 +259,7 @@ fn denoise(
     json: bool,
     observer: &dyn Observer,
 ) -> Result<(), Error> {
-    let Some((output, inputs)) = command.paths.split_last() else {
-        return Err(Error::Usage("give at least one movie and an output".into()));
-    };
+    let (inputs, output) = inputs_and_output(&command.paths)?;
     let options = pipeline::DenoiseOptions {
         block: command.block,
         block_planes: command.block_planes,
@@ -341,9 +343,7 @@ fn segment(
     json: bool,
     observer: &dyn Observer,
 ) -> Result<(), Error> {
-    let Some((output, inputs)) = command.paths.split_last() else {
-        return Err(Error::Usage("give at least one movie and an output".into()));
-    };
+    let (inputs, output) = inputs_and_output(&command.paths)?;
     let trace = pipeline::config::Trace::default();
     let options = pipeline::SegmentOptions {
         diameter_px: command.diameter,

@@ -3,34 +3,15 @@
 mod common;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use common::{fluorspar, json, refused, said};
+use common::{files, fluorspar, json, refused, said};
 use fluorspar_movie::{MovieExt, MovieShape, MovieSink, PixelType};
 use fluorspar_zarr::{GroupReader, MovieReader, MovieWriter};
 
 const SHAPE: MovieShape = MovieShape::new(300, 1, 48, 64);
 const NOISE: f32 = 10.0;
-
-/// All files below `folder`, sorted by name.
-fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut out = Vec::new();
-    let mut stack = vec![folder.to_path_buf()];
-    while let Some(here) = stack.pop() {
-        for entry in fs::read_dir(&here).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                stack.push(path);
-            } else {
-                let name = path.strip_prefix(folder).unwrap().to_path_buf();
-                out.push((name, fs::read(&path).unwrap()));
-            }
-        }
-    }
-    out.sort();
-    out
-}
 
 /// A number between 0 and 1 that is the same in every run.
 fn uniform(index: usize) -> f32 {

@@ -36,28 +36,19 @@ const BIN_S: f64 = 1.0;
 /// Weight of a sample `above` the level, in units of the noise: all below,
 /// then Tukey's biweight.
 pub(crate) fn weight(above: f64) -> f64 {
-    if above <= FULL {
-        return 1.0;
-    }
-    let part = (above - FULL) / (GONE - FULL);
-    if part >= 1.0 {
-        0.0
-    } else {
-        (1.0 - part * part).powi(2)
-    }
+    let part = way(above);
+    (1.0 - part * part).powi(2)
+}
+
+/// How far a sample is on the way from full weight, 0, to none, 1.
+fn way(above: f64) -> f64 {
+    ((above - FULL) / (GONE - FULL)).clamp(0.0, 1.0)
 }
 
 /// How the influence `above · weight(above)` of a sample grows with `above`.
 pub(crate) fn influence_slope(above: f64) -> f64 {
-    if above <= FULL {
-        return 1.0;
-    }
-    let part = (above - FULL) / (GONE - FULL);
-    if part >= 1.0 {
-        0.0
-    } else {
-        weight(above) - above * 4.0 * part * (1.0 - part * part) / (GONE - FULL)
-    }
+    let part = way(above);
+    weight(above) - above * 4.0 * part * (1.0 - part * part) / (GONE - FULL)
 }
 
 /// Means of runs of `length` samples and the share of each that is finite;

@@ -1,7 +1,8 @@
 //! The program, run as its users run it.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// What the program gives in `folder`.
@@ -33,4 +34,31 @@ pub(crate) fn refused(folder: &Path, arguments: &[&str], code: i32, says: &[&str
         assert!(message.contains(word), "{word:?} is not in: {message}");
     }
     assert!(!message.contains("panicked"), "{message}");
+}
+
+/// A small simulated experiment, written once and copied by each test.
+pub(crate) fn small(folder: &Path) {
+    let spec = "[experiment]\nsessions = 2\ntrials = 8\ncells = 25\nheight = 64\nwidth = 64\n";
+    fs::write(folder.join("spec.toml"), spec).unwrap();
+    let output = fluorspar(&["simulate", "spec.toml", "raw", "--quiet"], folder);
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+/// All files below `folder` but the record of a run, which tells times; sorted by name.
+pub(crate) fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut out = Vec::new();
+    let mut stack = vec![folder.to_path_buf()];
+    while let Some(here) = stack.pop() {
+        for entry in fs::read_dir(&here).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                stack.push(path);
+            } else if path.file_name().unwrap() != "run.json" {
+                let name = path.strip_prefix(folder).unwrap().to_path_buf();
+                out.push((name, fs::read(&path).unwrap()));
+            }
+        }
+    }
+    out.sort();
+    out
 }
