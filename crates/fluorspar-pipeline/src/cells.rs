@@ -22,7 +22,8 @@ use crate::{Error, Observer};
 
 /// How to get from a movie to cells.
 pub(crate) struct Settings<'a> {
-    pub(crate) segment: &'a Segment,
+    /// What is looked for; see [`parameters`].
+    pub(crate) parameters: Parameters,
     pub(crate) trace: &'a Trace,
     pub(crate) deconvolve: &'a Deconvolve,
     pub(crate) pixel_size_um: f64,
@@ -58,8 +59,7 @@ pub(crate) fn find(
         begun = Instant::now();
         seconds
     };
-    let parameters = parameters(lowrank, settings, observer)?;
-    let found = Detector::new(parameters)
+    let found = Detector::new(settings.parameters.clone())
         .at("segmentation")?
         .detect_beside(lowrank, settings.given, frame_rate, budget, &silent)
         .at("segmentation")?;
@@ -130,27 +130,25 @@ pub(crate) fn find(
 }
 
 /// What is looked for; the diameter is measured in the movie if it is not said.
-fn parameters(
+pub(crate) fn parameters(
     lowrank: &LowRank,
-    settings: &Settings<'_>,
+    segment: &Segment,
+    pixel_size_um: f64,
     observer: &dyn Observer,
-) -> Result<Parameters, Error> {
-    let class = match settings.segment.class.as_str() {
+) -> Parameters {
+    let class = match segment.class.as_str() {
         "process" => Class::Process,
         _ => Class::Soma,
     };
     let of = |diameter| Parameters {
-        passes: settings.segment.passes,
+        passes: segment.passes,
         ..Parameters::of(class, diameter)
     };
-    if let Some(diameter_um) = settings.segment.diameter_um.number() {
-        return Ok(of(diameter_um / settings.pixel_size_um));
+    if let Some(diameter_um) = segment.diameter_um.number() {
+        return of(diameter_um / pixel_size_um);
     }
-    let mut diameters = Vec::new();
-    for plane in 0..lowrank.planes() {
-        let scale = estimate_diameter_in(lowrank, plane).at("diameter of cells")?;
-        diameters.extend(scale.map(|scale| scale.diameter));
-    }
+    let scales = estimate_diameter_in(lowrank);
+    let mut diameters: Vec<f64> = scales.iter().flatten().map(|s| s.diameter).collect();
     diameters.sort_by(f64::total_cmp);
     let usual = Parameters::default().diameter;
     let diameter = diameters.get(diameters.len() / 2).copied();
@@ -159,7 +157,7 @@ fn parameters(
             "nothing shows how large cells are; looking for {usual} pixels (give a diameter)"
         ));
     }
-    Ok(of(diameter.unwrap_or(usual)))
+    of(diameter.unwrap_or(usual))
 }
 
 fn trace_parameters(trace: &Trace) -> fluorspar_trace::Parameters {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::artefact::{Provenance, Rois, is_lowrank, read_lowrank, write_lowrank};
-use crate::cells::{Settings, Times, find};
+use crate::cells::{Settings, Times, find, parameters};
 use crate::config::{Choice, Deconvolve, Segment, Trace};
 use crate::error::Context;
 use crate::{Error, Observer, disk, source};
@@ -138,7 +138,6 @@ pub fn segment(
         // A mistake in the masks shows before hours of work.
         let drawn = drawn(movie.shape(), options)?;
         let lowrank = lowrank(&*movie, inputs, out, options, frame_rate, budget, observer)?;
-        let given = given(drawn, &lowrank, options)?;
         let segment = Segment {
             diameter_um: match options.diameter_px {
                 Some(pixels) => Choice::Number(pixels * options.pixel_size_um.unwrap_or(1.0)),
@@ -153,16 +152,21 @@ pub fn segment(
                  were 1 µm (say --pixel-size)",
             );
         }
-        let settings = Settings {
-            segment: &segment,
-            trace: &options.trace,
-            deconvolve: &options.deconvolve,
-            pixel_size_um: options.pixel_size_um.unwrap_or(1.0),
-            given: &given,
-        };
+        let pixel_size_um = options.pixel_size_um.unwrap_or(1.0);
         let finding = Instant::now();
         observer.start("cells", movie.shape().frames as u64);
-        let (found, times) = find(&*movie, &lowrank, &settings, frame_rate, budget, observer)?;
+        let parameters = parameters(&lowrank, &segment, pixel_size_um, observer);
+        let measuring = finding.elapsed().as_secs_f64();
+        let given = given(drawn, &lowrank, parameters.diameter, options.anatomy)?;
+        let settings = Settings {
+            parameters,
+            trace: &options.trace,
+            deconvolve: &options.deconvolve,
+            pixel_size_um,
+            given: &given,
+        };
+        let (found, mut times) = find(&*movie, &lowrank, &settings, frame_rate, budget, observer)?;
+        times.detection += measuring;
         observer.finish("cells", finding.elapsed().as_secs_f64());
         let html = page::page(&found, lowrank.mean(), given.len())?;
         found.write(&rois)?;
@@ -269,10 +273,10 @@ fn drawn(shape: MovieShape, options: &SegmentOptions) -> Result<Footprints, Erro
 fn given(
     mut given: Footprints,
     lowrank: &LowRank,
-    options: &SegmentOptions,
+    diameter: f64,
+    anatomy: bool,
 ) -> Result<Footprints, Error> {
-    if options.anatomy {
-        let diameter = options.diameter_px.unwrap_or(Anatomy::default().diameter);
+    if anatomy {
         let mean = lowrank.mean();
         for plane in 0..lowrank.planes() {
             let anatomy = Anatomy {

@@ -4,7 +4,6 @@ use fluorspar_denoise::LowRank;
 use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
 
-use crate::Error;
 use crate::image::{Blurred, Image};
 
 /// Ratio of successive scales: four to the octave.
@@ -104,29 +103,17 @@ pub fn estimate_diameter(activity: ArrayView2<'_, f32>) -> Option<Scale> {
     })
 }
 
-/// Diameter of cells in one plane of a low-rank movie, measured by
-/// [`estimate_diameter`] on the root of the ratio of each pixel's standard
-/// deviation over frames to its noise.
+/// Diameter of cells in each plane of a low-rank movie, axis `(plane)`,
+/// measured by [`estimate_diameter`] on the root of the ratio of each pixel's
+/// standard deviation over frames to its noise.
 ///
 /// The ratio shows what is active; the root keeps a few very active cells from
 /// deciding alone. (Local correlation saturates: it widens strong cells and
 /// narrows faint ones.) Faint edges count for more under a root: without
-/// noise the diameter comes out up to a pixel large. The variance image of
-/// all planes is computed at each call.
-///
-/// # Errors
-/// [`Error::Movie`] if the movie has no such plane.
-pub fn estimate_diameter_in(movie: &LowRank, plane: usize) -> Result<Option<Scale>, Error> {
-    if plane >= movie.planes() {
-        return Err(Error::Movie(fluorspar_movie::Error::misuse(format!(
-            "plane {plane} asked of a movie of {}",
-            movie.planes()
-        ))));
-    }
-    let variance = movie.variance_image();
-    let noise = movie.noise();
-    let mut image = variance.index_axis(Axis(0), plane).to_owned();
-    image.zip_mut_with(&noise.index_axis(Axis(0), plane), |value, &noise| {
+/// noise the diameter comes out up to a pixel large.
+pub fn estimate_diameter_in(movie: &LowRank) -> Vec<Option<Scale>> {
+    let mut images = movie.variance_image();
+    images.zip_mut_with(&movie.noise(), |value, &noise| {
         // Without noise a pixel is not usable.
         *value = if noise > 0.0 {
             (value.sqrt() / noise).sqrt()
@@ -134,7 +121,7 @@ pub fn estimate_diameter_in(movie: &LowRank, plane: usize) -> Result<Option<Scal
             f32::NAN
         };
     });
-    Ok(estimate_diameter(image.view()))
+    images.axis_iter(Axis(0)).map(estimate_diameter).collect()
 }
 
 /// An extremum over place and scale.

@@ -4,7 +4,7 @@ use fluorspar_movie::{Budget, Footprints};
 use fluorspar_zarr::MovieReader;
 
 use crate::artefact::read_lowrank;
-use crate::cells::{Settings, find};
+use crate::cells::{Settings, find, parameters};
 use crate::config::ExperimentConfig;
 use crate::error::Context;
 use crate::{Error, Observer};
@@ -20,11 +20,12 @@ pub(crate) fn find_cells(
     let lowrank = read_lowrank(&folder.join("lowrank.zarr"))?;
     let registered = folder.join("registered.zarr");
     let movie = MovieReader::open(&registered).at(registered.display())?;
+    let pixel_size_um = config.experiment.pixel_size_um;
     let settings = Settings {
-        segment: &config.segment,
+        parameters: parameters(&lowrank, &config.segment, pixel_size_um, observer),
         trace: &config.trace,
         deconvolve: &config.deconvolve,
-        pixel_size_um: config.experiment.pixel_size_um,
+        pixel_size_um,
         given: &Footprints::new(lowrank.height(), lowrank.width()),
     };
     let (rois, _) = find(&movie, &lowrank, &settings, frame_rate, budget, observer)?;
