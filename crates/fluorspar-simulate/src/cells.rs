@@ -1,5 +1,7 @@
-use rand::RngExt;
+use std::f64::consts::{PI, TAU};
+
 use rand::seq::SliceRandom;
+use rand::{Rng, RngExt};
 
 use crate::random::{Domain, normal, stream};
 use crate::truth::CellState;
@@ -14,8 +16,9 @@ pub(crate) struct Cell {
     radii: (f64, f64),
     /// Direction of the first semi-axis.
     angle: f64,
-    /// Third harmonic of the outline: amplitude and phase.
-    lobes: (f64, f64),
+    /// Second to fifth harmonic of the outline: amplitude, relative to the
+    /// radius, and phase.
+    lobes: [(f64, f64); 4],
     /// Relative brightness at rest.
     pub(crate) brightness: f64,
 }
@@ -27,7 +30,62 @@ const SOFTNESS: f64 = 0.5;
 /// Weight at which a cell's footprint ends.
 pub(crate) const OUTLINE: f32 = 0.5;
 
+/// No lobe cuts deeper than to this share of the radius.
+const NARROWEST: f64 = 0.35;
+
 impl Cell {
+    /// A cell at `(y, x)` of about `diameter` pixels, nearly round.
+    pub(crate) fn draw<R: Rng>(rng: &mut R, (y, x): (f64, f64), diameter: f64) -> Self {
+        let radius = diameter / 2.0 * rng.random_range(0.92..1.08);
+        let stretch = rng.random_range(1.0..1.12);
+        let mut lobes = [(0.0, 0.0); 4];
+        let angle = rng.random_range(0.0..PI);
+        lobes[1] = (rng.random_range(0.0..0.06), rng.random_range(0.0..TAU));
+        Self {
+            y,
+            x,
+            radii: (radius * stretch, radius / stretch),
+            angle,
+            lobes,
+            brightness: (0.2 * normal(rng)).exp(),
+        }
+    }
+
+    /// Mean radius (pixels).
+    pub(crate) fn radius(&self) -> f64 {
+        (self.radii.0 * self.radii.1).sqrt()
+    }
+
+    /// The cell in a field turned by `angle` (radians) and grown by `scale`.
+    #[must_use]
+    pub(crate) fn turned(&self, angle: f64, scale: f64) -> Self {
+        Self {
+            angle: self.angle + angle,
+            radii: (self.radii.0 * scale, self.radii.1 * scale),
+            ..self.clone()
+        }
+    }
+
+    /// The cell as segmentation outlines it: of another size, with other lobes.
+    /// At `noise` 1 the radius varies by a quarter, and so does the outline
+    /// about it.
+    #[must_use]
+    pub(crate) fn reshaped<R: Rng>(&self, rng: &mut R, noise: f64) -> Self {
+        let grown = (0.25 * noise * normal(rng)).exp();
+        let mut lobes = self.lobes;
+        for ((amplitude, phase), spread) in lobes.iter_mut().zip([0.18, 0.14, 0.1, 0.08]) {
+            let (sin, cos) = phase.sin_cos();
+            let real = *amplitude * cos + noise * spread * normal(rng);
+            let imaginary = *amplitude * sin + noise * spread * normal(rng);
+            (*amplitude, *phase) = (real.hypot(imaginary), imaginary.atan2(real));
+        }
+        Self {
+            radii: (self.radii.0 * grown, self.radii.1 * grown),
+            lobes,
+            ..self.clone()
+        }
+    }
+
     /// Weight at `(y, x)` from the centre: 1 inside, 0.5 on the outline,
     /// falling off over half a pixel, with a dimmer nucleus.
     fn weight(&self, y: f64, x: f64) -> f32 {
@@ -36,8 +94,14 @@ impl Cell {
         let (a, b) = self.radii;
         let rho = ((u / a).powi(2) + (v / b).powi(2)).sqrt();
         let theta = v.atan2(u);
-        let edge = 1.0 + self.lobes.0 * (3.0 * theta + self.lobes.1).cos();
-        let outside = (rho - edge) * (a * b).sqrt();
+        let mut edge = 1.0;
+        for (&(amplitude, phase), order) in self.lobes.iter().zip([2.0, 3.0, 4.0, 5.0]) {
+            if amplitude > 0.0 {
+                edge += amplitude * (order * theta + phase).cos();
+            }
+        }
+        let edge = f64::max(edge, NARROWEST);
+        let outside = (rho - edge) * self.radius();
         let disc = 1.0 / (1.0 + (outside / SOFTNESS).exp());
         let nucleus = 0.3 * (-(rho / 0.45).powi(2)).exp();
         (disc * (1.0 - nucleus)) as f32
@@ -46,7 +110,8 @@ impl Cell {
     /// All pixels `(y, x, weight)` that the cell touches with its centre at
     /// `(cy, cx)`, in row-major order; coordinates may lie outside the field.
     pub(crate) fn pixels(&self, cy: f64, cx: f64) -> Vec<(i64, i64, f32)> {
-        let reach = self.radii.0.max(self.radii.1) * (1.0 + self.lobes.0) + HALO;
+        let lobes: f64 = self.lobes.iter().map(|lobe| lobe.0).sum();
+        let reach = self.radii.0.max(self.radii.1) * (1.0 + lobes) + HALO;
         let mut all = Vec::new();
         for y in (cy - reach).ceil() as i64..=(cy + reach).floor() as i64 {
             for x in (cx - reach).ceil() as i64..=(cx + reach).floor() as i64 {
@@ -60,24 +125,24 @@ impl Cell {
     }
 }
 
-/// Puts the cells down one after another, each where it first fits.
-pub(crate) fn place(plan: &Plan) -> Result<Vec<Cell>, Error> {
-    let field = &plan.field;
-    let rim = field.shift_px;
-    let (height, width) = (plan.height as f64, plan.width as f64);
-    let apart = field.spacing * field.diameter_px;
-    // Centres in boxes no smaller than the distance: only neighbours matter.
+/// Puts points down one after another at random in `height × width`, each where
+/// it lies at least `apart` from those before. Where one finds no place, the
+/// number of those that did is the error.
+pub(crate) fn scatter<R: Rng>(
+    rng: &mut R,
+    count: usize,
+    (height, width): (f64, f64),
+    apart: f64,
+) -> Result<Vec<(f64, f64)>, usize> {
+    // Points in boxes no smaller than the distance: only neighbours matter.
     let side = apart.max(4.0);
-    let columns = ((width + 2.0 * rim) / side) as usize + 1;
-    let rows = ((height + 2.0 * rim) / side) as usize + 1;
+    let columns = (width / side) as usize + 1;
+    let rows = (height / side) as usize + 1;
     let mut boxes: Vec<Vec<(f64, f64)>> = vec![Vec::new(); rows * columns];
-    let mut rng = stream(plan.seed, Domain::Places, 0, 0);
-    let mut cells = Vec::with_capacity(plan.cells);
-    for index in 0..plan.cells {
-        let mut found = None;
-        for _ in 0..5_000 {
-            let y = rng.random::<f64>() * (height - 1.0 + 2.0 * rim);
-            let x = rng.random::<f64>() * (width - 1.0 + 2.0 * rim);
+    let mut points = Vec::with_capacity(count);
+    for index in 0..count {
+        let found = (0..5_000).find_map(|_| {
+            let (y, x) = (rng.random::<f64>() * height, rng.random::<f64>() * width);
             let (row, column) = ((y / side) as usize, (x / side) as usize);
             let free = (row.saturating_sub(1)..=(row + 1).min(rows - 1)).all(|r| {
                 (column.saturating_sub(1)..=(column + 1).min(columns - 1)).all(|c| {
@@ -86,35 +151,39 @@ pub(crate) fn place(plan: &Plan) -> Result<Vec<Cell>, Error> {
                         .all(|&(v, u)| (v - y).hypot(u - x) >= apart)
                 })
             });
-            if free {
+            free.then(|| {
                 boxes[row * columns + column].push((y, x));
-                found = Some((y - rim, x - rim));
-                break;
-            }
-        }
-        let Some((y, x)) = found else {
-            return Err(Error::Crowded {
-                placed: index,
-                asked: plan.cells,
-                diameter_px: field.diameter_px,
-            });
-        };
-        let mut rng = stream(plan.seed, Domain::Shapes, 0, index);
-        let radius = field.diameter_px / 2.0 * rng.random_range(0.92..1.08);
-        let stretch = rng.random_range(1.0..1.12);
-        cells.push(Cell {
-            y,
-            x,
-            radii: (radius * stretch, radius / stretch),
-            angle: rng.random_range(0.0..std::f64::consts::PI),
-            lobes: (
-                rng.random_range(0.0..0.06),
-                rng.random_range(0.0..std::f64::consts::TAU),
-            ),
-            brightness: (0.2 * normal(&mut rng)).exp(),
+                (y, x)
+            })
         });
+        points.push(found.ok_or(index)?);
     }
-    Ok(cells)
+    Ok(points)
+}
+
+/// The cells of an experiment, in the field and the rim around it.
+pub(crate) fn place(plan: &Plan) -> Result<Vec<Cell>, Error> {
+    let field = &plan.field;
+    let rim = field.shift_px;
+    let area = (
+        plan.height as f64 - 1.0 + 2.0 * rim,
+        plan.width as f64 - 1.0 + 2.0 * rim,
+    );
+    let apart = field.spacing * field.diameter_px;
+    let mut rng = stream(plan.seed, Domain::Places, 0, 0);
+    let places = scatter(&mut rng, plan.cells, area, apart).map_err(|placed| Error::Crowded {
+        placed,
+        asked: plan.cells,
+        diameter_px: field.diameter_px,
+    })?;
+    Ok(places
+        .into_iter()
+        .enumerate()
+        .map(|(index, (y, x))| {
+            let mut rng = stream(plan.seed, Domain::Shapes, 0, index);
+            Cell::draw(&mut rng, (y - rim, x - rim), field.diameter_px)
+        })
+        .collect())
 }
 
 /// The planted state of every cell in one session, before the field's edge is considered.

@@ -2,7 +2,8 @@ use fluorspar_movie::Footprints;
 
 use crate::cells::{self, Cell, OUTLINE};
 use crate::random::{Domain, normal, stream};
-use crate::scene::{Scene, Texture};
+use crate::scene::{self, Scene};
+use crate::texture::vignette;
 use crate::truth::{CellState, SessionTruth, Truth};
 use crate::{Epoch, Error, Plan, SessionMovie, TrialRecord, activity, code, motion, task};
 
@@ -27,7 +28,7 @@ impl Experiment {
     pub fn build(plan: &Plan) -> Result<Self, Error> {
         plan.validate()?;
         let cells = cells::place(plan)?;
-        let texture = Texture::new(plan);
+        let texture = scene::texture(plan);
         let tuning: Vec<_> = Epoch::ALL
             .iter()
             .map(|&epoch| code::tuning(plan, epoch))
@@ -80,7 +81,7 @@ impl Experiment {
             },
             trials,
             scenes,
-            vignette: vignette(plan),
+            vignette: vignette(plan.height, plan.width, plan.optics.vignetting),
             plan: plan.clone(),
         })
     }
@@ -201,20 +202,4 @@ fn add_footprints(
         );
     }
     Ok(())
-}
-
-/// Light reaching the detector from `(y, x)`, 1 in the centre.
-fn vignette(plan: &Plan) -> Vec<f32> {
-    let (cy, cx) = (
-        (plan.height as f64 - 1.0) / 2.0,
-        (plan.width as f64 - 1.0) / 2.0,
-    );
-    let corner = cy * cy + cx * cx;
-    (0..plan.height * plan.width)
-        .map(|index| {
-            let y = (index / plan.width) as f64 - cy;
-            let x = (index % plan.width) as f64 - cx;
-            (1.0 - plan.optics.vignetting * (y * y + x * x) / corner) as f32
-        })
-        .collect()
 }

@@ -23,6 +23,9 @@
 //! | spikes and ΔF/F | [`SessionTruth::spikes`], [`SessionTruth::dff`] |
 //! | codes and how they change | [`Truth::tuning`], [`Truth::expected_correlation`] |
 //!
+//! [`Fields`] are ROIs alone, of many sessions of one tissue at any size, for
+//! whoever tracks cells and needs no movie.
+//!
 //! ```
 //! use fluorspar_movie::{Movie, MovieExt};
 //! use fluorspar_simulate::{Epoch, Experiment, Plan};
@@ -48,19 +51,23 @@ struct Readme;
 
 mod activity;
 mod cells;
+mod check;
 mod code;
 mod error;
 mod experiment;
+mod fields;
 mod motion;
 mod plan;
 mod random;
 mod scene;
 mod session;
 mod task;
+mod texture;
 mod truth;
 
 pub use error::Error;
 pub use experiment::Experiment;
+pub use fields::{FieldSession, Fields, FieldsPlan, Placement, RoiKind};
 pub use plan::{ActivityPlan, CodePlan, FieldPlan, MotionPlan, OpticsPlan, Plan, TaskPlan};
 pub use session::SessionMovie;
 pub use task::{Choice, Epoch, Odour, Outcome, TrialRecord};

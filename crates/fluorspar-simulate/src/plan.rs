@@ -1,3 +1,4 @@
+use crate::check::{fraction, real, whole, wrong};
 use crate::{Epoch, Error};
 
 /// What to simulate. [`Default`] is the demonstration: eight days, forty
@@ -268,8 +269,8 @@ impl Default for OpticsPlan {
     }
 }
 
-/// Most bytes that an experiment may keep.
-const BYTES: u128 = 4 << 30;
+/// Most bytes that an experiment, or its ROIs without movies, may keep.
+pub(crate) const BYTES: u128 = 4 << 30;
 
 impl Plan {
     /// Frames per session.
@@ -457,38 +458,4 @@ impl Plan {
         }
         Ok(())
     }
-}
-
-fn wrong(field: &'static str, value: impl Into<String>, rule: impl Into<String>) -> Error {
-    Error::Plan {
-        field,
-        value: value.into(),
-        rule: rule.into(),
-    }
-}
-
-fn whole(field: &'static str, value: usize, least: usize, most: usize) -> Result<(), Error> {
-    if (least..=most).contains(&value) {
-        return Ok(());
-    }
-    Err(wrong(
-        field,
-        value.to_string(),
-        format!("from {least} to {most}"),
-    ))
-}
-
-fn real(field: &'static str, value: f64, least: f64, most: f64) -> Result<(), Error> {
-    if (least..=most).contains(&value) {
-        return Ok(());
-    }
-    Err(wrong(
-        field,
-        value.to_string(),
-        format!("from {least} to {most}"),
-    ))
-}
-
-fn fraction(field: &'static str, value: f64) -> Result<(), Error> {
-    real(field, value, 0.0, 1.0)
 }

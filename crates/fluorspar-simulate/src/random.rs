@@ -18,6 +18,15 @@ pub(crate) enum Domain {
     States,
     Noise,
     Rates,
+    Placements,
+    TissuePlaces,
+    TissueCells,
+    Sights,
+    RoiShapes,
+    RoiOrder,
+    Merges,
+    FalseRois,
+    MeanImages,
 }
 
 /// The stream of `(seed, domain, session, index)`, independent of every other.
