@@ -87,12 +87,15 @@ impl Cell {
     }
 
     /// Weight at `(y, x)` from the centre: 1 inside, 0.5 on the outline,
-    /// falling off over half a pixel, with a dimmer nucleus.
-    fn weight(&self, y: f64, x: f64) -> f32 {
-        let (sin, cos) = self.angle.sin_cos();
+    /// falling off over half a pixel, with a dimmer nucleus. The cell's angle
+    /// is given as sine and cosine, `lobes` is how far lobes reach at most.
+    fn weight(&self, (sin, cos): (f64, f64), y: f64, x: f64, lobes: f64) -> f32 {
         let (u, v) = (cos * x + sin * y, cos * y - sin * x);
         let (a, b) = self.radii;
         let rho = ((u / a).powi(2) + (v / b).powi(2)).sqrt();
+        if (rho - 1.0 - lobes) * self.radius() > HALO {
+            return 0.0; // beyond every lobe
+        }
         let theta = v.atan2(u);
         let mut edge = 1.0;
         for (&(amplitude, phase), order) in self.lobes.iter().zip([2.0, 3.0, 4.0, 5.0]) {
@@ -111,11 +114,12 @@ impl Cell {
     /// `(cy, cx)`, in row-major order; coordinates may lie outside the field.
     pub(crate) fn pixels(&self, cy: f64, cx: f64) -> Vec<(i64, i64, f32)> {
         let lobes: f64 = self.lobes.iter().map(|lobe| lobe.0).sum();
+        let direction = self.angle.sin_cos();
         let reach = self.radii.0.max(self.radii.1) * (1.0 + lobes) + HALO;
         let mut all = Vec::new();
         for y in (cy - reach).ceil() as i64..=(cy + reach).floor() as i64 {
             for x in (cx - reach).ceil() as i64..=(cx + reach).floor() as i64 {
-                let weight = self.weight(y as f64 - cy, x as f64 - cx);
+                let weight = self.weight(direction, y as f64 - cy, x as f64 - cx, lobes);
                 if weight > 0.02 {
                     all.push((y, x, weight));
                 }
