@@ -82,7 +82,7 @@ fn colour(index: usize) -> RGBColor {
     RGBColor(r, g, b)
 }
 
-fn drawing(figure: &'static str) -> impl Fn(&dyn std::fmt::Display) -> Error {
+pub(crate) fn drawing(figure: &'static str) -> impl Fn(&dyn std::fmt::Display) -> Error {
     move |reason| Error::Drawing {
         figure,
         reason: reason.to_string(),
@@ -90,7 +90,7 @@ fn drawing(figure: &'static str) -> impl Fn(&dyn std::fmt::Display) -> Error {
 }
 
 /// The value below which a share `q` of the finite values lies.
-fn quantile(mut values: Vec<f32>, q: f64) -> f32 {
+pub(crate) fn quantile(mut values: Vec<f32>, q: f64) -> f32 {
     values.retain(|v| v.is_finite());
     if values.is_empty() {
         return 0.0;

@@ -3,7 +3,8 @@
 //! A [`Report`] is a title, a lead and [`Section`]s of [`Block`]s: paragraphs,
 //! tables and figures. Figures are drawn here from plain arrays, as SVG
 //! (`plotters`) or as PNG inside the page; the page needs no network and no
-//! other file.
+//! other file. It needs no script either but for a [`Browser`], which brings a
+//! small one.
 //!
 //! | to show | use |
 //! |---|---|
@@ -13,6 +14,7 @@
 //! | curves with intervals | [`figure::curves`] |
 //! | a session × session matrix | [`figure::matrix`] |
 //! | which cell was seen when | [`figure::presence`] |
+//! | one cell on every day, to judge its matches | [`Browser`] |
 //!
 //! ```
 //! use fluorspar_report::{Block, Report, Section, figure::{self, Curve, CurvesPlot}};
@@ -29,10 +31,12 @@
 
 #![forbid(unsafe_code)]
 
+mod browser;
 mod error;
 pub mod figure;
 mod page;
 
+pub use browser::{Browser, BrowserCell, BrowserEntry, BrowserSession, Outline, polygons};
 pub use error::Error;
 pub use figure::Figure;
 pub use page::{Block, Report, Section, Table};

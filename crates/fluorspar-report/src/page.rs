@@ -1,6 +1,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::Figure;
+use crate::browser::{self, Browser};
 
 /// One page: a title, a lead paragraph and sections.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,8 @@ pub enum Block {
     Table(Table),
     /// Figures beside each other, wrapping.
     Figures(Vec<Figure>),
+    /// A browser of cells over sessions: the one block that needs a script.
+    Browser(Browser),
 }
 
 /// A table of text.
@@ -71,6 +74,11 @@ impl Report {
 
     /// The page as one HTML document. All text is escaped.
     pub fn render(&self) -> String {
+        let browsed = self
+            .sections
+            .iter()
+            .flat_map(|section| &section.blocks)
+            .any(|block| matches!(block, Block::Browser(_)));
         html! {
             (DOCTYPE)
             html lang="en" {
@@ -78,7 +86,10 @@ impl Report {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     title { (self.title) }
-                    style { (PreEscaped(STYLE)) }
+                    style {
+                        (PreEscaped(STYLE))
+                        @if browsed { (PreEscaped(browser::STYLE)) }
+                    }
                 }
                 body {
                     header {
@@ -99,6 +110,9 @@ impl Report {
                         }
                     }
                     footer { (self.colophon) }
+                    @if browsed {
+                        @for script in browser::SCRIPTS { script { (PreEscaped(script)) } }
+                    }
                 }
             }
         }
@@ -152,6 +166,7 @@ impl Block {
                     }
                 }
             },
+            Self::Browser(browser) => browser.markup(),
         }
     }
 }
