@@ -82,7 +82,9 @@ impl Placement {
         placement
     }
 
-    /// Gives the deformation the root mean square over the field that is planned.
+    /// Gives the deformation the root mean square over the field that is
+    /// planned. Where the field happens to lie in a calm of the waves, it
+    /// stays below, lest its slopes fold the tissue.
     fn normalise(&mut self, plan: &FieldsPlan) {
         const STEPS: usize = 16;
         let at = |step: usize, length: usize| (step as f64 + 0.5) / STEPS as f64 * length as f64;
@@ -94,7 +96,9 @@ impl Placement {
             }
         }
         let rms = (total / (2 * STEPS * STEPS) as f64).sqrt();
-        let factor = plan.warp_px / rms.max(f64::MIN_POSITIVE);
+        // What the waves have on average.
+        let usual = (WAVES as f64).sqrt();
+        let factor = plan.warp_px / rms.max(0.5 * usual);
         for wave in &mut self.waves {
             for part in [&mut wave.y, &mut wave.x] {
                 *part = (part.0 * factor, part.1 * factor);
@@ -140,7 +144,7 @@ impl Placement {
         if self.waves.is_empty() {
             return place;
         }
-        // The deformation is gentle, so that each round at least halves the error.
+        // The deformation is gentle, so that each round comes nearer.
         for _ in 0..60 {
             let next = back(self.warp(place));
             let moved = (next.0 - place.0).hypot(next.1 - place.1);

@@ -10,6 +10,8 @@ pub struct FieldsPlan {
     pub sessions: usize,
     /// Cells in the field of one session, all planes together. More lie in
     /// the rim around it and in planes above and below, at the same density.
+    /// Circles of `spacing · diameter_px` that do not overlap must be able to
+    /// find places at random: they may cover about half of the planes.
     pub cells: usize,
     /// Planes of a session's stack, 1 to 1,000.
     pub planes: usize,
@@ -28,6 +30,8 @@ pub struct FieldsPlan {
     pub jitter_px: f64,
     /// How much a ROI differs from session to session, 0 to 1: at 1 its radius
     /// and its outline vary by a quarter, its weights by a half.
+    /// Two aligned ROIs of a cell of 10 pixels then overlap by 0.89 at 0.15,
+    /// 0.79 at 0.3, 0.63 at 0.6 and 0.48 at 1 (mean intersection over union).
     pub shape_noise: f64,
     /// Share of ROIs that are only a part of their cell: cut off along a line.
     pub fragment_fraction: f64,
