@@ -1,122 +1,327 @@
-/// How probable it is that two ROIs with a given score are the same cell.
-///
-/// Scores of pairs within a session are those of different cells. Scaled to
-/// the number of ROIs compared, they say how many different pairs to expect
-/// at each score across sessions; the excess are the same cells. The
-/// probability is made to rise with the score (pool adjacent violators).
+//! How distance and looks become a probability.
+//!
+//! Of a ROI and its neighbours in another session, at most one is the same
+//! cell. That one lies about the same place, with a distance that is a mixture
+//! of well and badly segmented cells', and looks about the same, the less so
+//! the farther it lies. Other ROIs are different cells. How many of these to
+//! expect at a distance follows from pairs within one session, which are
+//! known to differ (ROICaT, Nguyen et al. 2024), and how they look at that
+//! distance from sessions that were displaced on purpose. The mixture is in
+//! the spirit of CellReg (Sheintuch et al. 2017, Cell Rep. 21:1102).
+
+use std::f64::consts::{PI, TAU};
+
+use crate::candidates::Candidate;
+use crate::looks::{Looks, Moments};
+
+/// One class of pairs that are the same cell.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SameCell {
+    /// Share of this class.
+    pub share: f64,
+    /// Standard deviation of the displacement along each axis, pixels.
+    pub displacement: f64,
+}
+
+/// Bins of distance.
+const BINS: usize = 24;
+/// Rings of distance in which looks are told apart.
+const RINGS: usize = 8;
+/// Farthest by which same cells may be apart in planes.
+const PLANES: usize = 4;
+/// Pairs that a guess counts as.
+const PRIOR: f64 = 10.0;
+
+/// What tells the same cell from different ones in one data set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MatchModel {
-    /// Probability in equal bins of the score from 0 to 1.
-    probability: Vec<f64>,
+    /// Well and badly segmented cells.
+    pub same: [SameCell; 2],
+    /// How often the same cell is found 0, 1, … planes apart; sums to one
+    /// over both directions.
+    pub planes_apart: [f64; PLANES],
+    /// How many different cells there are at a distance, relative to evenly
+    /// strewn ones, in equal bins up to the largest distance: cells within a
+    /// session keep apart.
+    pub different_near: [f64; BINS],
+    /// Share of different cells that keep no distance: those of a session that
+    /// lay above or below in the other.
+    pub strewn: f64,
+    /// Largest distance of one cell, pixels.
+    pub max_distance: f64,
+    /// How the same cell looks, ring by ring.
+    same_looks: [Looks; RINGS],
+    /// How different cells look that happen to lie so near.
+    different_looks: [Looks; RINGS],
 }
 
-/// Bins of the score.
-const BINS: usize = 25;
-/// Fewest pairs across sessions that a model is fitted to.
-const FEWEST: usize = 100;
-/// No match is held to be surer than this by counting alone.
-const SUREST: f64 = 0.99;
+/// How many cells two sessions share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Sharing {
+    /// Probability that a ROI of the first has a partner.
+    pub(crate) found: f64,
+    /// Share of the ROIs of the second that have none.
+    pub(crate) free: f64,
+}
+
+impl Default for Sharing {
+    fn default() -> Self {
+        Self {
+            found: 0.6,
+            free: 0.4,
+        }
+    }
+}
+
+fn bin(at: f64, high: f64) -> usize {
+    ((at / high * BINS as f64).max(0.0) as usize).min(BINS - 1)
+}
+
+/// The two nearest of `count` equal parts of `0..high` to `at`, by their
+/// middles, and how far it lies towards the second.
+fn parts(at: f64, high: f64, count: usize) -> (usize, f64) {
+    let place = (at / high * count as f64 - 0.5).clamp(0.0, (count - 1) as f64);
+    let first = (place as usize).min(count - 2);
+    (first, place - first as f64)
+}
+
+/// Linear interpolation between the middles of bins.
+fn between(bins: &[f64; BINS], at: f64, high: f64) -> f64 {
+    let (k, f) = parts(at, high, BINS);
+    (1.0 - f) * bins[k] + f * bins[k + 1]
+}
+
+impl SameCell {
+    /// Density per square pixel.
+    fn density(&self, distance: f64, farthest: f64) -> f64 {
+        let variance = self.displacement * self.displacement;
+        let inside = 1.0 - (-0.5 * farthest * farthest / variance).exp();
+        (-0.5 * distance * distance / variance).exp() / (TAU * variance * inside)
+    }
+}
 
 impl MatchModel {
-    /// Fits the model to scores of neighbouring pairs across sessions, and
-    /// within sessions multiplied by `ratio`, the number of comparisons
-    /// across for each one within.
-    ///
-    /// With fewer than 100 pairs across, a fixed logistic curve takes its
-    /// place, which is even at a score of 0.4.
-    pub fn fit(across: &[f64], within: &[f64], ratio: f64) -> Self {
-        if across.len() < FEWEST {
-            return Self {
-                probability: (0..BINS)
-                    .map(|bin| {
-                        let score = (bin as f64 + 0.5) / BINS as f64;
-                        SUREST / (1.0 + (-(score - 0.4) * 20.0).exp())
-                    })
-                    .collect(),
+    /// A first guess for cells of `diameter` pixels, before any data.
+    pub(crate) fn guess(diameter: f64, max_distance: f64) -> Self {
+        let class = |share: f64, displacement: f64| SameCell {
+            share,
+            displacement: displacement * diameter,
+        };
+        let mut planes_apart = [0.0; PLANES];
+        planes_apart[0] = 0.8;
+        planes_apart[1] = 0.1;
+        Self {
+            same: [class(0.85, 0.1), class(0.15, 0.25)],
+            planes_apart,
+            different_near: [1.0; BINS],
+            strewn: 0.1,
+            max_distance,
+            same_looks: [Looks::new(&same_guess(PRIOR)); RINGS],
+            different_looks: [Looks::new(&different_guess(PRIOR)); RINGS],
+        }
+    }
+
+    /// Density of the same cell at a candidate, and each class's part of it.
+    fn same_density(&self, candidate: &Candidate) -> (f64, [f64; 2]) {
+        let distance = f64::from(candidate.distance);
+        let apart = self.planes_apart[usize::from(candidate.planes).min(PLANES - 1)];
+        let factor = apart * self.looks(&self.same_looks, candidate);
+        let parts = self
+            .same
+            .map(|class| factor * class.share * class.density(distance, self.max_distance));
+        (parts[0] + parts[1], parts)
+    }
+
+    fn looks(&self, rings: &[Looks; RINGS], candidate: &Candidate) -> f64 {
+        let (k, f) = parts(f64::from(candidate.distance), self.max_distance, RINGS);
+        (1.0 - f) * rings[k].density(candidate) + f * rings[k + 1].density(candidate)
+    }
+
+    /// Density of different cells at a candidate, in the same units, and the
+    /// part of it that keeps no distance.
+    fn different_density(&self, candidate: &Candidate) -> (f64, f64) {
+        let near = if candidate.planes == 0 {
+            let distance = f64::from(candidate.distance);
+            between(&self.different_near, distance, self.max_distance)
+        } else {
+            1.0
+        };
+        let each = f64::from(candidate.density) * self.looks(&self.different_looks, candidate);
+        let strewn = self.strewn * each;
+        ((1.0 - self.strewn) * near * each + strewn, strewn)
+    }
+
+    /// Odds of a candidate by itself: the same cell against both unmatched.
+    pub(crate) fn odds(&self, candidate: &Candidate, sharing: Sharing) -> f64 {
+        let same = sharing.found * self.same_density(candidate).0;
+        let different = self.different_density(candidate).0;
+        let apart = (1.0 - sharing.found) * sharing.free * different;
+        (same / apart.max(1e-300)).min(1e12)
+    }
+
+    /// Density of the distance (per pixel) of the same cell.
+    pub fn same_distance(&self, distance: f64) -> f64 {
+        let parts = self.same.iter();
+        let all: f64 = parts
+            .map(|c| c.share * c.density(distance, self.max_distance))
+            .sum();
+        TAU * distance * all
+    }
+
+    /// Different cells per pixel of distance, around a ROI among `per_area`
+    /// others to the square pixel.
+    pub fn different_distance(&self, distance: f64, per_area: f64) -> f64 {
+        let near = between(&self.different_near, distance, self.max_distance);
+        let relative = (1.0 - self.strewn) * near + self.strewn;
+        TAU * distance * per_area * relative
+    }
+
+    /// Learns how different cells keep apart, from pairs within one session:
+    /// counts of neighbours by distance, and those of evenly strewn ones;
+    /// `blur` is what position errors smear, pixels.
+    pub(crate) fn learn_apart(&mut self, near: &Counts, expected: &Counts, blur: f64) {
+        let mut relative = [0.0; BINS];
+        for (k, slot) in relative.iter_mut().enumerate() {
+            *slot = (near[k] + 1.0) / (expected[k] + 1.0);
+        }
+        self.different_near = blurred(&relative, blur / self.max_distance * BINS as f64);
+    }
+
+    /// Learns how different cells look that happen to lie near each other,
+    /// from candidates of displaced sessions.
+    pub(crate) fn learn_different(&mut self, misaligned: &[Candidate]) {
+        let weighted = misaligned.iter().map(|candidate| (candidate, 1.0));
+        self.different_looks = self.rings(weighted, different_guess(PRIOR));
+    }
+
+    /// Learns from candidates and their probabilities how the same cell varies.
+    pub(crate) fn learn_same(&mut self, candidates: &[Candidate], p: &[f64], diameter: f64) {
+        let guess = Self::guess(diameter, self.max_distance);
+        let mut sums = [(0.0, 0.0); 2];
+        let mut planes = [0.0; PLANES];
+        let (mut strewn, mut others) = (0.0, 0.0);
+        for (candidate, &p) in candidates.iter().zip(p) {
+            let (same, parts) = self.same_density(candidate);
+            if same > 0.0 {
+                for (sum, part) in sums.iter_mut().zip(parts) {
+                    let weight = p * part / same;
+                    sum.0 += weight;
+                    sum.1 += weight * 0.5 * f64::from(candidate.distance).powi(2);
+                }
+            }
+            planes[usize::from(candidate.planes).min(PLANES - 1)] += p;
+            let (different, free) = self.different_density(candidate);
+            if different > 0.0 {
+                strewn += (1.0 - p) * free / different;
+                others += 1.0 - p;
+            }
+        }
+        self.same_looks = self.rings(candidates.iter().zip(p.iter().copied()), same_guess(PRIOR));
+        let total: f64 = sums.iter().map(|sum| sum.0).sum();
+        for ((class, sum), guess) in self.same.iter_mut().zip(sums).zip(guess.same) {
+            let variance = (sum.1 + PRIOR * guess.displacement.powi(2)) / (sum.0 + PRIOR);
+            *class = SameCell {
+                share: (sum.0 + PRIOR * guess.share) / (total + PRIOR),
+                displacement: variance.sqrt().max(1e-2),
             };
         }
-        let count = |scores: &[f64]| {
-            let mut bins = vec![0.0; BINS];
-            for &score in scores {
-                bins[bin_of(score)] += 1.0;
-            }
-            bins
-        };
-        let (all, different) = (count(across), count(within));
-        let weighted: Vec<(f64, f64)> = all
-            .iter()
-            .zip(&different)
-            .map(|(&n, &d)| {
-                let same = (n - ratio * d).max(0.0);
-                (if n > 0.0 { same / n } else { 0.0 }, n)
-            })
-            .collect();
-        let probability = rising(&weighted)
-            .into_iter()
-            .map(|p| p.min(SUREST))
-            .collect();
-        Self { probability }
-    }
-
-    /// Probability that a pair with this score (0 to 1) is one cell.
-    pub fn p_same(&self, score: f64) -> f64 {
-        self.probability[bin_of(score)]
-    }
-}
-
-fn bin_of(score: f64) -> usize {
-    ((score.clamp(0.0, 1.0) * BINS as f64) as usize).min(BINS - 1)
-}
-
-/// The rising sequence nearest to `(value, weight)` in weighted least squares.
-fn rising(values: &[(f64, f64)]) -> Vec<f64> {
-    let mut pools: Vec<(f64, f64, usize)> = Vec::new();
-    for &(value, weight) in values {
-        let mut pool = (value, weight.max(1e-9), 1);
-        while let Some(&(before, heavy, count)) = pools.last() {
-            if before <= pool.0 {
-                break;
-            }
-            let total = heavy + pool.1;
-            pool = (
-                (before * heavy + pool.0 * pool.1) / total,
-                total,
-                count + pool.2,
-            );
-            pools.pop();
+        // The better class is the nearer one.
+        if self.same[1].displacement < self.same[0].displacement {
+            self.same.swap(0, 1);
         }
-        pools.push(pool);
+        let seen: f64 = planes.iter().sum();
+        for (k, slot) in self.planes_apart.iter_mut().enumerate() {
+            // Two directions, but for the plane itself.
+            let ways = if k == 0 { 1.0 } else { 2.0 };
+            *slot = (planes[k] + PRIOR * ways * guess.planes_apart[k]) / ((seen + PRIOR) * ways);
+        }
+        // Of those counted, the ones that keep a distance are fewer than evenly
+        // strewn ones would be by the mean of their relative number.
+        let share = (strewn + PRIOR * guess.strewn) / (others + PRIOR);
+        let kept = self.kept();
+        self.strewn = share * kept / (1.0 - share + share * kept);
     }
-    pools
-        .into_iter()
-        .flat_map(|(value, _, count)| std::iter::repeat_n(value, count))
-        .collect()
+
+    /// Looks in each ring; where a ring has few pairs it takes after all.
+    fn rings<'a>(
+        &self,
+        pairs: impl Iterator<Item = (&'a Candidate, f64)>,
+        guess: Moments,
+    ) -> [Looks; RINGS] {
+        let mut rings = [Moments::default(); RINGS];
+        let mut all = guess;
+        for (candidate, weight) in pairs {
+            let share = f64::from(candidate.distance) / self.max_distance;
+            let ring = ((share * RINGS as f64) as usize).min(RINGS - 1);
+            rings[ring].add(candidate, weight);
+            all.add(candidate, weight);
+        }
+        let few = PRIOR / all.weight();
+        rings.map(|ring| Looks::new(&ring.plus(&all, few)))
+    }
+
+    /// Different cells that keep their distance within the largest distance,
+    /// relative to evenly strewn ones.
+    fn kept(&self) -> f64 {
+        let rings = self.different_near.iter().enumerate();
+        let sum: f64 = rings.map(|(k, near)| near * (2 * k + 1) as f64).sum();
+        sum / (BINS * BINS) as f64
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
+/// The same cell looks about the same.
+fn same_guess(weight: f64) -> Moments {
+    Moments::guess(weight, [-2.2, -2.0, -1.8], [0.6, 0.6, 0.8])
+}
 
-    proptest! {
-        #[test]
-        fn the_probability_rises(across in prop::collection::vec(0.0_f64..1.0, 0..400), within in prop::collection::vec(0.0_f64..1.0, 0..400), ratio in 0.0_f64..3.0) {
-            let model = MatchModel::fit(&across, &within, ratio);
-            let p: Vec<f64> = (0..50).map(|k| model.p_same(f64::from(k) / 50.0)).collect();
-            prop_assert!(p.windows(2).all(|pair| pair[0] <= pair[1] + 1e-12));
-            prop_assert!(p.iter().all(|p| (0.0..=1.0).contains(p)));
-        }
+/// Different cells look about as similar as cells do, and overlap as it happens.
+fn different_guess(weight: f64) -> Moments {
+    Moments::guess(weight, [-1.6, -0.6, -1.0], [0.6, 0.5, 0.8])
+}
+
+/// What a function of the distance from a point becomes when both its ends
+/// are displaced at random in the plane, by `sigma` bins along each axis.
+fn blurred(bins: &[f64; BINS], sigma: f64) -> [f64; BINS] {
+    if sigma <= 0.0 {
+        return *bins;
     }
+    let mut out = [0.0; BINS];
+    let end = BINS as f64;
+    for (k, slot) in out.iter_mut().enumerate() {
+        let at = k as f64 + 0.5;
+        let (mut sum, mut total) = (0.0, 0.0);
+        for along in -9..=9 {
+            for across in -9..=9 {
+                let (u, v) = (f64::from(along) / 3.0, f64::from(across) / 3.0);
+                let weight = (-0.5 * (u * u + v * v)).exp();
+                let there = (at + sigma * u).hypot(sigma * v);
+                // Beyond the last bin cells no longer keep apart.
+                sum += weight
+                    * if there < end {
+                        between(bins, there, end)
+                    } else {
+                        1.0
+                    };
+                total += weight;
+            }
+        }
+        *slot = sum / total;
+    }
+    out
+}
 
-    #[test]
-    fn the_mixture_is_told_apart() {
-        // 300 same pairs near 0.85, 600 different ones spread below 0.4.
-        let same = (0..300).map(|k| 0.75 + 0.2 * f64::from(k) / 300.0);
-        let spread = |n: u32| (0..n).map(move |k| 0.4 * f64::from(k) / f64::from(n));
-        let across: Vec<f64> = same.chain(spread(600)).collect();
-        let within: Vec<f64> = spread(300).collect();
-        let model = MatchModel::fit(&across, &within, 2.0);
-        assert!(model.p_same(0.2) < 0.1);
-        assert!(model.p_same(0.85) > 0.95);
+/// Counts of neighbours by distance.
+pub(crate) type Counts = [f64; BINS];
+
+/// Adds one neighbour to its bin.
+pub(crate) fn count(counts: &mut Counts, distance: f64, max_distance: f64) {
+    counts[bin(distance, max_distance)] += 1.0;
+}
+
+/// Adds what evenly strewn neighbours, `density` to the square pixel, would count.
+pub(crate) fn expect(counts: &mut Counts, density: f64, max_distance: f64) {
+    let width = max_distance / BINS as f64;
+    for (k, slot) in counts.iter_mut().enumerate() {
+        *slot += density * PI * width * width * (2 * k + 1) as f64;
     }
 }

@@ -1,0 +1,399 @@
+//! Lays the sessions' fields on each other.
+//!
+//! 1. Rotation and shift from what both fields look like, with a verdict:
+//!    wrong orientations say what accident reaches.
+//! 2. The plane of one stack that shows a plane of the other.
+//! 3. Bending, coarse to fine, from parts of the fields.
+//! 4. The last pixels from the centres of ROIs.
+//!
+//! A session that does not fit the reference session is aligned through
+//! others that fit both.
+
+mod axial;
+mod bend;
+mod correlator;
+mod points;
+mod search;
+mod view;
+
+use rayon::prelude::*;
+
+use self::axial::Scale;
+use self::search::{Limits, Orientation};
+use self::view::{Planes, View};
+use crate::alignment::{Alignment, Verdict};
+use crate::hash::Place;
+use crate::transform::Transform;
+use crate::{Parameters, SessionRois};
+
+/// Pixels of the longer side of the views that orientation is found in, and
+/// of those for the rest, at most.
+const SIDES: (f64, f64) = (160.0, 512.0);
+/// The same as pixels of a cell's diameter.
+const CELL: (f64, f64) = (3.0, 6.0);
+/// Sessions so many places apart are tried, where the reference does not fit.
+const CHAIN: usize = 3;
+
+/// What is common to all alignments.
+struct Setting<'s, 'a> {
+    sessions: &'s [SessionRois<'a>],
+    parameters: &'s Parameters,
+    /// Of a cell, pixels of the reference session.
+    diameter: f64,
+    /// Pixel size of the reference session.
+    pixel: f64,
+    /// Centres of all ROIs, pixels of their own session.
+    centres: Vec<Vec<Place>>,
+}
+
+/// One session laid on another.
+struct Edge {
+    significance: f64,
+    orientation: Orientation,
+}
+
+/// The reference session and the alignment of each. `diameter` is that of a
+/// cell in units of the sessions' pixel sizes.
+pub(crate) fn align(
+    sessions: &[SessionRois<'_>],
+    parameters: &Parameters,
+    diameter: f64,
+) -> (usize, Vec<Alignment>) {
+    let middle = parameters.reference.unwrap_or(sessions.len() / 2);
+    let mut reference = middle;
+    let mut edges = direct(sessions, parameters, diameter, reference);
+    let fits = |edges: &[Edge]| edges.iter().filter(|edge| fits(edge)).count();
+    if parameters.reference.is_none() && 2 * fits(&edges) < sessions.len() {
+        // The middle session may be the bad one: its neighbours are tried.
+        for other in [middle.checked_sub(1), Some(middle + 1)]
+            .into_iter()
+            .flatten()
+        {
+            if other < sessions.len() {
+                let found = direct(sessions, parameters, diameter, other);
+                if fits(&found) > fits(&edges) {
+                    (reference, edges) = (other, found);
+                }
+            }
+        }
+    }
+    let pixel = sessions[reference].pixel_size;
+    let setting = Setting {
+        sessions,
+        parameters,
+        diameter: diameter / pixel,
+        pixel,
+        centres: sessions.iter().map(centres).collect(),
+    };
+    let parents = tree(&setting, reference, &edges);
+    let laid = lay(&setting, reference, &parents);
+    let alignments = laid
+        .into_iter()
+        .enumerate()
+        .map(|(session, transform)| Alignment {
+            verdict: verdict(sessions, session, transform.is_some(), &edges[session]),
+            through: parents[session].map(|(parent, _)| parent),
+            significance: parents[session].map_or(edges[session].significance, |(_, s)| s),
+            transform: transform.unwrap_or_else(Transform::identity),
+        })
+        .collect();
+    (reference, alignments)
+}
+
+fn fits(edge: &Edge) -> bool {
+    edge.orientation == Orientation::AsItIs
+}
+
+/// Every session against the reference session.
+fn direct(
+    sessions: &[SessionRois<'_>],
+    parameters: &Parameters,
+    diameter: f64,
+    reference: usize,
+) -> Vec<Edge> {
+    let all = 0..sessions.len();
+    all.into_par_iter()
+        .map(|session| {
+            if session == reference {
+                return Edge {
+                    significance: f64::INFINITY,
+                    orientation: Orientation::AsItIs,
+                };
+            }
+            edge(
+                &sessions[reference],
+                &sessions[session],
+                parameters,
+                diameter,
+            )
+        })
+        .collect()
+}
+
+/// Whether one session fits another. `diameter` in units of pixel sizes.
+fn edge(
+    fixed: &SessionRois<'_>,
+    moving: &SessionRois<'_>,
+    parameters: &Parameters,
+    diameter: f64,
+) -> Edge {
+    let pitch = pitch(fixed, moving, diameter, (CELL.0, SIDES.0));
+    let look = |session: &SessionRois<'_>| {
+        let size = session.pixel_size;
+        View::new(session, Planes::All, pitch / size, diameter / size)
+    };
+    let (orientation, significance) =
+        search::orientation(&look(fixed), &look(moving), limits(parameters));
+    Edge {
+        significance,
+        orientation,
+    }
+}
+
+fn limits(parameters: &Parameters) -> Limits {
+    Limits {
+        angle: parameters.max_rotation.to_radians(),
+        shift: parameters.max_shift_fraction,
+    }
+}
+
+/// Side of a pixel of both views, in units of pixel sizes: `cell` of them are
+/// a cell wide, unless the field then has more than `side`; no smaller than a
+/// pixel of either session.
+fn pitch(
+    fixed: &SessionRois<'_>,
+    moving: &SessionRois<'_>,
+    diameter: f64,
+    (cell, side): (f64, f64),
+) -> f64 {
+    let (height, width) = fixed.size();
+    let longest = height.max(width) as f64 * fixed.pixel_size;
+    let pixel = fixed.pixel_size.max(moving.pixel_size);
+    (diameter / cell).max(longest / side).max(pixel)
+}
+
+/// The session that each is aligned to, and how significantly; none for the
+/// reference session and for what fits nothing.
+///
+/// Sessions that fit the reference session are aligned to it. The others are
+/// tried against sessions recorded near them, the most significant first.
+fn tree(setting: &Setting<'_, '_>, reference: usize, edges: &[Edge]) -> Vec<Option<(usize, f64)>> {
+    let count = setting.sessions.len();
+    let mut parents: Vec<Option<(usize, f64)>> = edges
+        .iter()
+        .enumerate()
+        .map(|(s, edge)| (s != reference && fits(edge)).then_some((reference, edge.significance)))
+        .collect();
+    let lost: Vec<usize> = (0..count)
+        .filter(|&s| s != reference && parents[s].is_none())
+        .collect();
+    let tries: Vec<(usize, usize)> = lost
+        .iter()
+        .flat_map(|&s| (0..count).map(move |other| (s, other)))
+        .filter(|&(s, other)| other != s && other != reference && s.abs_diff(other) <= CHAIN)
+        .collect();
+    let diameter = setting.diameter * setting.pixel;
+    let mut found: Vec<(usize, usize, f64)> = tries
+        .into_par_iter()
+        .filter_map(|(s, other)| {
+            let sessions = setting.sessions;
+            let edge = edge(&sessions[other], &sessions[s], setting.parameters, diameter);
+            fits(&edge).then_some((s, other, edge.significance))
+        })
+        .collect();
+    found.sort_by(|a, b| b.2.total_cmp(&a.2).then((a.0, a.1).cmp(&(b.0, b.1))));
+    // Each round hangs the most significant of those that touch the tree.
+    while let Some(&(s, other, significance)) = found.iter().find(|&&(s, other, _)| {
+        parents[s].is_none() && (other == reference || parents[other].is_some())
+    }) {
+        parents[s] = Some((other, significance));
+    }
+    parents
+}
+
+fn verdict(sessions: &[SessionRois<'_>], session: usize, laid: bool, edge: &Edge) -> Verdict {
+    if !laid {
+        return match edge.orientation {
+            Orientation::Turned => Verdict::Turned,
+            Orientation::Mirrored => Verdict::Mirrored,
+            _ => Verdict::Unaligned,
+        };
+    }
+    let this = sessions[session].footprints;
+    let twin = (0..session).find(|&k| !this.is_empty() && sessions[k].footprints == this);
+    twin.map_or(Verdict::Aligned, Verdict::Duplicate)
+}
+
+/// The transform of each session that hangs on the tree.
+fn lay(
+    setting: &Setting<'_, '_>,
+    reference: usize,
+    parents: &[Option<(usize, f64)>],
+) -> Vec<Option<Transform>> {
+    let mut out: Vec<Option<Transform>> = vec![None; parents.len()];
+    let fixed = &setting.sessions[reference];
+    out[reference] = Some(start(fixed));
+    loop {
+        // Those whose parents are laid, all at once.
+        let next: Vec<(usize, usize)> = parents
+            .iter()
+            .enumerate()
+            .filter_map(|(s, parent)| {
+                let (parent, _) = (*parent)?;
+                (out[s].is_none() && out[parent].is_some()).then_some((s, parent))
+            })
+            .collect();
+        if next.is_empty() {
+            return out;
+        }
+        let laid: Vec<Transform> = next
+            .par_iter()
+            .map(|&(s, parent)| {
+                let through = out[parent].as_ref();
+                lay_one(
+                    setting,
+                    s,
+                    parent,
+                    through.filter(|_| parent != reference),
+                    reference,
+                )
+            })
+            .collect();
+        for ((s, _), transform) in next.into_iter().zip(laid) {
+            out[s] = Some(transform);
+        }
+    }
+}
+
+/// The reference session on itself.
+fn start(fixed: &SessionRois<'_>) -> Transform {
+    let (height, width) = fixed.size();
+    let centre = ((height as f64 - 1.0) / 2.0, (width as f64 - 1.0) / 2.0);
+    Transform {
+        centre,
+        offset: centre,
+        ..Transform::identity()
+    }
+}
+
+/// One session on the reference session, by itself or through `through`, the
+/// transform of the session it fits better.
+fn lay_one(
+    setting: &Setting<'_, '_>,
+    session: usize,
+    parent: usize,
+    through: Option<&Transform>,
+    reference: usize,
+) -> Transform {
+    let (fixed, moving) = (&setting.sessions[parent], &setting.sessions[session]);
+    let diameter = setting.diameter * setting.pixel / fixed.pixel_size;
+    let size = (CELL.1, SIDES.1);
+    let fine = pitch(fixed, moving, setting.diameter * setting.pixel, size) / fixed.pixel_size;
+    let ratio = fixed.pixel_size / moving.pixel_size;
+    let views = (
+        View::new(fixed, Planes::All, fine, diameter),
+        View::new(moving, Planes::All, fine * ratio, diameter * ratio),
+    );
+    let mut found = rigid(fixed, &views, setting.parameters);
+    if fixed.planes() > 1 || moving.planes() > 1 {
+        let scale = Scale {
+            pitch: fine,
+            diameter,
+            ratio,
+        };
+        let most = setting.parameters.max_plane_offset;
+        found.plane_offset = axial::plane_offset(fixed, moving, &found, scale, most);
+        found.plane_shift = vec![(0.0, 0.0); fixed.planes()];
+    }
+    let farthest = setting.parameters.max_distance * setting.pixel / fixed.pixel_size;
+    if setting.parameters.bend {
+        points::grid(&mut found, fixed.size(), farthest);
+        bend::bend(&mut found, &views.0, &views.1, diameter);
+    }
+    let refine = |transform: &mut Transform, to: usize, farthest: f64| {
+        points::refine(
+            transform,
+            &setting.centres[to],
+            &setting.centres[session],
+            setting.sessions[to].size(),
+            farthest,
+            setting.parameters.bend,
+        );
+    };
+    refine(&mut found, parent, farthest);
+    let Some(through) = through else {
+        return found;
+    };
+    let mut chained = chained(setting, reference, through, &found);
+    refine(&mut chained, reference, setting.parameters.max_distance);
+    chained
+}
+
+/// Rotation and shift.
+fn rigid(fixed: &SessionRois<'_>, (a, b): &(View, View), parameters: &Parameters) -> Transform {
+    let found = search::search(a, b, limits(parameters));
+    let (sin, cos) = found.angle.sin_cos();
+    let scale = b.pitch / a.pitch;
+    let start = start(fixed);
+    // Where the centre of the reference lies on the turned view, then on the view itself.
+    let (y, x) = a.inward(start.centre);
+    let middle = b.centre();
+    let (v, u) = (y + found.shift.0 - middle.0, x + found.shift.1 - middle.1);
+    let on_view = (middle.0 + cos * v - sin * u, middle.1 + sin * v + cos * u);
+    Transform {
+        matrix: [[scale * cos, -scale * sin], [scale * sin, scale * cos]],
+        offset: b.outward(on_view),
+        ..start
+    }
+}
+
+/// `second` after `first`, its field sampled on a grid over the reference session.
+fn chained(
+    setting: &Setting<'_, '_>,
+    reference: usize,
+    first: &Transform,
+    second: &Transform,
+) -> Transform {
+    let fixed = &setting.sessions[reference];
+    let both = |place| second.to_session(first.to_session(place));
+    let mut out = start(fixed);
+    let unit = 0.25 * (fixed.size().0.min(fixed.size().1) as f64).max(4.0);
+    let (cy, cx) = out.centre;
+    let slope = |dy: f64, dx: f64| {
+        let (high, low) = (both((cy + dy, cx + dx)), both((cy - dy, cx - dx)));
+        (
+            (high.0 - low.0) / (2.0 * unit),
+            (high.1 - low.1) / (2.0 * unit),
+        )
+    };
+    let (down, across) = (slope(unit, 0.0), slope(0.0, unit));
+    out.matrix = [[down.0, across.0], [down.1, across.1]];
+    out.offset = both(out.centre);
+    out.plane_offset = first.plane_offset + second.plane_offset;
+    out.plane_shift = vec![(0.0, 0.0); first.plane_shift.len()];
+    if setting.parameters.bend {
+        points::grid(&mut out, fixed.size(), setting.parameters.max_distance);
+        let affine = out.clone();
+        let (_, rows, columns) = out.field.dim();
+        for row in 0..rows {
+            for column in 0..columns {
+                let place = (row as f64 * out.spacing, column as f64 * out.spacing);
+                let (to, flat) = (both(place), affine.to_session(place));
+                out.field[[0, row, column]] = to.0 - flat.0;
+                out.field[[1, row, column]] = to.1 - flat.1;
+            }
+        }
+    }
+    out
+}
+
+/// Centres of a session's ROIs.
+fn centres(session: &SessionRois<'_>) -> Vec<Place> {
+    (0..session.footprints.len())
+        .map(|roi| {
+            let (y, x) = session.footprints.centroid(roi);
+            let plane = session.footprints.planes()[roi] as i32;
+            Place { plane, y, x }
+        })
+        .collect()
+}
