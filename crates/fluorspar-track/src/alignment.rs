@@ -48,6 +48,9 @@ pub struct Fit {
     pub sessions: (usize, usize),
     /// Share of the smaller field that both saw, 0 to 1.
     pub overlap: f64,
+    /// Share of the ROIs of the first session around which the two fields lie
+    /// on each other, 0 to 1: below one where the alignment is wrong locally.
+    pub aligned_share: f64,
     /// Pairs of ROIs that are probably the same cell (sum of the
     /// probabilities of all pairs).
     pub expected_matches: f64,
@@ -56,8 +59,10 @@ pub struct Fit {
     pub matched_share: f64,
     /// Median distance of matched centres, pixels of the reference session.
     pub median_distance: f64,
-    /// Matches that would be found if the two fields had nothing to do with
-    /// each other, as a share of the ROIs: the same search, one session
-    /// displaced by several cells.
-    pub chance_share: f64,
+    /// Of the pairs more probable than not, how many the probabilities say are
+    /// wrong.
+    pub expected_false: f64,
+    /// The same from displaced copies: how many pairs are found between the
+    /// ROIs without a match if one session is displaced by several cells.
+    pub false_by_chance: f64,
 }

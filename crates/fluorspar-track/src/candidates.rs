@@ -37,7 +37,7 @@ pub(crate) struct Reach {
 }
 
 /// Radius in which density is measured, in largest distances.
-const AROUND: f64 = 3.0;
+pub(crate) const AROUND: f64 = 3.0;
 /// A sparse corner counts as at least so dense, as a share of the mean: the
 /// field's border, not the tissue, may end there.
 const SPARSEST: f64 = 0.5;

@@ -44,6 +44,8 @@ pub struct MatchModel {
     /// strewn ones, in equal bins up to the largest distance: cells within a
     /// session keep apart.
     pub different_near: [f64; BINS],
+    /// The same for all cells of a session, with or without a partner in others.
+    pub all_near: [f64; BINS],
     /// Share of different cells that keep no distance: those of a session that
     /// lay above or below in the other.
     pub strewn: f64,
@@ -114,6 +116,7 @@ impl MatchModel {
             same: [class(0.85, 0.1), class(0.15, 0.25)],
             planes_apart,
             different_near: [1.0; BINS],
+            all_near: [1.0; BINS],
             strewn: 0.1,
             max_distance,
             same_looks: [Looks::new(&same_guess(PRIOR)); RINGS],
@@ -177,30 +180,59 @@ impl MatchModel {
     }
 
     /// Learns how different cells keep apart, from pairs within one session:
-    /// counts of neighbours by distance, and those of evenly strewn ones;
-    /// `blur` is what position errors smear, pixels.
-    pub(crate) fn learn_apart(&mut self, near: &Counts, expected: &Counts, blur: f64) {
-        let mut relative = [0.0; BINS];
-        for (k, slot) in relative.iter_mut().enumerate() {
-            *slot = (near[k] + 1.0) / (expected[k] + 1.0);
-        }
-        self.different_near = blurred(&relative, blur / self.max_distance * BINS as f64);
+    /// counts of neighbours by distance, and those of evenly strewn ones, of
+    /// cells without partners and of all; `blur` is what position errors smear,
+    /// pixels.
+    pub(crate) fn learn_apart(&mut self, free: &Apart, all: &Apart, blur: f64) {
+        let blur = blur / self.max_distance * BINS as f64;
+        self.different_near = free.relative(blur);
+        self.all_near = all.relative(blur);
+    }
+
+    /// Share of evenly strewn cells within the largest distance that are
+    /// missing because cells keep apart.
+    pub(crate) fn kept_apart(&self) -> f64 {
+        1.0 - mean_over_disc(&self.all_near)
+    }
+
+    /// How many times more cells there are at a candidate, with these looks,
+    /// around a cell that has a partner with probability `found`, than if
+    /// cells were evenly strewn.
+    pub(crate) fn against_strewn(&self, candidate: &Candidate, found: f64) -> f64 {
+        let each = f64::from(candidate.density) * self.looks(&self.different_looks, candidate);
+        let same = found * self.same_density(candidate).0 / each.max(1e-300);
+        let others = if candidate.planes == 0 {
+            between(
+                &self.all_near,
+                f64::from(candidate.distance),
+                self.max_distance,
+            )
+        } else {
+            1.0
+        };
+        same + (1.0 - self.strewn) * others + self.strewn
     }
 
     /// Learns how different cells look that happen to lie near each other,
-    /// from candidates of displaced sessions.
-    pub(crate) fn learn_different(&mut self, misaligned: &[Candidate]) {
-        let weighted = misaligned.iter().map(|candidate| (candidate, 1.0));
-        self.different_looks = self.rings(weighted, different_guess(PRIOR));
+    /// from candidates of displaced sessions and their weights.
+    pub(crate) fn learn_different<'a>(
+        &mut self,
+        misaligned: impl Iterator<Item = (&'a Candidate, f64)>,
+    ) {
+        self.different_looks = self.rings(misaligned, different_guess(PRIOR));
     }
 
     /// Learns from candidates and their probabilities how the same cell varies.
-    pub(crate) fn learn_same(&mut self, candidates: &[Candidate], p: &[f64], diameter: f64) {
+    pub(crate) fn learn_same<'a, I: Iterator<Item = (&'a Candidate, f64)>>(
+        &mut self,
+        pairs: impl Fn() -> I,
+        diameter: f64,
+    ) {
         let guess = Self::guess(diameter, self.max_distance);
         let mut sums = [(0.0, 0.0); 2];
         let mut planes = [0.0; PLANES];
         let (mut strewn, mut others) = (0.0, 0.0);
-        for (candidate, &p) in candidates.iter().zip(p) {
+        for (candidate, p) in pairs() {
             let (same, parts) = self.same_density(candidate);
             if same > 0.0 {
                 for (sum, part) in sums.iter_mut().zip(parts) {
@@ -216,7 +248,7 @@ impl MatchModel {
                 others += 1.0 - p;
             }
         }
-        self.same_looks = self.rings(candidates.iter().zip(p.iter().copied()), same_guess(PRIOR));
+        self.same_looks = self.rings(pairs(), same_guess(PRIOR));
         let total: f64 = sums.iter().map(|sum| sum.0).sum();
         for ((class, sum), guess) in self.same.iter_mut().zip(sums).zip(guess.same) {
             let variance = (sum.1 + PRIOR * guess.displacement.powi(2)) / (sum.0 + PRIOR);
@@ -238,7 +270,7 @@ impl MatchModel {
         // Of those counted, the ones that keep a distance are fewer than evenly
         // strewn ones would be by the mean of their relative number.
         let share = (strewn + PRIOR * guess.strewn) / (others + PRIOR);
-        let kept = self.kept();
+        let kept = mean_over_disc(&self.different_near);
         self.strewn = share * kept / (1.0 - share + share * kept);
     }
 
@@ -259,14 +291,13 @@ impl MatchModel {
         let few = PRIOR / all.weight();
         rings.map(|ring| Looks::new(&ring.plus(&all, few)))
     }
+}
 
-    /// Different cells that keep their distance within the largest distance,
-    /// relative to evenly strewn ones.
-    fn kept(&self) -> f64 {
-        let rings = self.different_near.iter().enumerate();
-        let sum: f64 = rings.map(|(k, near)| near * (2 * k + 1) as f64).sum();
-        sum / (BINS * BINS) as f64
-    }
+/// Mean over the disc of the largest distance.
+fn mean_over_disc(bins: &[f64; BINS]) -> f64 {
+    let rings = bins.iter().enumerate();
+    let sum: f64 = rings.map(|(k, value)| value * (2 * k + 1) as f64).sum();
+    sum / (BINS * BINS) as f64
 }
 
 /// The same cell looks about the same.
@@ -310,18 +341,41 @@ fn blurred(bins: &[f64; BINS], sigma: f64) -> [f64; BINS] {
     out
 }
 
-/// Counts of neighbours by distance.
-pub(crate) type Counts = [f64; BINS];
-
-/// Adds one neighbour to its bin.
-pub(crate) fn count(counts: &mut Counts, distance: f64, max_distance: f64) {
-    counts[bin(distance, max_distance)] += 1.0;
+/// Neighbours by distance, and those of evenly strewn cells.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Apart {
+    counted: [f64; BINS],
+    strewn: [f64; BINS],
 }
 
-/// Adds what evenly strewn neighbours, `density` to the square pixel, would count.
-pub(crate) fn expect(counts: &mut Counts, density: f64, max_distance: f64) {
-    let width = max_distance / BINS as f64;
-    for (k, slot) in counts.iter_mut().enumerate() {
-        *slot += density * PI * width * width * (2 * k + 1) as f64;
+impl Apart {
+    /// Adds one neighbour of a ROI.
+    pub(crate) fn count(&mut self, distance: f64, max_distance: f64, weight: f64) {
+        self.counted[bin(distance, max_distance)] += weight;
+    }
+
+    /// Adds what evenly strewn neighbours of a ROI, `density` to the square
+    /// pixel, would count.
+    pub(crate) fn expect(&mut self, density: f64, max_distance: f64, weight: f64) {
+        let width = max_distance / BINS as f64;
+        for (k, slot) in self.strewn.iter_mut().enumerate() {
+            *slot += weight * density * PI * width * width * (2 * k + 1) as f64;
+        }
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        for k in 0..BINS {
+            self.counted[k] += other.counted[k];
+            self.strewn[k] += other.strewn[k];
+        }
+    }
+
+    /// Counted to strewn; one where nothing is expected.
+    fn relative(&self, blur: f64) -> [f64; BINS] {
+        let mut relative = [0.0; BINS];
+        for (k, slot) in relative.iter_mut().enumerate() {
+            *slot = (self.counted[k] + 1.0) / (self.strewn[k] + 1.0);
+        }
+        blurred(&relative, blur)
     }
 }

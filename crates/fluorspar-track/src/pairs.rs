@@ -1,21 +1,18 @@
 //! Probabilities of all pairs of ROIs of all sessions.
 
-use std::f64::consts::SQRT_2;
-
 use rayon::prelude::*;
 
 use crate::alignment::Fit;
 use crate::association::marginals;
-use crate::candidates::{Candidate, Reach, candidates, density, raise_sparse};
+use crate::candidates::{Candidate, Reach, candidates, raise_sparse};
 use crate::hash::Place;
-use crate::model::{Counts, MatchModel, Sharing, count, expect};
+use crate::model::{MatchModel, Sharing};
 use crate::placed::Placed;
+use crate::regions;
 use crate::tracks::Pair;
 
 /// Pairs less probable than this are not kept.
 pub(crate) const LEAST: f64 = 1e-3;
-/// Candidates that the model is fitted to, about; more tell nothing new.
-const ENOUGH: usize = 200_000;
 /// Rounds of learning, at most.
 const ROUNDS: usize = 40;
 /// ROIs of a session that chance is measured with.
@@ -33,7 +30,7 @@ pub(crate) struct Setting {
 }
 
 /// Pairs of sessions that take part.
-fn couples(sessions: Sessions<'_>) -> Vec<(usize, usize)> {
+pub(crate) fn couples(sessions: Sessions<'_>) -> Vec<(usize, usize)> {
     let there: Vec<usize> = (0..sessions.len())
         .filter(|&s| sessions[s].is_some())
         .collect();
@@ -44,54 +41,14 @@ fn couples(sessions: Sessions<'_>) -> Vec<(usize, usize)> {
     out
 }
 
-fn both<'a>(sessions: Sessions<'a>, (a, b): (usize, usize)) -> Option<(&'a Placed, &'a Placed)> {
+pub(crate) fn both<'a>(
+    sessions: Sessions<'a>,
+    (a, b): (usize, usize),
+) -> Option<(&'a Placed, &'a Placed)> {
     Some((sessions[a].as_ref()?, sessions[b].as_ref()?))
 }
 
-/// Fits the model to all sessions together.
-pub(crate) fn fit(sessions: Sessions<'_>, setting: Setting) -> MatchModel {
-    let mut model = MatchModel::guess(setting.diameter, setting.reach.distance);
-    let couples = couples(sessions);
-    let wanted = sample(sessions, &couples, setting);
-    let mut sets: Vec<(Vec<Candidate>, Sharing, (f64, f64), usize)> = couples
-        .par_iter()
-        .filter_map(|&couple| {
-            let (a, b) = both(sessions, couple)?;
-            let mut found = candidates(a, b, setting.reach, (0.0, 0.0), &wanted);
-            raise_sparse(&mut found);
-            let number = |of: &Placed| of.places.iter().filter(|p| wanted(p)).count() as f64;
-            Some((found, Sharing::default(), (number(a), number(b)), b.len()))
-        })
-        .collect();
-    let (near, expected) = within(sessions, setting);
-    model.learn_different(&misaligned(sessions, &couples, setting));
-    let everything = |sets: &[(Vec<Candidate>, Sharing, (f64, f64), usize)]| -> Vec<Candidate> {
-        sets.iter().flat_map(|set| set.0.iter().copied()).collect()
-    };
-    let all = everything(&sets);
-    let mut before = 0.0;
-    for _ in 0..ROUNDS {
-        model.learn_apart(&near, &expected, SQRT_2 * model.same[0].displacement);
-        let p: Vec<Vec<f64>> = sets
-            .par_iter_mut()
-            .map(|(candidates, sharing, numbers, theirs)| {
-                let p = probabilities(candidates, &model, *sharing, *theirs);
-                *sharing = share(&p, *numbers);
-                p
-            })
-            .collect();
-        let p: Vec<f64> = p.into_iter().flatten().collect();
-        model.learn_same(&all, &p, setting.diameter);
-        let total: f64 = p.iter().sum();
-        if (total - before).abs() < 1e-4 * (total + 1.0) {
-            break;
-        }
-        before = total;
-    }
-    model
-}
-
-fn probabilities(
+pub(crate) fn probabilities(
     candidates: &[Candidate],
     model: &MatchModel,
     sharing: Sharing,
@@ -103,7 +60,7 @@ fn probabilities(
 
 /// What two sessions share, from the probabilities of their pairs. Two ROIs'
 /// worth of belief in half and half keeps it off the ends.
-fn share(p: &[f64], (ours, theirs): (f64, f64)) -> Sharing {
+pub(crate) fn share(p: &[f64], (ours, theirs): (f64, f64)) -> Sharing {
     let sum: f64 = p.iter().sum();
     Sharing {
         found: ((sum + 1.0) / (ours + 2.0)).clamp(0.01, 0.99),
@@ -111,90 +68,9 @@ fn share(p: &[f64], (ours, theirs): (f64, f64)) -> Sharing {
     }
 }
 
-/// Picks blocks of the reference session's field so that about [`ENOUGH`]
-/// candidates lie in them; the same blocks in all sessions.
-fn sample(
-    sessions: Sessions<'_>,
-    couples: &[(usize, usize)],
-    setting: Setting,
-) -> impl Fn(&Place) -> bool + Sync + use<> {
-    let rois: usize = couples
-        .iter()
-        .filter_map(|&couple| both(sessions, couple))
-        .map(|(a, _)| a.len())
-        .sum();
-    // A ROI has about two candidates.
-    let every = (2 * rois).div_ceil(ENOUGH).max(1) as u64;
-    let side = 8.0 * setting.reach.distance;
-    move |place: &Place| {
-        if every == 1 {
-            return true;
-        }
-        let row = (place.y / side).floor() as i64 as u64;
-        let column = (place.x / side).floor() as i64 as u64;
-        // Neighbouring blocks fall apart.
-        let mixed = row
-            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-            .wrapping_add(column.wrapping_mul(0xC2B2_AE3D_27D4_EB4F))
-            .wrapping_add((place.plane as u64).wrapping_mul(0x1656_67B1_9E37_79F9));
-        (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 33 & 0xFFFF
-            < 0x1_0000 / every
-    }
-}
-
-/// How near different cells lie to each other within sessions, by distance,
-/// and how near they would if they lay anyhow.
-fn within(sessions: Sessions<'_>, setting: Setting) -> (Counts, Counts) {
-    let farthest = setting.reach.distance;
-    let total: usize = sessions.iter().flatten().map(Placed::len).sum();
-    let every = total.div_ceil(ENOUGH / 4).max(1);
-    let (mut near, mut expected) = (Counts::default(), Counts::default());
-    for placed in sessions.iter().flatten() {
-        for (roi, place) in placed.places.iter().enumerate().step_by(every) {
-            expect(&mut expected, density(placed, place, farthest), farthest);
-            let all = (&placed.places, place, place.plane);
-            placed
-                .squares
-                .near(all.0, all.1, all.2, farthest, |other, distance| {
-                    if other != roi {
-                        count(&mut near, distance, farthest);
-                    }
-                });
-        }
-    }
-    (near, expected)
-}
-
-/// Candidates of sessions that were displaced by several cells, and so are
-/// pairs of different cells that lie anyhow.
-fn misaligned(
-    sessions: Sessions<'_>,
-    couples: &[(usize, usize)],
-    setting: Setting,
-) -> Vec<Candidate> {
-    let far = AWAY * setting.reach.distance;
-    let rois: usize = couples
-        .iter()
-        .filter_map(|&couple| both(sessions, couple))
-        .map(|(a, _)| a.len())
-        .sum();
-    let every = rois.div_ceil(ENOUGH / 8).max(1);
-    couples
-        .par_iter()
-        .filter_map(|&couple| both(sessions, couple))
-        .map(|(a, b)| {
-            let part = a.thinned(every);
-            let shifts = [(far, 0.0), (0.0, -far)];
-            let found = shifts.map(|shift| candidates(&part, b, setting.reach, shift, |_| true));
-            found.concat()
-        })
-        .collect::<Vec<_>>()
-        .concat()
-}
-
 /// How far sessions are displaced so that no cell meets itself, in largest
 /// distances of one cell.
-const AWAY: f64 = 3.0;
+pub(crate) const AWAY: f64 = 3.0;
 
 /// All pairs of two sessions that may be the same cell.
 struct Couple {
@@ -241,9 +117,16 @@ fn one_couple(
     let numbers = (number(a, second), number(b, first));
     let mut sharing = Sharing::default();
     let mut p = Vec::new();
+    let mut aligned = vec![1.0; a.len()];
     for _ in 0..ROUNDS {
         p = probabilities(&found, model, sharing, b.len());
-        let new = share(&p, numbers);
+        aligned = regions::aligned(a, &found, model, sharing, setting.reach.distance);
+        for (p, candidate) in p.iter_mut().zip(&found) {
+            *p *= aligned[candidate.ours as usize];
+        }
+        // Where the fields do not lie on each other nothing is shared.
+        let part = aligned.iter().sum::<f64>() / aligned.len().max(1) as f64;
+        let new = share(&p, (part * numbers.0, part * numbers.1));
         let change = (new.found - sharing.found).abs() + (new.free - sharing.free).abs();
         sharing = new;
         if change < 1e-3 {
@@ -251,12 +134,13 @@ fn one_couple(
         }
     }
     let expected: f64 = p.iter().sum();
-    let mut distances: Vec<f32> = found
+    let matched: Vec<(f32, f64)> = found
         .iter()
         .zip(&p)
         .filter(|&(_, &p)| p > 0.5)
-        .map(|(candidate, _)| candidate.distance)
+        .map(|(candidate, &p)| (candidate.distance, p))
         .collect();
+    let mut distances: Vec<f32> = matched.iter().map(|&(distance, _)| distance).collect();
     let middle = distances.len() / 2;
     let median_distance = if distances.is_empty() {
         f64::NAN
@@ -268,10 +152,12 @@ fn one_couple(
     let fit = Fit {
         sessions: (first, second),
         overlap: (fewer / smaller).min(1.0),
+        aligned_share: aligned.iter().sum::<f64>() / aligned.len().max(1) as f64,
         expected_matches: expected,
         matched_share: if fewer > 0.0 { expected / fewer } else { 0.0 },
         median_distance,
-        chance_share: chance((a, b), setting, model, sharing),
+        expected_false: matched.iter().map(|(_, p)| 1.0 - p).sum(),
+        false_by_chance: false_matches((a, b), &found, &p, setting, model, sharing),
     };
     let pairs = found
         .iter()
@@ -289,22 +175,40 @@ fn one_couple(
     Couple { pairs, fit }
 }
 
-/// The share of ROIs that would be matched if the fields had nothing to do
-/// with each other: one is displaced by several cells, four ways.
-fn chance(
+/// Matches to expect between ROIs that have no partner: those without a match
+/// on both sides, one side displaced by several cells, four ways.
+fn false_matches(
     (a, b): (&Placed, &Placed),
+    found: &[Candidate],
+    p: &[f64],
     setting: Setting,
     model: &MatchModel,
     sharing: Sharing,
 ) -> f64 {
-    let far = AWAY * setting.reach.distance;
-    let part = a.thinned(a.len().div_ceil(CHANCE).max(1));
-    let mut matched = 0_usize;
-    for shift in [(far, 0.0), (-far, 0.0), (0.0, far), (0.0, -far)] {
-        let mut found = candidates(&part, b, setting.reach, shift, |_| true);
-        raise_sparse(&mut found);
-        let p = probabilities(&found, model, sharing, b.len());
-        matched += p.iter().filter(|&&p| p > 0.5).count();
+    let mut matched = (vec![false; a.len()], vec![false; b.len()]);
+    for (candidate, _) in found.iter().zip(p).filter(|&(_, &p)| p > 0.5) {
+        matched.0[candidate.ours as usize] = true;
+        matched.1[candidate.theirs as usize] = true;
     }
-    matched as f64 / (4 * part.len()).max(1) as f64
+    let free = |matched: &[bool]| -> Vec<usize> {
+        (0..matched.len()).filter(|&roi| !matched[roi]).collect()
+    };
+    let ours = free(&matched.0);
+    let every = ours.len().div_ceil(CHANCE).max(1);
+    let thinned: Vec<usize> = ours.iter().copied().step_by(every).collect();
+    let (part, others) = (a.select(&thinned), b.select(&free(&matched.1)));
+    // Densities are those of free ROIs already.
+    let sharing = Sharing {
+        free: 1.0,
+        ..sharing
+    };
+    let far = AWAY * setting.reach.distance;
+    let mut count = 0_usize;
+    for shift in [(far, 0.0), (-far, 0.0), (0.0, far), (0.0, -far)] {
+        let mut near = candidates(&part, &others, setting.reach, shift, |_| true);
+        raise_sparse(&mut near);
+        let p = probabilities(&near, model, sharing, others.len());
+        count += p.iter().filter(|&&p| p > 0.5).count();
+    }
+    0.25 * count as f64 * ours.len() as f64 / thinned.len().max(1) as f64
 }

@@ -50,17 +50,15 @@ impl Placed {
         }
     }
 
-    /// One of every so many ROIs.
-    pub(crate) fn thinned(&self, every: usize) -> Self {
-        let picked = || (0..self.len()).step_by(every.max(1));
-        let places: Vec<Place> = picked().map(|roi| self.places[roi]).collect();
+    /// The chosen ROIs, in the order given.
+    pub(crate) fn select(&self, rois: &[usize]) -> Self {
+        let places: Vec<Place> = rois.iter().map(|&roi| self.places[roi]).collect();
+        let stamps = rois.iter().flat_map(|&roi| self.stamp(roi).iter().copied());
         Self {
             squares: Squares::new(&places, self.squares.side()),
             places,
-            log_area: picked().map(|roi| self.log_area[roi]).collect(),
-            stamps: picked()
-                .flat_map(|roi| self.stamp(roi).iter().copied())
-                .collect(),
+            log_area: rois.iter().map(|&roi| self.log_area[roi]).collect(),
+            stamps: stamps.collect(),
             pitch: self.pitch,
         }
     }

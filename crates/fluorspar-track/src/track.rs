@@ -5,8 +5,9 @@ use crate::align::align;
 use crate::alignment::Alignment;
 use crate::candidates::Reach;
 use crate::cluster::{Graph, Numbering, cluster};
+use crate::fit::fit;
 use crate::hash::Place;
-use crate::pairs::{Setting, all_pairs, fit};
+use crate::pairs::{Setting, all_pairs};
 use crate::placed::{Placed, typical_diameter};
 use crate::{Error, Parameters, Presence, SessionRois, Tracks};
 

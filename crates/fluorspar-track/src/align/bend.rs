@@ -35,7 +35,9 @@ pub(super) fn bend(transform: &mut Transform, fixed: &View, moving: &View, diame
     let warped = warped(transform, fixed, moving);
     let surfaces = parts.surfaces(&fixed.image, &warped, (REACH * cell).ceil() as usize);
     let starts = parts.starts(&surfaces);
-    let grown = starts.into_iter().map(|start| parts.grow(&surfaces, start, STRAY * cell));
+    let grown = starts
+        .into_iter()
+        .map(|start| parts.grow(&surfaces, start, STRAY * cell));
     // The start that others agree with most.
     let best = grown.max_by(|a, b| total(a).total_cmp(&total(b)));
     if let Some(found) = best {
@@ -92,7 +94,12 @@ impl Parts {
             .map(|part| {
                 let (y, x) = self.centre(part);
                 let corner = |at: f64, length: usize| (at - 0.5 * length as f64).round() as isize;
-                let a = cut(fixed, (corner(y, self.side), corner(x, self.side)), self.side, true);
+                let a = cut(
+                    fixed,
+                    (corner(y, self.side), corner(x, self.side)),
+                    self.side,
+                    true,
+                );
                 let from = (
                     corner(y, self.side) - reach as isize,
                     corner(x, self.side) - reach as isize,
@@ -132,7 +139,10 @@ impl Parts {
     }
 
     fn neighbours(&self, part: usize) -> impl Iterator<Item = usize> {
-        let (row, column) = ((part / self.columns) as isize, (part % self.columns) as isize);
+        let (row, column) = (
+            (part / self.columns) as isize,
+            (part % self.columns) as isize,
+        );
         let (rows, columns) = (self.rows as isize, self.columns as isize);
         (-1..=1)
             .flat_map(move |dy| (-1..=1).map(move |dx| (row + dy, column + dx)))
@@ -147,7 +157,11 @@ impl Parts {
         let mut found: Vec<Option<Seen>> = vec![None; surfaces.len()];
         let mut waiting = BinaryHeap::new();
         let first = surfaces[start].peak(None);
-        waiting.push(Ask { clear: first.clear, part: start, seen: first });
+        waiting.push(Ask {
+            clear: first.clear,
+            part: start,
+            seen: first,
+        });
         while let Some(Ask { part, seen, .. }) = waiting.pop() {
             if found[part].is_some() {
                 continue;
@@ -162,7 +176,11 @@ impl Parts {
                 if seen.clear < CLEAR {
                     seen.shift = expected;
                 }
-                waiting.push(Ask { clear: seen.clear, part: next, seen });
+                waiting.push(Ask {
+                    clear: seen.clear,
+                    part: next,
+                    seen,
+                });
             }
         }
         found.into_iter().map(Option::unwrap_or_default).collect()
@@ -177,7 +195,11 @@ impl Parts {
             x += weight * seen.shift.1;
             total += weight;
         }
-        if total > 0.0 { (y / total, x / total) } else { (0.0, 0.0) }
+        if total > 0.0 {
+            (y / total, x / total)
+        } else {
+            (0.0, 0.0)
+        }
     }
 
     /// Adds local means of the shifts to the field.
@@ -244,7 +266,9 @@ impl PartialOrd for Ask {
 
 impl Ord for Ask {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.clear.total_cmp(&other.clear).then(other.part.cmp(&self.part))
+        self.clear
+            .total_cmp(&other.clear)
+            .then(other.part.cmp(&self.part))
     }
 }
 
@@ -266,8 +290,16 @@ impl Scaled {
         }
         let n = values.len() as f64;
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
-        let variance = values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n;
-        let scale = if variance > 0.0 { 1.0 / variance.sqrt() } else { 0.0 };
+        let variance = values
+            .iter()
+            .map(|&v| (f64::from(v) - mean).powi(2))
+            .sum::<f64>()
+            / n;
+        let scale = if variance > 0.0 {
+            1.0 / variance.sqrt()
+        } else {
+            0.0
+        };
         for value in &mut values {
             *value = ((f64::from(*value) - mean) * scale) as f32;
         }
@@ -300,7 +332,11 @@ impl Scaled {
             let index = y * side + x;
             let (low, high) = (self.values[index - stride], self.values[index + stride]);
             let bend = f64::from(low) - 2.0 * f64::from(value) + f64::from(high);
-            if bend < 0.0 { (0.5 * f64::from(low - high) / bend).clamp(-0.5, 0.5) } else { 0.0 }
+            if bend < 0.0 {
+                (0.5 * f64::from(low - high) / bend).clamp(-0.5, 0.5)
+            } else {
+                0.0
+            }
         };
         Seen {
             shift: (
@@ -316,13 +352,16 @@ impl Scaled {
 pub(super) fn warped(transform: &Transform, fixed: &View, moving: &View) -> TwoChannel {
     let mut out = TwoChannel::zeros(fixed.image.height, fixed.image.width);
     let width = out.width;
-    out.pixels.par_chunks_exact_mut(width).enumerate().for_each(|(y, row)| {
-        for (x, value) in row.iter_mut().enumerate() {
-            let place = transform.to_session(fixed.outward((y as f64, x as f64)));
-            let (v, u) = moving.inward(place);
-            *value = moving.image.sample(v, u);
-        }
-    });
+    out.pixels
+        .par_chunks_exact_mut(width)
+        .enumerate()
+        .for_each(|(y, row)| {
+            for (x, value) in row.iter_mut().enumerate() {
+                let place = transform.to_session(fixed.outward((y as f64, x as f64)));
+                let (v, u) = moving.inward(place);
+                *value = moving.image.sample(v, u);
+            }
+        });
     out
 }
 
