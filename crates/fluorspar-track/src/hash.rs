@@ -23,7 +23,7 @@ impl Place {
 
     /// Distance in the plane.
     pub(crate) fn distance(&self, other: &Self) -> f64 {
-        (self.y - other.y).hypot(self.x - other.x)
+        ((self.y - other.y).powi(2) + (self.x - other.x).powi(2)).sqrt()
     }
 }
 

@@ -123,7 +123,9 @@ impl Looks {
                 .sum();
             square += z * z;
         }
-        self.height * (1.0 + square / FREEDOM).powf(-0.5 * (FREEDOM + NUMBERS as f64))
+        // To the power of −(ν + 3) / 2 = −5.5.
+        let far = 1.0 + square / FREEDOM;
+        self.height / (far.powi(5) * far.sqrt())
     }
 }
 

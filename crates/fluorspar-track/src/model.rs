@@ -32,6 +32,10 @@ const PLANES: usize = 4;
 /// Pairs that a guess counts as.
 const PRIOR: f64 = 10.0;
 
+/// Standard deviation of the displacement of badly segmented cells, at most, in
+/// diameters: half a cell lies 0.2 from its whole, two taken for one half.
+const FARTHEST: f64 = 0.3;
+
 /// What tells the same cell from different ones in one data set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MatchModel {
@@ -127,11 +131,17 @@ impl MatchModel {
     /// Density of the same cell at a candidate, and each class's part of it.
     fn same_density(&self, candidate: &Candidate) -> (f64, [f64; 2]) {
         let distance = f64::from(candidate.distance);
-        let apart = self.planes_apart[usize::from(candidate.planes).min(PLANES - 1)];
-        let factor = apart * self.looks(&self.same_looks, candidate);
-        let parts = self
-            .same
-            .map(|class| factor * class.share * class.density(distance, self.max_distance));
+        let looks = self.looks(&self.same_looks, candidate);
+        let planes = usize::from(candidate.planes).min(PLANES - 1);
+        // A cell seen in another plane is a good one; a bad one in another plane
+        // could not be told from anything else.
+        let badly = if planes == 0 { 1.0 } else { 0.0 };
+        let [well, badly] = [self.planes_apart[planes], badly].map(|factor| factor * looks);
+        let density = |class: &SameCell| class.share * class.density(distance, self.max_distance);
+        let parts = [
+            well * density(&self.same[0]),
+            badly * density(&self.same[1]),
+        ];
         (parts[0] + parts[1], parts)
     }
 
@@ -241,7 +251,9 @@ impl MatchModel {
                     sum.1 += weight * 0.5 * f64::from(candidate.distance).powi(2);
                 }
             }
-            planes[usize::from(candidate.planes).min(PLANES - 1)] += p;
+            if same > 0.0 {
+                planes[usize::from(candidate.planes).min(PLANES - 1)] += p * parts[0] / same;
+            }
             let (different, free) = self.different_density(candidate);
             if different > 0.0 {
                 strewn += (1.0 - p) * free / different;
@@ -254,7 +266,7 @@ impl MatchModel {
             let variance = (sum.1 + PRIOR * guess.displacement.powi(2)) / (sum.0 + PRIOR);
             *class = SameCell {
                 share: (sum.0 + PRIOR * guess.share) / (total + PRIOR),
-                displacement: variance.sqrt().max(1e-2),
+                displacement: variance.sqrt().clamp(1e-2, FARTHEST * diameter),
             };
         }
         // The better class is the nearer one.

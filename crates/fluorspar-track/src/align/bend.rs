@@ -32,8 +32,12 @@ const STARTS: usize = 4;
 pub(super) fn bend(transform: &mut Transform, fixed: &View, moving: &View, diameter: f64) {
     let cell = diameter / fixed.pitch;
     let parts = Parts::new(fixed, cell);
-    let warped = warped(transform, fixed, moving);
-    let surfaces = parts.surfaces(&fixed.image, &warped, (REACH * cell).ceil() as usize);
+    let warped: Vec<TwoChannel> = moving
+        .layers
+        .iter()
+        .map(|layer| warped(transform, fixed, moving, layer))
+        .collect();
+    let surfaces = parts.surfaces(&fixed.layers, &warped, (REACH * cell).ceil() as usize);
     let starts = parts.starts(&surfaces);
     let grown = starts
         .into_iter()
@@ -66,7 +70,7 @@ struct Parts {
 
 impl Parts {
     fn new(fixed: &View, cell: f64) -> Self {
-        let (height, width) = (fixed.image.height, fixed.image.width);
+        let (height, width) = fixed.size();
         let side = ((SIDE * cell) as usize).clamp(4, height.max(width).max(4));
         let count = |length: usize| (length * 3).div_ceil(side).clamp(1, MOST);
         let (rows, columns) = (count(height), count(width));
@@ -85,7 +89,7 @@ impl Parts {
     }
 
     /// The correlation of each part with what lies around it.
-    fn surfaces(&self, fixed: &TwoChannel, moving: &TwoChannel, reach: usize) -> Vec<Scaled> {
+    fn surfaces(&self, fixed: &[TwoChannel], moving: &[TwoChannel], reach: usize) -> Vec<Scaled> {
         let wide = self.side + 2 * reach;
         let correlator = Correlator::new((wide, wide), (2 * reach, 2 * reach));
         let parts = 0..self.rows * self.columns;
@@ -94,23 +98,19 @@ impl Parts {
             .map(|part| {
                 let (y, x) = self.centre(part);
                 let corner = |at: f64, length: usize| (at - 0.5 * length as f64).round() as isize;
-                let a = cut(
-                    fixed,
-                    (corner(y, self.side), corner(x, self.side)),
-                    self.side,
-                    true,
-                );
-                let from = (
-                    corner(y, self.side) - reach as isize,
-                    corner(x, self.side) - reach as isize,
-                );
-                let b = cut(moving, from, wide, false);
+                let start = (corner(y, self.side), corner(x, self.side));
                 // The wide part begins `reach` before the other.
-                let whole = correlator.correlate(
-                    &correlator.spectrum(&a),
-                    &correlator.spectrum(&b),
-                    (2 * reach, 2 * reach),
-                );
+                let wider = (start.0 - reach as isize, start.1 - reach as isize);
+                let of = |image: &TwoChannel, start, length, window| {
+                    correlator.spectrum(&cut(image, start, length, window))
+                };
+                let spectra: Vec<_> = fixed
+                    .iter()
+                    .zip(moving)
+                    .map(|(a, b)| (of(a, start, self.side, true), of(b, wider, wide, false)))
+                    .collect();
+                let layers = spectra.iter().map(|(a, b)| (&**a, &**b));
+                let whole = correlator.correlate(layers, (2 * reach, 2 * reach));
                 Scaled::new(&whole, reach)
             })
             .collect()
@@ -348,20 +348,18 @@ impl Scaled {
     }
 }
 
-/// The moving view as it lies on the fixed one.
-pub(super) fn warped(transform: &Transform, fixed: &View, moving: &View) -> TwoChannel {
-    let mut out = TwoChannel::zeros(fixed.image.height, fixed.image.width);
-    let width = out.width;
-    out.pixels
-        .par_chunks_exact_mut(width)
-        .enumerate()
-        .for_each(|(y, row)| {
-            for (x, value) in row.iter_mut().enumerate() {
-                let place = transform.to_session(fixed.outward((y as f64, x as f64)));
-                let (v, u) = moving.inward(place);
-                *value = moving.image.sample(v, u);
-            }
-        });
+/// A layer of the moving view as it lies on the fixed one.
+fn warped(transform: &Transform, fixed: &View, moving: &View, layer: &TwoChannel) -> TwoChannel {
+    let (height, width) = fixed.size();
+    let mut out = TwoChannel::zeros(height, width);
+    let rows = out.pixels.par_chunks_exact_mut(width).enumerate();
+    rows.for_each(|(y, row)| {
+        for (x, value) in row.iter_mut().enumerate() {
+            let place = transform.to_session(fixed.outward((y as f64, x as f64)));
+            let (v, u) = moving.inward(place);
+            *value = layer.sample(v, u);
+        }
+    });
     out
 }
 

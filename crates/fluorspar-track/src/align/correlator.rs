@@ -27,26 +27,18 @@ impl TwoChannel {
 
     /// Value at a place between pixels, by bilinear interpolation; zero outside.
     pub(super) fn sample(&self, y: f64, x: f64) -> Complex32 {
-        let (fy, fx) = (y.floor(), x.floor());
-        if !(fy >= 0.0
-            && fx >= 0.0
-            && y <= (self.height - 1) as f64
-            && x <= (self.width - 1) as f64)
-        {
+        let inside =
+            y >= 0.0 && x >= 0.0 && y <= (self.height - 1) as f64 && x <= (self.width - 1) as f64;
+        if !inside {
             return Complex32::default();
         }
-        let (iy, ix) = (fy as usize, fx as usize);
+        // Not negative, so that cutting off is rounding down, without a call.
+        let (iy, ix) = (y as usize, x as usize);
         let (jy, jx) = ((iy + 1).min(self.height - 1), (ix + 1).min(self.width - 1));
-        let (wy, wx) = ((y - fy) as f32, (x - fx) as f32);
+        let (wy, wx) = ((y - iy as f64) as f32, (x - ix as f64) as f32);
         let at = |y: usize, x: usize| self.pixels[y * self.width + x];
         (at(iy, ix) * (1.0 - wx) + at(iy, jx) * wx) * (1.0 - wy)
             + (at(jy, ix) * (1.0 - wx) + at(jy, jx) * wx) * wy
-    }
-
-    /// Squared magnitude of all pixels.
-    pub(super) fn energy(&self) -> f64 {
-        let squares = self.pixels.iter().map(|v| f64::from(v.norm_sqr()));
-        squares.sum()
     }
 }
 
@@ -130,18 +122,19 @@ impl Correlator {
         columns
     }
 
-    /// `Σ fixed[place] · moving[place + shift]` over both channels.
-    pub(super) fn correlate(
+    /// `Σ fixed[place] · moving[place + shift]` over both channels and all
+    /// layers, from spectra.
+    pub(super) fn correlate<'a>(
         &self,
-        fixed: &[Complex32],
-        moving: &[Complex32],
+        layers: impl Iterator<Item = (&'a [Complex32], &'a [Complex32])>,
         reach: (usize, usize),
     ) -> Surface {
-        let mut product: Vec<Complex32> = fixed
-            .iter()
-            .zip(moving)
-            .map(|(a, b)| a.conj() * b)
-            .collect();
+        let mut product = vec![Complex32::default(); self.height * self.width];
+        for (fixed, moving) in layers {
+            for ((slot, a), b) in product.iter_mut().zip(fixed).zip(moving) {
+                *slot += a.conj() * b;
+            }
+        }
         self.along_y[1].process(&mut product);
         let mut rows = transposed(&product, self.width, self.height);
         let scale = 1.0 / (self.height * self.width) as f32;
@@ -207,11 +200,8 @@ mod tests {
         let (fixed, moving) = (image(7, 9, 0), image(8, 6, 100));
         let reach = (3, 2);
         let correlator = Correlator::new((8, 9), reach);
-        let surface = correlator.correlate(
-            &correlator.spectrum(&fixed),
-            &correlator.spectrum(&moving),
-            reach,
-        );
+        let spectra = (correlator.spectrum(&fixed), correlator.spectrum(&moving));
+        let surface = correlator.correlate([(&*spectra.0, &*spectra.1)].into_iter(), reach);
         let mut at = surface.values.iter();
         for dy in -3_isize..=3 {
             for dx in -2_isize..=2 {

@@ -9,18 +9,18 @@
 //! A session that does not fit the reference session is aligned through
 //! others that fit both.
 
-mod axial;
 mod bend;
 mod correlator;
 mod points;
 mod search;
+mod tree;
 mod view;
 
 use rayon::prelude::*;
 
-use self::axial::Scale;
-use self::search::{Limits, Orientation};
-use self::view::{Planes, View};
+use self::search::Orientation;
+use self::tree::{Edge, Parent, direct, fits, limits, tree};
+use self::view::{MOST_PLANES, View, sampled};
 use crate::alignment::{Alignment, Verdict};
 use crate::hash::Place;
 use crate::transform::Transform;
@@ -31,8 +31,6 @@ use crate::{Parameters, SessionRois};
 const SIDES: (f64, f64) = (160.0, 512.0);
 /// The same as pixels of a cell's diameter.
 const CELL: (f64, f64) = (3.0, 6.0);
-/// Sessions so many places apart are tried, where the reference does not fit.
-const CHAIN: usize = 3;
 
 /// What is common to all alignments.
 struct Setting<'s, 'a> {
@@ -46,12 +44,6 @@ struct Setting<'s, 'a> {
     centres: Vec<Vec<Place>>,
 }
 
-/// One session laid on another.
-struct Edge {
-    significance: f64,
-    orientation: Orientation,
-}
-
 /// The reference session and the alignment of each. `diameter` is that of a
 /// cell in units of the sessions' pixel sizes.
 pub(crate) fn align(
@@ -62,8 +54,8 @@ pub(crate) fn align(
     let middle = parameters.reference.unwrap_or(sessions.len() / 2);
     let mut reference = middle;
     let mut edges = direct(sessions, parameters, diameter, reference);
-    let fits = |edges: &[Edge]| edges.iter().filter(|edge| fits(edge)).count();
-    if parameters.reference.is_none() && 2 * fits(&edges) < sessions.len() {
+    let number = |edges: &[Edge]| edges.iter().filter(|edge| fits(edge)).count();
+    if parameters.reference.is_none() && 2 * number(&edges) < sessions.len() {
         // The middle session may be the bad one: its neighbours are tried.
         for other in [middle.checked_sub(1), Some(middle + 1)]
             .into_iter()
@@ -71,7 +63,7 @@ pub(crate) fn align(
         {
             if other < sessions.len() {
                 let found = direct(sessions, parameters, diameter, other);
-                if fits(&found) > fits(&edges) {
+                if number(&found) > number(&edges) {
                     (reference, edges) = (other, found);
                 }
             }
@@ -85,76 +77,19 @@ pub(crate) fn align(
         pixel,
         centres: sessions.iter().map(centres).collect(),
     };
-    let parents = tree(&setting, reference, &edges);
+    let parents = tree(sessions, parameters, diameter, reference, &edges);
     let laid = lay(&setting, reference, &parents);
     let alignments = laid
         .into_iter()
         .enumerate()
         .map(|(session, transform)| Alignment {
             verdict: verdict(sessions, session, transform.is_some(), &edges[session]),
-            through: parents[session].map(|(parent, _)| parent),
-            significance: parents[session].map_or(edges[session].significance, |(_, s)| s),
+            through: parents[session].map(|parent| parent.session),
+            significance: parents[session].map_or(edges[session].significance, |p| p.significance),
             transform: transform.unwrap_or_else(Transform::identity),
         })
         .collect();
     (reference, alignments)
-}
-
-fn fits(edge: &Edge) -> bool {
-    edge.orientation == Orientation::AsItIs
-}
-
-/// Every session against the reference session.
-fn direct(
-    sessions: &[SessionRois<'_>],
-    parameters: &Parameters,
-    diameter: f64,
-    reference: usize,
-) -> Vec<Edge> {
-    let all = 0..sessions.len();
-    all.into_par_iter()
-        .map(|session| {
-            if session == reference {
-                return Edge {
-                    significance: f64::INFINITY,
-                    orientation: Orientation::AsItIs,
-                };
-            }
-            edge(
-                &sessions[reference],
-                &sessions[session],
-                parameters,
-                diameter,
-            )
-        })
-        .collect()
-}
-
-/// Whether one session fits another. `diameter` in units of pixel sizes.
-fn edge(
-    fixed: &SessionRois<'_>,
-    moving: &SessionRois<'_>,
-    parameters: &Parameters,
-    diameter: f64,
-) -> Edge {
-    let pitch = pitch(fixed, moving, diameter, (CELL.0, SIDES.0));
-    let look = |session: &SessionRois<'_>| {
-        let size = session.pixel_size;
-        View::new(session, Planes::All, pitch / size, diameter / size)
-    };
-    let (orientation, significance) =
-        search::orientation(&look(fixed), &look(moving), limits(parameters));
-    Edge {
-        significance,
-        orientation,
-    }
-}
-
-fn limits(parameters: &Parameters) -> Limits {
-    Limits {
-        angle: parameters.max_rotation.to_radians(),
-        shift: parameters.max_shift_fraction,
-    }
 }
 
 /// Side of a pixel of both views, in units of pixel sizes: `cell` of them are
@@ -170,45 +105,6 @@ fn pitch(
     let longest = height.max(width) as f64 * fixed.pixel_size;
     let pixel = fixed.pixel_size.max(moving.pixel_size);
     (diameter / cell).max(longest / side).max(pixel)
-}
-
-/// The session that each is aligned to, and how significantly; none for the
-/// reference session and for what fits nothing.
-///
-/// Sessions that fit the reference session are aligned to it. The others are
-/// tried against sessions recorded near them, the most significant first.
-fn tree(setting: &Setting<'_, '_>, reference: usize, edges: &[Edge]) -> Vec<Option<(usize, f64)>> {
-    let count = setting.sessions.len();
-    let mut parents: Vec<Option<(usize, f64)>> = edges
-        .iter()
-        .enumerate()
-        .map(|(s, edge)| (s != reference && fits(edge)).then_some((reference, edge.significance)))
-        .collect();
-    let lost: Vec<usize> = (0..count)
-        .filter(|&s| s != reference && parents[s].is_none())
-        .collect();
-    let tries: Vec<(usize, usize)> = lost
-        .iter()
-        .flat_map(|&s| (0..count).map(move |other| (s, other)))
-        .filter(|&(s, other)| other != s && other != reference && s.abs_diff(other) <= CHAIN)
-        .collect();
-    let diameter = setting.diameter * setting.pixel;
-    let mut found: Vec<(usize, usize, f64)> = tries
-        .into_par_iter()
-        .filter_map(|(s, other)| {
-            let sessions = setting.sessions;
-            let edge = edge(&sessions[other], &sessions[s], setting.parameters, diameter);
-            fits(&edge).then_some((s, other, edge.significance))
-        })
-        .collect();
-    found.sort_by(|a, b| b.2.total_cmp(&a.2).then((a.0, a.1).cmp(&(b.0, b.1))));
-    // Each round hangs the most significant of those that touch the tree.
-    while let Some(&(s, other, significance)) = found.iter().find(|&&(s, other, _)| {
-        parents[s].is_none() && (other == reference || parents[other].is_some())
-    }) {
-        parents[s] = Some((other, significance));
-    }
-    parents
 }
 
 fn verdict(sessions: &[SessionRois<'_>], session: usize, laid: bool, edge: &Edge) -> Verdict {
@@ -228,39 +124,34 @@ fn verdict(sessions: &[SessionRois<'_>], session: usize, laid: bool, edge: &Edge
 fn lay(
     setting: &Setting<'_, '_>,
     reference: usize,
-    parents: &[Option<(usize, f64)>],
+    parents: &[Option<Parent>],
 ) -> Vec<Option<Transform>> {
     let mut out: Vec<Option<Transform>> = vec![None; parents.len()];
     let fixed = &setting.sessions[reference];
     out[reference] = Some(start(fixed));
     loop {
         // Those whose parents are laid, all at once.
-        let next: Vec<(usize, usize)> = parents
-            .iter()
+        let laid: Vec<(usize, Transform)> = parents
+            .par_iter()
             .enumerate()
-            .filter_map(|(s, parent)| {
-                let (parent, _) = (*parent)?;
-                (out[s].is_none() && out[parent].is_some()).then_some((s, parent))
+            .filter_map(|(session, parent)| {
+                let parent = (*parent).filter(|_| out[session].is_none())?;
+                let through = out[parent.session].as_ref()?;
+                let found = lay_one(setting, session, parent);
+                let direct = parent.session == reference;
+                let found = if direct {
+                    found
+                } else {
+                    chained(setting, reference, through, &found)
+                };
+                Some((session, found))
             })
             .collect();
-        if next.is_empty() {
+        if laid.is_empty() {
             return out;
         }
-        let laid: Vec<Transform> = next
-            .par_iter()
-            .map(|&(s, parent)| {
-                let through = out[parent].as_ref();
-                lay_one(
-                    setting,
-                    s,
-                    parent,
-                    through.filter(|_| parent != reference),
-                    reference,
-                )
-            })
-            .collect();
-        for ((s, _), transform) in next.into_iter().zip(laid) {
-            out[s] = Some(transform);
+        for (session, transform) in laid {
+            out[session] = Some(transform);
         }
     }
 }
@@ -276,33 +167,28 @@ fn start(fixed: &SessionRois<'_>) -> Transform {
     }
 }
 
-/// One session on the reference session, by itself or through `through`, the
-/// transform of the session it fits better.
-fn lay_one(
-    setting: &Setting<'_, '_>,
-    session: usize,
-    parent: usize,
-    through: Option<&Transform>,
-    reference: usize,
-) -> Transform {
-    let (fixed, moving) = (&setting.sessions[parent], &setting.sessions[session]);
+/// One session on the one it is aligned to.
+fn lay_one(setting: &Setting<'_, '_>, session: usize, parent: Parent) -> Transform {
+    let (fixed, moving) = (
+        &setting.sessions[parent.session],
+        &setting.sessions[session],
+    );
     let diameter = setting.diameter * setting.pixel / fixed.pixel_size;
     let size = (CELL.1, SIDES.1);
     let fine = pitch(fixed, moving, setting.diameter * setting.pixel, size) / fixed.pixel_size;
     let ratio = fixed.pixel_size / moving.pixel_size;
+    let ours = sampled(fixed.planes(), MOST_PLANES);
+    let theirs: Vec<i64> = ours
+        .iter()
+        .map(|p| p + i64::from(parent.plane_offset))
+        .collect();
     let views = (
-        View::new(fixed, Planes::All, fine, diameter),
-        View::new(moving, Planes::All, fine * ratio, diameter * ratio),
+        View::new(fixed, &ours, fine, diameter),
+        View::new(moving, &theirs, fine * ratio, diameter * ratio),
     );
     let mut found = rigid(fixed, &views, setting.parameters);
-    if fixed.planes() > 1 || moving.planes() > 1 {
-        let scale = Scale {
-            pitch: fine,
-            diameter,
-            ratio,
-        };
-        let most = setting.parameters.max_plane_offset;
-        found.plane_offset = axial::plane_offset(fixed, moving, &found, scale, most);
+    if fixed.planes() > 1 {
+        found.plane_offset = parent.plane_offset;
         found.plane_shift = vec![(0.0, 0.0); fixed.planes()];
     }
     let farthest = setting.parameters.max_distance * setting.pixel / fixed.pixel_size;
@@ -310,23 +196,15 @@ fn lay_one(
         points::grid(&mut found, fixed.size(), farthest);
         bend::bend(&mut found, &views.0, &views.1, diameter);
     }
-    let refine = |transform: &mut Transform, to: usize, farthest: f64| {
-        points::refine(
-            transform,
-            &setting.centres[to],
-            &setting.centres[session],
-            setting.sessions[to].size(),
-            farthest,
-            setting.parameters.bend,
-        );
-    };
-    refine(&mut found, parent, farthest);
-    let Some(through) = through else {
-        return found;
-    };
-    let mut chained = chained(setting, reference, through, &found);
-    refine(&mut chained, reference, setting.parameters.max_distance);
-    chained
+    points::refine(
+        &mut found,
+        &setting.centres[parent.session],
+        &setting.centres[session],
+        fixed.size(),
+        farthest,
+        setting.parameters.bend,
+    );
+    found
 }
 
 /// Rotation and shift.

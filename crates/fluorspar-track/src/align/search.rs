@@ -65,14 +65,10 @@ pub(super) fn orientation(fixed: &View, moving: &View, limits: Limits) -> (Orien
     let scores: Vec<f64> = ORIENTATIONS
         .iter()
         .map(|orientation| {
-            let turned = oriented(&moving.image, *orientation);
-            sweep(
-                &fixed.image,
-                &turned,
-                limits,
-                &angles(&fixed.image, limits.angle),
-            )
-            .score
+            let layers = moving.layers.iter();
+            let turned: Vec<_> = layers.map(|layer| oriented(layer, *orientation)).collect();
+            let angles = angles(fixed.size(), limits.angle);
+            sweep(&fixed.layers, &turned, limits, &angles).score
         })
         .collect();
     let best = (0..scores.len()).fold(0, |best, k| if scores[k] > scores[best] { k } else { best });
@@ -115,11 +111,18 @@ pub(super) fn orientation(fixed: &View, moving: &View, limits: Limits) -> (Orien
     (verdict, significance)
 }
 
+/// The best angle and shift among angles that move the view's edge by three
+/// pixels.
+pub(super) fn coarse(fixed: &View, moving: &View, limits: Limits) -> Found {
+    let angles = angles(fixed.size(), limits.angle);
+    sweep(&fixed.layers, &moving.layers, limits, &angles)
+}
+
 /// The best angle and shift, the angle to about a tenth of what moves the
 /// view's edge by a pixel.
 pub(super) fn search(fixed: &View, moving: &View, limits: Limits) -> Found {
-    let coarse = angles(&fixed.image, limits.angle);
-    let mut found = sweep(&fixed.image, &moving.image, limits, &coarse);
+    let coarse = angles(fixed.size(), limits.angle);
+    let mut found = sweep(&fixed.layers, &moving.layers, limits, &coarse);
     let mut step = coarse.get(1).map_or(0.0, |second| second - coarse[0]);
     for _ in 0..3 {
         step /= 3.0;
@@ -127,7 +130,7 @@ pub(super) fn search(fixed: &View, moving: &View, limits: Limits) -> Found {
             .map(|k| found.angle + f64::from(k) * step)
             .collect();
         if step > 0.0 {
-            found = sweep(&fixed.image, &moving.image, limits, &near);
+            found = sweep(&fixed.layers, &moving.layers, limits, &near);
         }
     }
     found
@@ -135,8 +138,8 @@ pub(super) fn search(fixed: &View, moving: &View, limits: Limits) -> Found {
 
 /// Angles so close to each other that the edges of the view, half a step off,
 /// are moved by about a pixel and a half.
-fn angles(image: &TwoChannel, most: f64) -> Vec<f64> {
-    let radius = 0.5 * (image.height.max(image.width) as f64);
+fn angles((height, width): (usize, usize), most: f64) -> Vec<f64> {
+    let radius = 0.5 * (height.max(width) as f64);
     let step = (3.0 / radius).min(0.1);
     let count = (most / step).ceil() as i32;
     (-count..=count)
@@ -144,44 +147,35 @@ fn angles(image: &TwoChannel, most: f64) -> Vec<f64> {
         .collect()
 }
 
-fn sweep(fixed: &TwoChannel, moving: &TwoChannel, limits: Limits, angles: &[f64]) -> Found {
-    let largest = (
-        fixed.height.max(moving.height),
-        fixed.width.max(moving.width),
-    );
-    let reach = (
-        (limits.shift * fixed.height as f64) as usize + fixed.height.abs_diff(moving.height),
-        (limits.shift * fixed.width as f64) as usize + fixed.width.abs_diff(moving.width),
-    );
-    let correlator = Correlator::new(largest, reach);
-    let spectrum = correlator.spectrum(fixed);
+fn sweep(fixed: &[TwoChannel], moving: &[TwoChannel], limits: Limits, angles: &[f64]) -> Found {
     let mut best = Found {
         angle: 0.0,
         shift: (0.0, 0.0),
         score: f64::NEG_INFINITY,
     };
+    let (Some(a), Some(b)) = (fixed.first(), moving.first()) else {
+        return best;
+    };
+    let largest = (a.height.max(b.height), a.width.max(b.width));
+    let reach = (
+        (limits.shift * a.height as f64) as usize + a.height.abs_diff(b.height),
+        (limits.shift * a.width as f64) as usize + a.width.abs_diff(b.width),
+    );
+    let correlator = Correlator::new(largest, reach);
+    let spectra: Vec<_> = fixed
+        .iter()
+        .map(|layer| correlator.spectrum(layer))
+        .collect();
+    let roots = common_area((a, b), reach, fixed.len());
     for &angle in angles {
-        let turned = turned(moving, angle);
-        let mut surface = correlator.correlate(&spectrum, &correlator.spectrum(&turned), reach);
-        // Both views have unit variance: over n common pixels, accident is of size √n.
-        let common = |fixed: usize, moving: usize, shift: isize| {
-            let (fixed, moving) = (fixed as isize, moving as isize);
-            (fixed.min(moving - shift) - 0.max(-shift)).max(0) as f64
-        };
-        let mut at = 0;
-        let least = 0.1 * (fixed.pixels.len().min(moving.pixels.len()) as f64);
-        for dy in -(reach.0 as isize)..=reach.0 as isize {
-            let rows = common(fixed.height, moving.height, dy);
-            for dx in -(reach.1 as isize)..=reach.1 as isize {
-                let area = rows * common(fixed.width, moving.width, dx);
-                let value = &mut surface.values[at];
-                *value = if area > least {
-                    (f64::from(*value) / area.sqrt()) as f32
-                } else {
-                    f32::NEG_INFINITY
-                };
-                at += 1;
-            }
+        let turned = moving
+            .iter()
+            .map(|layer| correlator.spectrum(&turned(layer, angle)));
+        let turned: Vec<_> = turned.collect();
+        let layers = spectra.iter().zip(&turned).map(|(a, b)| (&**a, &**b));
+        let mut surface = correlator.correlate(layers, reach);
+        for (value, root) in surface.values.iter_mut().zip(&roots) {
+            *value = root.map_or(f32::NEG_INFINITY, |root| *value / root);
         }
         let (score, shift) = surface.peak();
         if f64::from(score) > best.score {
@@ -194,6 +188,33 @@ fn sweep(fixed: &TwoChannel, moving: &TwoChannel, limits: Limits, angles: &[f64]
     }
     best
 }
+
+/// The root of the number of pixels that two views share at each shift, the
+/// size of an accidental correlation of views of unit variance; none where
+/// they share too few.
+fn common_area(
+    (a, b): (&TwoChannel, &TwoChannel),
+    reach: (usize, usize),
+    layers: usize,
+) -> Vec<Option<f32>> {
+    let common = |fixed: usize, moving: usize, shift: isize| {
+        let (fixed, moving) = (fixed as isize, moving as isize);
+        (fixed.min(moving - shift) - 0.max(-shift)).max(0) as f64
+    };
+    let least = LEAST_COMMON * (a.pixels.len().min(b.pixels.len()) as f64);
+    let mut out = Vec::with_capacity((2 * reach.0 + 1) * (2 * reach.1 + 1));
+    for dy in -(reach.0 as isize)..=reach.0 as isize {
+        let rows = common(a.height, b.height, dy);
+        for dx in -(reach.1 as isize)..=reach.1 as isize {
+            let area = rows * common(a.width, b.width, dx);
+            out.push((area > least).then(|| (area * layers as f64).sqrt() as f32));
+        }
+    }
+    out
+}
+
+/// Share of the smaller view that two views have in common at least.
+const LEAST_COMMON: f64 = 0.1;
 
 /// The image turned about its centre: `out[p] = image[centre + R (p − centre)]`.
 fn turned(image: &TwoChannel, angle: f64) -> TwoChannel {

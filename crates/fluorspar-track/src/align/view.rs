@@ -1,27 +1,32 @@
 //! What a session's field looks like, in a form that two sessions share.
 
-use ndarray::ArrayView2;
-use rustfft::num_complex::Complex32;
+use ndarray::Axis;
+use rayon::prelude::*;
 
 use super::correlator::TwoChannel;
 use crate::SessionRois;
 
-/// Which planes a view shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Planes {
-    /// All, one on top of the other.
-    All,
-    One(usize),
+/// Planes of a stack that are looked at, at most.
+pub(super) const MOST_PLANES: usize = 8;
+
+/// At most `count` planes of a session that stand for all of them.
+pub(super) fn sampled(planes: usize, count: usize) -> Vec<i64> {
+    let count = planes.min(count);
+    (0..count)
+        .map(|k| ((2 * k + 1) * planes / (2 * count)) as i64)
+        .collect()
 }
 
-/// A session's field, filtered to the size of cells.
+/// A session's field, filtered to the size of cells: one layer for each plane
+/// that is looked at.
 ///
-/// Each channel has zero mean and unit variance; a channel of which nothing
-/// is known is zero. `pitch` is the side of a pixel of the view, in pixels of
-/// the session, whose place `y` lies at `(y + ½) / pitch − ½`.
+/// Each channel of a layer has zero mean and unit variance; a channel of which
+/// nothing is known is zero, as is a plane that does not exist. `pitch` is the
+/// side of a pixel of the view, in pixels of the session, whose place `y` lies
+/// at `(y + ½) / pitch − ½`.
 #[derive(Clone, Debug)]
 pub(super) struct View {
-    pub(super) image: TwoChannel,
+    pub(super) layers: Vec<TwoChannel>,
     pub(super) pitch: f64,
 }
 
@@ -29,33 +34,31 @@ impl View {
     /// `diameter` is that of a cell, pixels of the session.
     pub(super) fn new(
         session: &SessionRois<'_>,
-        planes: Planes,
+        planes: &[i64],
         pitch: f64,
         diameter: f64,
     ) -> Self {
-        let (height, width) = session.size();
-        let size = |length: usize| ((length as f64 / pitch).ceil() as usize).max(1);
-        let (rows, columns) = (size(height), size(width));
-        let cells = footprint_map(session, planes, pitch, (rows, columns));
-        let means = mean_map(session, planes, pitch, (rows, columns));
-        let size = diameter / pitch;
-        let mut image = TwoChannel::zeros(rows, columns);
-        let cells = standardised(band(&cells, columns, size));
-        let means = means.map_or_else(
-            || vec![0.0; rows * columns],
-            |means| standardised(levelled(band(&means, columns, size), columns, size)),
-        );
-        for (pixel, (re, im)) in image.pixels.iter_mut().zip(cells.into_iter().zip(means)) {
-            *pixel = Complex32::new(re, im);
+        let layers = planes
+            .par_iter()
+            .map(|&plane| layer(session, plane, pitch, diameter));
+        Self {
+            layers: layers.collect(),
+            pitch,
         }
-        Self { image, pitch }
+    }
+
+    /// Height and width of the view.
+    pub(super) fn size(&self) -> (usize, usize) {
+        self.layers
+            .first()
+            .map_or((1, 1), |layer| (layer.height, layer.width))
     }
 
     /// Centre of the view, in its own pixels.
     pub(super) fn centre(&self) -> (f64, f64) {
         (
-            (self.image.height as f64 - 1.0) / 2.0,
-            (self.image.width as f64 - 1.0) / 2.0,
+            (self.size().0 as f64 - 1.0) / 2.0,
+            (self.size().1 as f64 - 1.0) / 2.0,
         )
     }
 
@@ -70,17 +73,47 @@ impl View {
     }
 }
 
+/// One plane.
+fn layer(session: &SessionRois<'_>, plane: i64, pitch: f64, diameter: f64) -> TwoChannel {
+    let (height, width) = session.size();
+    let size = |length: usize| ((length as f64 / pitch).ceil() as usize).max(1);
+    let (rows, columns) = (size(height), size(width));
+    let mut image = TwoChannel::zeros(rows, columns);
+    let Some(plane) = usize::try_from(plane)
+        .ok()
+        .filter(|&plane| plane < session.planes())
+    else {
+        return image;
+    };
+    let cell = diameter / pitch;
+    let cells = footprint_map(session, plane, pitch, (rows, columns));
+    for (pixel, value) in image
+        .pixels
+        .iter_mut()
+        .zip(standardised(band(&cells, columns, cell)))
+    {
+        pixel.re = value;
+    }
+    if let Some(means) = mean_map(session, plane, pitch, (rows, columns)) {
+        let means = levelled(&band(&means, columns, cell), columns, cell);
+        for (pixel, value) in image.pixels.iter_mut().zip(standardised(means)) {
+            pixel.im = value;
+        }
+    }
+    image
+}
+
 /// All ROIs, each with the same total weight.
 fn footprint_map(
     session: &SessionRois<'_>,
-    planes: Planes,
+    plane: usize,
     pitch: f64,
     (rows, columns): (usize, usize),
 ) -> Vec<f32> {
     let width = session.footprints.width();
     let mut map = vec![0.0_f32; rows * columns];
     for footprint in session.footprints.iter() {
-        if planes != Planes::All && planes != Planes::One(footprint.plane as usize) {
+        if footprint.plane as usize != plane {
             continue;
         }
         let total: f32 = footprint.weights.iter().sum();
@@ -98,15 +131,19 @@ fn footprint_map(
 /// what was. None without an image, or without a finite pixel in it.
 fn mean_map(
     session: &SessionRois<'_>,
-    planes: Planes,
+    plane: usize,
     pitch: f64,
     (rows, columns): (usize, usize),
 ) -> Option<Vec<f32>> {
     let image = session.mean_image?;
     let mut sums = vec![(0.0_f64, 0_u32); rows * columns];
-    for (plane, image) in image.outer_iter().enumerate() {
-        if planes == Planes::All || planes == Planes::One(plane) {
-            gather(image, pitch, columns, rows, &mut sums);
+    for ((y, x), &value) in image.index_axis(Axis(0), plane).indexed_iter() {
+        if value.is_finite() {
+            let row = (((y as f64 + 0.5) / pitch) as usize).min(rows - 1);
+            let column = (((x as f64 + 0.5) / pitch) as usize).min(columns - 1);
+            let slot = &mut sums[row * columns + column];
+            slot.0 += f64::from(value);
+            slot.1 += 1;
         }
     }
     let (total, count) = sums.iter().fold((0.0, 0_u64), |(t, n), &(sum, k)| {
@@ -120,24 +157,6 @@ fn mean_map(
     Some(sums.iter().map(|sum| value(sum) as f32).collect())
 }
 
-fn gather(
-    image: ArrayView2<'_, f32>,
-    pitch: f64,
-    columns: usize,
-    rows: usize,
-    sums: &mut [(f64, u32)],
-) {
-    for ((y, x), &value) in image.indexed_iter() {
-        if value.is_finite() {
-            let row = (((y as f64 + 0.5) / pitch) as usize).min(rows - 1);
-            let column = (((x as f64 + 0.5) / pitch) as usize).min(columns - 1);
-            let slot = &mut sums[row * columns + column];
-            slot.0 += f64::from(value);
-            slot.1 += 1;
-        }
-    }
-}
-
 /// What is as large as a cell of `size` pixels: finer is smoothed away,
 /// coarser subtracted.
 fn band(map: &[f32], columns: usize, size: f64) -> Vec<f32> {
@@ -147,7 +166,7 @@ fn band(map: &[f32], columns: usize, size: f64) -> Vec<f32> {
 }
 
 /// Contrast made the same everywhere, so that bright corners do not decide.
-fn levelled(map: Vec<f32>, columns: usize, size: f64) -> Vec<f32> {
+fn levelled(map: &[f32], columns: usize, size: f64) -> Vec<f32> {
     let squares: Vec<f32> = map.iter().map(|v| v * v).collect();
     let local = blurred(&squares, columns, (3.0 * size).max(4.0));
     let overall = local.iter().sum::<f32>() / local.len().max(1) as f32;
