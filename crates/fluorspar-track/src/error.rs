@@ -12,20 +12,12 @@ pub enum Error {
         /// What it must be.
         rule: &'static str,
     },
-    /// The sessions do not fit together.
-    #[error("session {session}: {reason}")]
+    /// A session cannot be used.
+    #[error("session {}: {reason}", session + 1)]
     Session {
         /// The session, counted from 0.
         session: usize,
-        /// What does not fit.
+        /// What is wrong with it.
         reason: String,
-    },
-    /// Two mean images could not be aligned.
-    #[error("session {session} could not be aligned: {source}")]
-    Alignment {
-        /// The session, counted from 0.
-        session: usize,
-        /// Why.
-        source: fluorspar_register::Error,
     },
 }

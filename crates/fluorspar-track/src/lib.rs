@@ -14,7 +14,6 @@
 //! ```
 //! use fluorspar_movie::Footprints;
 //! use fluorspar_track::{Parameters, SessionRois, track};
-//! use ndarray::Array2;
 //!
 //! let session = |dx: usize| {
 //!     let mut all = Footprints::new(64, 64);
@@ -24,31 +23,30 @@
 //!     }
 //!     Ok::<_, fluorspar_movie::Error>(all)
 //! };
-//! let texture = |y: usize, x: usize| ((y * y * 3 + x * x * 5 + y * x) % 97) as f32;
-//! let image = |dx: usize| Array2::from_shape_fn((64, 64), |(y, x)| texture(y, x + 64 - dx));
 //! let (a, b) = (session(0)?, session(2)?);
-//! let (first, second) = (image(0), image(2));
-//! let tracks = track(
-//!     &[
-//!         SessionRois { footprints: &a, mean_image: first.view() },
-//!         SessionRois { footprints: &b, mean_image: second.view() },
-//!     ],
-//!     &Parameters::default(),
-//! )?;
+//! let tracks = track(&[SessionRois::new(&a), SessionRois::new(&b)], &Parameters::default())?;
 //! assert_eq!(tracks.roi_index, ndarray::array![[0, 0], [1, 1], [2, 2]]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 #![forbid(unsafe_code)]
 
+mod alignment;
 mod error;
-mod matching;
 mod model;
 mod parameters;
-mod place;
+mod session;
+mod track;
 mod tracks;
+mod transfer;
+mod transform;
 
+pub use alignment::{Alignment, Fit, Verdict};
 pub use error::Error;
 pub use model::MatchModel;
 pub use parameters::Parameters;
-pub use tracks::{Alignment, SessionRois, Tracks, track};
+pub use session::SessionRois;
+pub use track::track;
+pub use tracks::{Pair, Presence, Tracks};
+pub use transfer::{Transferred, transfer};
+pub use transform::Transform;

@@ -1,25 +1,40 @@
 use crate::Error;
 
-/// How to track; lengths in pixels.
+/// How to track. Lengths are in pixels of the reference session.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Parameters {
-    /// Largest distance between the centres of one cell in two aligned sessions.
+    /// Largest distance between the centres of one cell in two aligned
+    /// sessions; about the diameter of a cell.
     pub max_distance: f64,
-    /// The session that the others are aligned to, counted from 0.
-    pub reference: usize,
-    /// Largest shift between sessions, as a fraction of the image's sides.
+    /// The session that the others are aligned to, counted from 0; the middle
+    /// one if not said.
+    pub reference: Option<usize>,
+    /// Largest rotation between sessions, degrees.
+    pub max_rotation: f64,
+    /// Largest shift between sessions, as a fraction of the field's sides.
     pub max_shift_fraction: f64,
-    /// ROIs are joined only if they are at least this probably the same cell.
-    pub min_p_same: f64,
+    /// Whether fields may be bent, or only moved, turned and stretched.
+    pub bend: bool,
+    /// Most planes by which two stacks may be displaced, either way.
+    pub max_plane_offset: u32,
+    /// Planes by which ROIs of one cell may be apart after alignment.
+    pub plane_tolerance: u32,
+    /// ROIs are joined only as far as this share of matched pairs is expected
+    /// to be right, 0 to 1.
+    pub target_precision: f64,
 }
 
 impl Default for Parameters {
     fn default() -> Self {
         Self {
             max_distance: 12.0,
-            reference: 0,
-            max_shift_fraction: 0.25,
-            min_p_same: 0.5,
+            reference: None,
+            max_rotation: 20.0,
+            max_shift_fraction: 0.4,
+            bend: true,
+            max_plane_offset: 5,
+            plane_tolerance: 1,
+            target_precision: 0.95,
         }
     }
 }
@@ -43,23 +58,30 @@ impl Parameters {
             self.max_distance,
             "must be positive",
         )?;
+        let reference = self.reference.unwrap_or(0);
         check(
-            self.reference < sessions.max(1),
+            reference < sessions.max(1),
             "reference",
-            self.reference as f64,
+            reference as f64,
             "must be one of the sessions",
         )?;
         check(
-            self.max_shift_fraction > 0.0 && self.max_shift_fraction < 0.5,
-            "max_shift_fraction",
-            self.max_shift_fraction,
-            "must lie between 0 and 0.5",
+            (0.0..=45.0).contains(&self.max_rotation),
+            "max_rotation",
+            self.max_rotation,
+            "must lie between 0 and 45 degrees",
         )?;
         check(
-            (0.0..=1.0).contains(&self.min_p_same),
-            "min_p_same",
-            self.min_p_same,
+            self.max_shift_fraction > 0.0 && self.max_shift_fraction < 1.0,
+            "max_shift_fraction",
+            self.max_shift_fraction,
             "must lie between 0 and 1",
+        )?;
+        check(
+            (0.0..1.0).contains(&self.target_precision),
+            "target_precision",
+            self.target_precision,
+            "must be at least 0 and below 1",
         )
     }
 }
