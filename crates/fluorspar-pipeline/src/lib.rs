@@ -59,6 +59,7 @@ mod disk;
 mod error;
 mod figures;
 mod info;
+mod numpy;
 mod observer;
 mod registration;
 mod run;
@@ -69,6 +70,7 @@ mod stage;
 mod strips;
 mod tensor;
 mod tensors;
+mod tracking;
 mod trials;
 
 pub use artefact::{MotionTable, Quality, Rois, TrackTable, read_lowrank};
