@@ -1,9 +1,10 @@
 use std::path::{Path, PathBuf};
 
 use fluorspar_movie::Footprints;
-use fluorspar_track::{Alignment, Parameters, SessionRois, Tracks, Verdict};
-use ndarray::Array3;
+use fluorspar_track::{Alignment, Parameters, Presence, SessionRois, Tracks, Verdict};
+use ndarray::{Array2, Array3};
 
+use super::Identities;
 use crate::Error;
 use crate::error::Context;
 
@@ -98,6 +99,82 @@ pub(crate) fn number_among_all(tracks: &mut Tracks, sessions: &[Session]) {
             *roi = sessions[session as usize].numbers[*roi as usize] as u32;
         }
     }
+}
+
+/// Replaces who is who by what `given` says, ROIs of it counted among all.
+///
+/// ROIs that it does not name, or that are not followed, are cells of their
+/// own. Where a cell has no ROI, whether its place could be seen is taken over
+/// from the cell that one of its ROIs belonged to.
+pub(crate) fn identify(tracks: &mut Tracks, sessions: &[Session], given: &Identities) {
+    let among = |session: usize, roi: i32| {
+        let wanted = usize::try_from(roi).ok()?;
+        sessions[session].numbers.binary_search(&wanted).ok()
+    };
+    let mut rows: Vec<Vec<i32>> = Vec::new();
+    let mut named: Vec<Vec<bool>> = sessions
+        .iter()
+        .map(|session| vec![false; session.numbers.len()])
+        .collect();
+    for row in given.roi_index.rows() {
+        let found: Vec<Option<usize>> = row
+            .iter()
+            .enumerate()
+            .map(|(s, &roi)| among(s, roi))
+            .collect();
+        for (session, roi) in found.iter().enumerate() {
+            if let Some(roi) = *roi {
+                named[session][roi] = true;
+            }
+        }
+        if found.iter().any(Option::is_some) {
+            rows.push(
+                found
+                    .iter()
+                    .map(|roi| roi.map_or(-1, |roi| roi as i32))
+                    .collect(),
+            );
+        }
+    }
+    for (session, named) in named.iter().enumerate() {
+        for roi in (0..named.len()).filter(|&roi| !named[roi]) {
+            let mut row = vec![-1; sessions.len()];
+            row[session] = roi as i32;
+            rows.push(row);
+        }
+    }
+    let size = (rows.len(), sessions.len());
+    let mut before = std::collections::HashMap::new();
+    for ((cell, session), &roi) in tracks.roi_index.indexed_iter() {
+        before.insert((session, roi), cell);
+    }
+    let former: Vec<Option<usize>> = rows
+        .iter()
+        .map(|row| {
+            let mut seen = row.iter().enumerate().filter(|&(_, &roi)| roi >= 0);
+            seen.find_map(|(session, &roi)| before.get(&(session, roi)).copied())
+        })
+        .collect();
+    let roi_index = Array2::from_shape_fn(size, |(cell, session)| rows[cell][session]);
+    let presence = Array2::from_shape_fn(size, |at| {
+        let was = former[at.0].map(|cell| tracks.presence[[cell, at.1]]);
+        match was {
+            _ if roi_index[at] >= 0 => Presence::Matched,
+            None => Presence::Unknown,
+            // It was matched there to a ROI that is another cell now.
+            Some(Presence::Matched) => Presence::Undetected,
+            Some(was) => was,
+        }
+    });
+    let place = Array2::from_shape_fn((rows.len(), 3), |(cell, axis)| {
+        former[cell].map_or(f32::NAN, |cell| tracks.place[[cell, axis]])
+    });
+    tracks.p_same = roi_index.mapv(|roi| if roi >= 0 { 1.0 } else { 0.0 });
+    tracks.roi_index = roi_index;
+    tracks.presence = presence;
+    tracks.place = place;
+    tracks.min_p_same = 1.0;
+    tracks.expected_precision = 1.0;
 }
 
 /// What to tell of sessions that are not what they should be, and what to do.
