@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -226,7 +227,7 @@ fn other_results_are_compared_and_taken_over() {
     for cell in 0..20 {
         for session in 0..3 {
             let other = if (cell, session) == (1, 2) { 100 } else { cell };
-            table += &format!("{cell},{session},{other}\n");
+            writeln!(table, "{cell},{session},{other}").unwrap();
         }
     }
     fs::write(here.join("theirs.csv"), &table).unwrap();

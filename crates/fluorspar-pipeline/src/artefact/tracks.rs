@@ -122,6 +122,9 @@ impl TrackTable {
 
 type Written = Result<(), fluorspar_zarr::Error>;
 
+/// A column of a table of pairs: its name, and where its values are.
+type Column = (&'static str, fn(&Pair) -> f32);
+
 fn write_cells(group: &mut GroupWriter, tracks: &Tracks) -> Written {
     let cells = ["cell", "session"];
     group.array("roi_index", &tracks.roi_index.view(), &cells)?;
@@ -139,13 +142,13 @@ fn write_pairs(group: &mut GroupWriter, pairs: &[Pair]) -> Written {
     let axes = ["pair", "side"];
     group.array("pair_session", &both(|pair| pair.sessions).view(), &axes)?;
     group.array("pair_roi", &both(|pair| pair.rois).view(), &axes)?;
-    let picks: [(&str, fn(&Pair) -> f32); 4] = [
+    let columns: [Column; 4] = [
         ("pair_p_same", |pair| pair.p_same),
         ("pair_distance", |pair| pair.distance),
         ("pair_correlation", |pair| pair.correlation),
         ("pair_shape", |pair| pair.shape),
     ];
-    for (name, pick) in picks {
+    for (name, pick) in columns {
         let values: Array1<f32> = pairs.iter().map(pick).collect();
         group.array(name, &values.view(), &["pair"])?;
     }

@@ -1,5 +1,7 @@
 //! The page of `fluorspar track`.
 
+use std::fmt::Write as _;
+
 use fluorspar_report::figure::{self, Curve, CurvesPlot};
 use fluorspar_report::{Block, Figure, Report, Section, Table};
 use fluorspar_track::{Fit, Tracks};
@@ -75,14 +77,17 @@ fn lead(tracks: &Tracks, table: &TrackTable) -> String {
     let aligned = tracks.alignments.iter().filter(|a| a.verdict.is_aligned());
     let (aligned, plural) = (aligned.count(), if sessions == 1 { "" } else { "s" });
     let mut out = format!("{cells} cells were found in {sessions} session{plural}");
+    // Writing to a String does not fail.
     if sessions > 1 {
-        out += &format!(
+        let _ = write!(
+            out,
             ", {aligned} of which could be aligned. {twice} cells were seen in at least two \
              sessions, {always} in all"
         );
     }
     if twice > 0 {
-        out += &format!(
+        let _ = write!(
+            out,
             ". {:.0} % of the pairs of ROIs that were joined are expected to be right",
             100.0 * tracks.expected_precision
         );
@@ -144,6 +149,9 @@ fn alignments(tracks: &Tracks, sessions: &[Session]) -> Section {
         }))
 }
 
+/// A share that each pair of sessions has: what it is, and where.
+type Share = (&'static str, fn(&Fit) -> f64);
+
 fn fits(tracks: &Tracks, labels: &[String]) -> Result<Section, Error> {
     let matrix = |pick: fn(&Fit) -> f64| {
         let mut values = Array2::from_elem((labels.len(), labels.len()), f64::NAN);
@@ -158,7 +166,7 @@ fn fits(tracks: &Tracks, labels: &[String]) -> Result<Section, Error> {
         values
     };
     let mut figures = Vec::new();
-    let picks: [(&str, fn(&Fit) -> f64); 2] = [
+    let shares: [Share; 2] = [
         ("Share of the ROIs that have a match", |fit| {
             fit.matched_share
         }),
@@ -166,7 +174,7 @@ fn fits(tracks: &Tracks, labels: &[String]) -> Result<Section, Error> {
             fit.chance_share
         }),
     ];
-    for (title, pick) in picks {
+    for (title, pick) in shares {
         let figure = figure::matrix(
             matrix(pick).view(),
             labels,
