@@ -4,6 +4,10 @@ use hdf5_pure::File;
 
 use super::{Counted, Identities, MOST_ENTRIES, assemble};
 
+/// What deflate can make of a byte at most, and a little: a map larger than
+/// this many times its file was not stored in it.
+const MOST_EXPANSION: u64 = 1100;
+
 /// CellReg's `cell_to_index_map` (cell, session): ROIs counted from 1, 0 where
 /// none. HDF5 has it the other way round, as all arrays of MATLAB.
 pub(super) fn cellreg(bytes: Vec<u8>) -> Result<Identities, String> {
@@ -11,6 +15,7 @@ pub(super) fn cellreg(bytes: Vec<u8>) -> Result<Identities, String> {
         return Err("is a MATLAB file of version 5; save it with -v7.3".into());
     }
     let said = |error: hdf5_pure::Error| format!("is not a MATLAB file of version 7.3: {error}");
+    let most = (bytes.len() as u64).saturating_mul(MOST_EXPANSION);
     let file = File::from_bytes(bytes).map_err(said)?;
     let names = [
         "cell_registered_struct/cell_to_index_map",
@@ -28,8 +33,14 @@ pub(super) fn cellreg(bytes: Vec<u8>) -> Result<Identities, String> {
         .filter(|&n| n <= MOST_ENTRIES as u64);
     let count =
         count.ok_or_else(|| format!("{cells} cells in {sessions} sessions are too many"))?;
-    if map.element_size().map_err(said)? > 8 {
+    let size = map.element_size().map_err(said)?;
+    if size > 8 {
         return Err("cell_to_index_map does not hold numbers".into());
+    }
+    if count.saturating_mul(size) > most {
+        return Err(format!(
+            "{cells} cells in {sessions} sessions are not in a file this small"
+        ));
     }
     let values = map.read_f64().map_err(said)?;
     if values.len() as u64 != count {

@@ -19,8 +19,8 @@ struct Roicat {
 
 /// ROICaT: a label for each ROI of each session, −1 where it is no cell.
 pub(super) fn roicat(bytes: &[u8]) -> Result<Identities, String> {
-    let read: Roicat =
-        serde_json::from_slice(bytes).map_err(|error| format!("is not JSON of ROICaT: {error}"))?;
+    let read: Roicat = serde_json::from_slice(&strict(bytes))
+        .map_err(|error| format!("is not JSON of ROICaT: {error}"))?;
     let labels = read.labels.or_else(|| read.clusters?.labels);
     let labels = labels.ok_or("holds no labels_bySession of ROICaT")?;
     let mut entries = Vec::new();
@@ -37,6 +37,33 @@ pub(super) fn roicat(bytes: &[u8]) -> Result<Identities, String> {
     }
     let counted = Counted::Among(labels.iter().map(Vec::len).collect());
     assemble(entries, labels.len(), counted)
+}
+
+/// JSON without what Python writes for numbers that are none: `NaN` and
+/// `Infinity`, which JSON does not know, become `null`. Text stays as it is.
+fn strict(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let (mut at, mut in_text) = (0, false);
+    while at < bytes.len() {
+        let rest = &bytes[at..];
+        let word = [&b"NaN"[..], b"Infinity", b"-Infinity"]
+            .into_iter()
+            .find(|word| !in_text && rest.starts_with(word));
+        if let Some(word) = word {
+            out.extend_from_slice(b"null");
+            at += word.len();
+            continue;
+        }
+        if in_text && rest[0] == b'\\' {
+            out.extend_from_slice(&rest[..rest.len().min(2)]);
+            at += 2;
+            continue;
+        }
+        in_text ^= rest[0] == b'"';
+        out.push(rest[0]);
+        at += 1;
+    }
+    out
 }
 
 /// Track2p: a table `(cell, session)` of ROIs, gaps where none.

@@ -1,7 +1,7 @@
 //! Readers of other programs' files, against files those programs' libraries
 //! wrote, and against damage.
 //!
-//! The fixtures were made by NumPy 2.4 and h5py 3.16:
+//! The fixtures were made by NumPy 2.4, h5py 3.16 and ROICaT 1.7:
 //!
 //! ```python
 //! import datetime, pathlib, h5py, numpy as np
@@ -33,6 +33,15 @@
 //!     "meanImg": np.arange(960, dtype=np.float32).reshape(32, 30).copy(order="F"),
 //!     "date_proc": datetime.datetime(2026, 1, 1), "p": pathlib.PurePosixPath("a"),
 //!     "diameter": [12, 12], "s": {1, 2}, "t": (1, 2.5, None, True)})
+//!
+//! import roicat.helpers
+//! from roicat.tracking.clustering import make_label_variants
+//! labels, by_session, _, _, labels_dict = make_label_variants(
+//!     labels=np.array([0, -1, 2, 2, 0, 5, -1, -1]), n_roi_bySession=[3, 5])
+//! roicat.helpers.json_save(
+//!     obj={"labels": labels, "labels_bySession": by_session, "labels_dict": labels_dict,
+//!          "quality_metrics": {"a": [0.1, float("nan")], "b": float("inf"), "c": 'a NaN \\" x'}},
+//!     filepath="example.ROICaT.tracking.results_clusters.json")
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -48,6 +57,7 @@ use crate::tracking::input::read_session;
 const CELLREG: &[u8] = include_bytes!("fixtures/cellRegistered.mat");
 const STAT: &[u8] = include_bytes!("fixtures/stat.npy");
 const OPS: &[u8] = include_bytes!("fixtures/ops.npy");
+const ROICAT: &[u8] = include_bytes!("fixtures/example.ROICaT.tracking.results_clusters.json");
 const MATCHES: &[u8] = include_bytes!("fixtures/plane0_match_mat.npy");
 
 fn fixture(name: &str) -> PathBuf {
@@ -73,6 +83,9 @@ fn other_programs_results_are_read() {
     let folder = read_identities(&fixture("")).unwrap();
     assert_eq!(folder.roi_index, expected);
 
+    let found = read_identities(&fixture("example.ROICaT.tracking.results_clusters.json")).unwrap();
+    assert_eq!(found.roi_index, array![[0, 1], [2, 0], [-1, 2]]);
+    assert_eq!(found.counted, Counted::Among(vec![3, 5]));
     let text = r#"{"labels": [0, -1, 4], "labels_bySession": [[3, -1, 0], [0, 3]], "x": {}}"#;
     let found = table::roicat(text.as_bytes()).unwrap();
     assert_eq!(found.roi_index, array![[2, 0], [0, 1]]);
@@ -194,7 +207,7 @@ fn read_all(bytes: &[u8]) {
 
 /// A file with a few bytes replaced, cut somewhere.
 fn damaged() -> impl Strategy<Value = Vec<u8>> {
-    let files = [CELLREG, STAT, OPS, MATCHES];
+    let files = [CELLREG, STAT, OPS, MATCHES, ROICAT];
     let hits = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6);
     (
         0..files.len(),
