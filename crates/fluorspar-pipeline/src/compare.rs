@@ -350,6 +350,7 @@ mod tests {
                 [Presence::Matched, Presence::Undetected]
             ],
             confidence: vec![1.0; 3],
+            verdicts: vec!["aligned".into(); 2],
         };
         let cells = vec![
             vec![Some(5), Some(6), Some(7)],

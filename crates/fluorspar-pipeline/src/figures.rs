@@ -100,6 +100,19 @@ fn lead(
         sessions.len(),
         tracks.roi_index.nrows(),
     )];
+    let alone: Vec<String> = tracks
+        .unaligned()
+        .into_iter()
+        .filter_map(|session| days.get(session))
+        .map(ToString::to_string)
+        .collect();
+    if !alone.is_empty() {
+        out.push(format!(
+            "Sessions that could not be aligned to the others, so that their cells stand alone: \
+             day {}.",
+            alone.join(", ")
+        ));
+    }
     match tables {
         Some(tables) => out.extend(verdicts(tables)),
         None => {

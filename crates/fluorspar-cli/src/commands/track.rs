@@ -50,13 +50,13 @@ fn print_tracked(done: &pipeline::Tracked) {
     }
     if let Some(agreement) = &done.agreement {
         println!(
-            "Beside the other result: {} pairs joined by both, {} only here, {} only there; {} \
-             cells are identical.",
+            "Pairs joined by both results: {}; only by this one: {}; only by the other: {}. \
+             Identical cells: {}.",
             agreement.both, agreement.only_ours, agreement.only_theirs, agreement.identical
         );
         if agreement.left_out > 0 {
             println!(
-                "{} more pairs there are of ROIs that were left out here (--all-rois).",
+                "The other joins {} pairs of ROIs that were left out here (--all-rois takes them in).",
                 agreement.left_out
             );
         }

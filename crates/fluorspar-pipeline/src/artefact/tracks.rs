@@ -43,6 +43,9 @@ pub struct TrackTable {
     /// How sure each cell's ROIs are one cell `(cell)`, 0 to 1; 1 for a cell
     /// seen once.
     pub confidence: Vec<f32>,
+    /// What became of each session's alignment: `aligned`, `duplicate`,
+    /// `unaligned`, `mirrored` or `turned`.
+    pub verdicts: Vec<String>,
 }
 
 /// The word for what became of a session's alignment.
@@ -65,7 +68,17 @@ impl TrackTable {
             p_same: tracks.p_same.clone(),
             presence: tracks.presence.clone(),
             confidence: tracks.confidence(),
+            verdicts: verdicts(tracks),
         }
+    }
+
+    /// Sessions whose cells stand alone since they could not be aligned.
+    pub fn unaligned(&self) -> Vec<usize> {
+        let stands_alone = |&session: &usize| {
+            let verdict = self.verdicts[session].as_str();
+            !matches!(verdict, "aligned" | "duplicate")
+        };
+        (0..self.verdicts.len()).filter(stands_alone).collect()
     }
 
     /// Cells seen in at least two sessions.
@@ -99,7 +112,20 @@ impl TrackTable {
             let message = format!("presence holds {code}, which has no meaning");
             return Err(Error::bad_data(path, message));
         }
+        let verdicts = match group.attribute("verdicts") {
+            Some(Value::Array(words)) => words
+                .iter()
+                .map(|word| word.as_str().unwrap_or_default().to_owned())
+                .collect(),
+            _ => {
+                return Err(Error::bad_data(
+                    path,
+                    "the attribute \"verdicts\" is missing",
+                ));
+            }
+        };
         let table = Self {
+            verdicts,
             roi_index: read_2d(&group, "roi_index", path)?,
             p_same: read_2d(&group, "p_same", path)?,
             presence: codes.mapv(|code| PRESENCE[usize::from(code)]),
@@ -110,6 +136,7 @@ impl TrackTable {
             ("p_same", table.p_same.dim()),
             ("presence", table.presence.dim()),
             ("confidence", (table.confidence.len(), size.1)),
+            ("verdicts", (size.0, table.verdicts.len())),
         ] {
             if found != size {
                 let message = format!("roi_index is {size:?} but {name} is {found:?}");
@@ -210,13 +237,17 @@ fn fields(tracks: &Tracks) -> Array4<f64> {
     })
 }
 
+fn verdicts(tracks: &Tracks) -> Vec<String> {
+    let all = tracks.alignments.iter();
+    all.map(|a| verdict_word(a.verdict).to_owned()).collect()
+}
+
 fn attributes(tracks: &Tracks) -> [(&'static str, Value); 8] {
     let codes: serde_json::Map<String, Value> = PRESENCE
         .iter()
         .map(|&presence| (presence.name().to_owned(), json!(presence as u8)))
         .collect();
     let all = || tracks.alignments.iter();
-    let verdicts: Vec<&str> = all().map(|a| verdict_word(a.verdict)).collect();
     let through: Vec<Option<usize>> = all().map(|a| a.through).collect();
     let duplicates: Vec<Option<usize>> = all()
         .map(|a| match a.verdict {
@@ -227,7 +258,7 @@ fn attributes(tracks: &Tracks) -> [(&'static str, Value); 8] {
     [
         ("fluorspar", json!(env!("CARGO_PKG_VERSION"))),
         ("presence_codes", Value::Object(codes)),
-        ("verdicts", json!(verdicts)),
+        ("verdicts", json!(verdicts(tracks))),
         ("through", json!(through)),
         ("duplicate_of", json!(duplicates)),
         ("reference_session", json!(tracks.reference)),
@@ -257,6 +288,8 @@ mod tests {
         TrackTable::write(&tracks, &path).unwrap();
         assert_eq!(TrackTable::read(&path).unwrap(), TrackTable::of(&tracks));
         assert_eq!(TrackTable::of(&tracks).matched_cells(), 0);
+        tracks.alignments[1].verdict = Verdict::Mirrored;
+        assert_eq!(TrackTable::of(&tracks).unaligned(), [1]);
         let none = track(&[SessionRois::new(&empty)], &Parameters::default()).unwrap();
         let path = folder.path().join("none.zarr");
         TrackTable::write(&none, &path).unwrap();

@@ -78,7 +78,9 @@ fn lead(tracks: &Tracks, table: &TrackTable) -> String {
     let (aligned, plural) = (aligned.count(), if sessions == 1 { "" } else { "s" });
     let mut out = format!("{cells} cells were found in {sessions} session{plural}");
     // Writing to a String does not fail.
-    if sessions > 1 {
+    if sessions > 1 && aligned < 2 {
+        out += ", no two of which could be aligned";
+    } else if sessions > 1 {
         let _ = write!(
             out,
             ", {aligned} of which could be aligned. {twice} cells were seen in at least two \
@@ -301,7 +303,37 @@ fn agreed(totals: AgreementTotals) -> Section {
 
 #[cfg(test)]
 mod tests {
+    use super::super::follow;
     use super::*;
+    use fluorspar_movie::Footprints;
+    use fluorspar_track::{Parameters, Verdict};
+    use std::path::Path;
+
+    #[test]
+    fn sessions_that_cannot_be_aligned_come_first() {
+        let mut footprints = Footprints::new(8, 8);
+        footprints.push(&[9, 10], &[1.0; 2], 0).unwrap();
+        let session = |name: &str| Session::new(Path::new(name), footprints.clone());
+        let sessions = [session("a"), session("<b>"), session("c")];
+        let mut tracks = follow(&sessions, &Parameters::default()).unwrap();
+        tracks.alignments[0].verdict = Verdict::Mirrored;
+        tracks.fits = vec![Fit {
+            sessions: (1, 2),
+            overlap: 1.0,
+            expected_matches: 1.0,
+            matched_share: 1.0,
+            median_distance: f64::NAN,
+            chance_share: 0.0,
+        }];
+        let html = page(&tracks, &sessions, None).unwrap();
+        assert!(html.contains("2 of which could be aligned"));
+        assert!(html.contains("only as a mirror image"));
+        assert!(html.contains("How well two sessions fit") && html.contains("&lt;b&gt;"));
+        tracks.alignments[2].verdict = Verdict::Unaligned;
+        let html = page(&tracks, &sessions, Some(AgreementTotals::default())).unwrap();
+        assert!(html.contains("no two of which could be aligned"));
+        assert!(html.contains("Beside the other result"));
+    }
 
     #[test]
     fn probabilities_fall_into_bins() {

@@ -4,7 +4,7 @@
 //! The fixtures were made by NumPy 2.4, h5py 3.16 and ROICaT 1.7:
 //!
 //! ```python
-//! import datetime, pathlib, h5py, numpy as np
+//! import datetime, pathlib, pickle, h5py, numpy as np
 //! m = np.array([[1, 2], [2, 0], [0, 1], [3, 3]], float)  # (cell, session), from 1
 //! with h5py.File("cellRegistered.mat", "w", userblock_size=512, libver="earliest") as f:
 //!     g = f.create_group("cell_registered_struct")
@@ -28,6 +28,12 @@
 //!                 radius=np.float64(2), iplane=0)
 //! np.save("stat.npy", np.array([roi(4, 4), roi(20, 8), roi(10, 22)], dtype=object))
 //! np.save("iscell.npy", np.array([[1, .9], [0, .2], [1, .8]]))
+//! for p in (2, 3, 5):  # np.save writes 4
+//!     with open(f"protocol{p}.npy", "wb") as f:
+//!         stat = np.array([roi(4, 4), roi(20, 8)], dtype=object)
+//!         header = np.lib.format.header_data_from_array_1_0(stat)
+//!         np.lib.format.write_array_header_1_0(f, header)
+//!         f.write(pickle.dumps(stat, protocol=p))
 //! np.save("ops.npy", {
 //!     "Ly": 32, "Lx": np.int64(30),
 //!     "meanImg": np.arange(960, dtype=np.float32).reshape(32, 30).copy(order="F"),
@@ -140,6 +146,27 @@ fn a_plane_of_suite2p_is_read() {
     assert_eq!(image.dim(), (1, 32, 30));
     assert_eq!(image[[0, 2, 3]], 63.0);
     assert_eq!(read_session(&fixture(""), true).unwrap().numbers.len(), 3);
+}
+
+#[test]
+fn pickles_of_all_ages_say_the_same() {
+    let keys = ["ypix", "xpix", "lam", "iplane"];
+    let wanted = numpy::parse(STAT, &keys).unwrap();
+    let numpy::Array::Dicts(wanted) = wanted else {
+        panic!("not dictionaries");
+    };
+    assert_eq!(
+        wanted[1].get("ypix").unwrap().values[..5],
+        [20.0, 20.0, 20.0, 20.0, 21.0]
+    );
+    assert_eq!(wanted[0].number("iplane"), Some(0.0));
+    for protocol in [2, 3, 5] {
+        let path = fixture(&format!("protocol{protocol}.npy"));
+        let numpy::Array::Dicts(found) = numpy::read_npy(&path, &keys).unwrap() else {
+            panic!("not dictionaries");
+        };
+        assert_eq!(found, wanted[..2], "protocol {protocol}");
+    }
 }
 
 #[test]
