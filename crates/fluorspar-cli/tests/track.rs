@@ -8,8 +8,8 @@ use std::path::Path;
 
 use common::{files, fluorspar, json, refused, said};
 use fluorspar_movie::{MovieShape, MovieSink, PixelType};
-use fluorspar_zarr::{GroupReader, MovieWriter};
-use ndarray::{Array1, Array2, Array3, Axis};
+use fluorspar_zarr::{GroupReader, GroupWriter, MovieWriter};
+use ndarray::{Array1, Array2, Array3, Axis, aview1};
 use ndarray_npy::{NpzReader, NpzWriter};
 
 const SIDE: usize = 128;
@@ -183,6 +183,104 @@ fn labels_and_folders_are_sessions_too() {
         assert_eq!(done["sessions"][1]["rois"], 40, "{done}");
         assert_eq!(done["sessions"][1]["mean_image"], false);
     }
+}
+
+/// A `rois.zarr` of these cells, the last of which does not count as one.
+fn rois(path: &Path, cells: &[(usize, usize)]) {
+    let (mut indptr, mut indices) = (vec![0_u64], Vec::<u32>::new());
+    for &cell in cells {
+        indices.extend(disc(cell).iter().map(|&pixel| pixel as u32));
+        indptr.push(indices.len() as u64);
+    }
+    let mut is_cell = vec![1_u8; cells.len()];
+    is_cell[cells.len() - 1] = 0;
+    let weights = vec![1.0_f32; indices.len()];
+    let mut group = GroupWriter::create(path).unwrap();
+    let entry = ["entry"];
+    group
+        .array("indptr", &aview1(&indptr), &["boundary"])
+        .unwrap();
+    group.array("indices", &aview1(&indices), &entry).unwrap();
+    group.array("weights", &aview1(&weights), &entry).unwrap();
+    group
+        .array("plane", &aview1(&vec![0_u32; cells.len()]), &["roi"])
+        .unwrap();
+    group.array("is_cell", &aview1(&is_cell), &["roi"]).unwrap();
+    for key in ["height", "width"] {
+        group.attribute(key, SIDE.into()).unwrap();
+    }
+    group.finish().unwrap();
+}
+
+#[test]
+fn folders_of_the_program_itself_are_sessions() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let image = |path: &str, name: &str, planes: bool| {
+        let mut group = GroupWriter::create(here.join(path)).unwrap();
+        let image = Array2::<f32>::ones((SIDE, SIDE));
+        if planes {
+            let image = image.insert_axis(Axis(0));
+            group.array(name, &image, &["plane", "y", "x"]).unwrap();
+        } else {
+            group.array(name, &image, &["y", "x"]).unwrap();
+        }
+        group.finish().unwrap();
+    };
+    for day in ["1", "2", "3"] {
+        fs::create_dir(here.join(day)).unwrap();
+        rois(&here.join(day).join("rois.zarr"), &moved((1, 2)));
+    }
+    image("1/motion.zarr", "mean_image", false);
+    image("2/lowrank.zarr", "mean", true);
+    let run = [
+        "track",
+        "1",
+        "2/rois.zarr",
+        "3",
+        "out",
+        "--json",
+        "--pixel-size=1,1.5,2",
+    ];
+    let done = json(&fluorspar(&run, here));
+    let sessions = &done["sessions"];
+    for (session, seen) in [true, true, false].into_iter().enumerate() {
+        let session = &sessions[session];
+        assert_eq!(
+            (&session["rois"], &session["all_rois"]),
+            (&39.into(), &40.into())
+        );
+        assert_eq!(session["mean_image"], seen, "{done}");
+    }
+    let all = json(&fluorspar(
+        &["track", "1", "3", "all", "--json", "--all-rois"],
+        here,
+    ));
+    assert_eq!(all["sessions"][0]["rois"], 40);
+    // A damaged array is named.
+    fs::write(here.join("2/rois.zarr/is_cell/c/0"), "damage").unwrap();
+    refused(here, &["track", "1", "2", "bad"], 3, &["2/rois.zarr"]);
+    assert!(!here.join("bad").exists());
+}
+
+/// A limit on the size of files stands for a full disk.
+#[cfg(unix)]
+#[test]
+fn a_failed_write_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    three_sessions(here);
+    let output = std::process::Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\""])
+        .arg(env!("CARGO_BIN_EXE_fluorspar"))
+        .args(THREE)
+        .current_dir(here)
+        .output()
+        .unwrap();
+    let message = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("large"), "{message}");
+    assert!(!here.join("out").exists());
 }
 
 #[test]

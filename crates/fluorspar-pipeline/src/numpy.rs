@@ -12,7 +12,9 @@ use crate::Error;
 
 /// Largest file, and largest member of a `.npz`, that is read: they are
 /// tables of ROIs, not movies.
-const MOST_BYTES: u64 = 4 << 30;
+const MOST_BYTES: u64 = 2 << 30;
+/// Most numbers of one array; each is kept as eight bytes.
+const MOST_NUMBERS: usize = 1 << 28;
 
 /// An array of numbers, row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +61,7 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
         .read_to_end(&mut bytes)
         .map_err(io)?;
     if bytes.len() as u64 > MOST_BYTES {
-        return Err(Error::bad_data(path, "is larger than 4 GiB"));
+        return Err(Error::bad_data(path, "is larger than 2 GiB"));
     }
     Ok(bytes)
 }
@@ -78,9 +80,12 @@ pub(crate) struct Npz {
 
 impl Npz {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let bytes = read_file(path)?;
-        let archive = zip::ZipArchive::new(Cursor::new(bytes))
-            .map_err(|e| Error::bad_data(path, format!("is not a .npz file: {e}")))?;
+        Self::parse(read_file(path)?).map_err(|reason| Error::bad_data(path, reason))
+    }
+
+    pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, String> {
+        let archive = zip::ZipArchive::new(Cursor::new(bytes));
+        let archive = archive.map_err(|error| format!("is not a .npz file: {error}"))?;
         Ok(Self { archive })
     }
 
@@ -97,7 +102,7 @@ impl Npz {
             .read_to_end(&mut bytes)
             .map_err(|error| format!("{name}: {error}"))?;
         if bytes.len() as u64 > MOST_BYTES {
-            return Err(format!("{name}: is larger than 4 GiB"));
+            return Err(format!("{name}: is larger than 2 GiB"));
         }
         match parse(&bytes, &[]).map_err(|reason| format!("{name}: {reason}"))? {
             Array::Numbers(numbers) => Ok(Some(numbers)),
@@ -153,10 +158,11 @@ pub(crate) fn parse(bytes: &[u8], keys: &[&str]) -> Result<Array, String> {
 }
 
 fn count(shape: &[usize]) -> Result<usize, String> {
-    let count = shape
+    shape
         .iter()
-        .try_fold(1_usize, |n, &side| n.checked_mul(side));
-    count.ok_or_else(|| format!("cannot hold {shape:?} values"))
+        .try_fold(1_usize, |n, &side| n.checked_mul(side))
+        .filter(|&count| count <= MOST_NUMBERS)
+        .ok_or_else(|| format!("of {shape:?} values is too large"))
 }
 
 /// Numbers from their bytes, of a type such as `<f4`.

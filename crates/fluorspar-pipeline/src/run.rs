@@ -121,7 +121,8 @@ pub fn run(
 
     let folders: Vec<PathBuf> = inputs.iter().map(|input| input.folder.clone()).collect();
     let tracks_path = options.out.join("tracks.zarr");
-    let mut key = Fingerprint::new("track");
+    // Tracks of the first format say nothing of presence.
+    let mut key = Fingerprint::new("track, format 2");
     key.add_config(&config.track);
     key.add_config(&config.experiment.pixel_size_um);
     for session in &session_keys {

@@ -103,76 +103,76 @@ fn from_labels(path: &Path) -> Result<Session, Error> {
     Ok(Session::new(path, found.footprints))
 }
 
-/// Compressed rows: `indptr` (roi + 1), `indices` (flat y·width + x), `weights`,
-/// `shape` (y, x) or (plane, y, x), and if there are any `plane` (roi) and
-/// `mean_image` (y, x) or (plane, y, x).
 fn from_npz(path: &Path) -> Result<Session, Error> {
     let bad = |reason: String| Error::bad_data(path, reason);
-    let mut file = Npz::open(path)?;
-    let mut get = |name: &str| file.get(name).map_err(bad);
-    let missing = |name: &str| {
-        bad(format!(
-            "holds no array {name:?}; it needs indptr, indices, weights and shape"
-        ))
-    };
-    let mut whole = |name: &str| -> Result<Vec<u64>, Error> {
-        let numbers = get(name)?.ok_or_else(|| missing(name))?;
-        let odd = numbers
-            .values
-            .iter()
-            .find(|v| !(**v >= 0.0 && v.fract() == 0.0));
-        match odd {
-            Some(odd) => Err(bad(format!(
-                "{name} holds {odd}; it must hold whole numbers"
-            ))),
-            None => Ok(numbers.values.iter().map(|&v| v as u64).collect()),
-        }
-    };
-    let (indptr, indices, shape) = (whole("indptr")?, whole("indices")?, whole("shape")?);
-    let planes = match whole("plane") {
-        Ok(planes) => Some(planes),
-        Err(_) if get("plane")?.is_none() => None,
-        Err(error) => return Err(error),
-    };
-    let weights = get("weights")?.ok_or_else(|| missing("weights"))?.values;
-    let image = get("mean_image")?;
-    let &[.., height, width] = shape.as_slice() else {
-        return Err(bad("shape must hold the numbers of rows and columns".into()));
-    };
-    let (height, width) = sides(height, width).map_err(bad)?;
+    let (footprints, image) = parse_npz(Npz::open(path)?).map_err(bad)?;
+    let session = Session::new(path, footprints);
+    Ok(match image {
+        Some(image) => session.with_mean_image(image),
+        None => session,
+    })
+}
+
+/// Footprints and mean image of compressed rows: `indptr` (roi + 1), `indices`
+/// (flat y·width + x), `weights`, `shape` (y, x) or (plane, y, x), and if
+/// there are any `plane` (roi) and `mean_image` (y, x) or (plane, y, x).
+pub(super) fn parse_npz(mut file: Npz) -> Result<(Footprints, Option<Array3<f32>>), String> {
+    let indptr = whole(&mut file, "indptr")?;
+    let indices = whole(&mut file, "indices")?;
+    let shape = whole(&mut file, "shape")?;
+    let weights = file
+        .get("weights")?
+        .ok_or_else(|| missing("weights"))?
+        .values;
     let rois = indptr.len().saturating_sub(1);
+    let planes = match file.get("plane")? {
+        Some(_) => whole(&mut file, "plane")?,
+        None => vec![0; rois],
+    };
+    let &[.., height, width] = shape.as_slice() else {
+        return Err("shape must hold the numbers of rows and columns".into());
+    };
+    let (height, width) = sides(height, width)?;
     if indptr.first() != Some(&0)
         || indptr.last() != Some(&(indices.len() as u64))
         || indptr.windows(2).any(|pair| pair[0] > pair[1])
     {
-        return Err(bad(format!(
+        return Err(format!(
             "indptr must ascend from 0 to the number of indices, {}",
             indices.len()
-        )));
+        ));
     }
-    let planes = planes.unwrap_or_else(|| vec![0; rois]);
     if weights.len() != indices.len() || planes.len() != rois {
-        return Err(bad(format!(
+        return Err(format!(
             "{rois} ROIs of {} indices have {} weights and {} planes",
             indices.len(),
             weights.len(),
             planes.len()
-        )));
+        ));
     }
     let mut footprints = Footprints::new(height, width);
     for (roi, row) in indptr.windows(2).enumerate() {
         let range = row[0] as usize..row[1] as usize;
-        let pixels = indices[range.clone()]
-            .iter()
-            .copied()
-            .zip(weights[range].iter().copied());
-        push(&mut footprints, pixels, planes[roi]).map_err(|e| bad(format!("ROI {roi}: {e}")))?;
+        let weights = weights[range.clone()].iter().copied();
+        let pixels = indices[range].iter().copied().zip(weights);
+        push(&mut footprints, pixels, planes[roi]).map_err(|e| format!("ROI {roi}: {e}"))?;
     }
-    let session = Session::new(path, footprints);
-    Ok(match image {
-        Some(image) => session.with_mean_image(planes_of(image).map_err(bad)?),
-        None => session,
-    })
+    let image = file.get("mean_image")?.map(planes_of).transpose()?;
+    Ok((footprints, image))
+}
+
+/// An array of whole numbers.
+fn whole(file: &mut Npz, name: &str) -> Result<Vec<u64>, String> {
+    let numbers = file.get(name)?.ok_or_else(|| missing(name))?.values;
+    let is_odd = |v: &&f64| !(**v >= 0.0 && v.fract() == 0.0);
+    match numbers.iter().find(is_odd) {
+        Some(odd) => Err(format!("{name} holds {odd}; it must hold whole numbers")),
+        None => Ok(numbers.iter().map(|&v| v as u64).collect()),
+    }
+}
+
+fn missing(name: &str) -> String {
+    format!("holds no array {name:?}; it needs indptr, indices, weights and shape")
 }
 
 /// An image size that can be: its pixels fit into memory and into flat indices.

@@ -27,7 +27,9 @@ pub(super) fn read(folder: &Path, all_rois: bool) -> Result<Session, Error> {
         .find_map(|(path, dict)| Some((path, dict.get("meanImg")?)));
     let size = match (said("Ly"), said("Lx"), image) {
         (Some(y), Some(x), _) => sides(y as u64, x as u64).map_err(bad)?,
-        (_, _, Some((_, Numbers { shape, .. }))) if shape.len() == 2 => (shape[0], shape[1]),
+        (_, _, Some((_, Numbers { shape, .. }))) if shape.len() == 2 => {
+            sides(shape[0] as u64, shape[1] as u64).map_err(bad)?
+        }
         _ => {
             let message = "no ops.npy beside stat.npy says the size of the image (Ly, Lx)";
             return Err(Error::bad_data(folder, message));

@@ -58,7 +58,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::numpy;
-use crate::tracking::input::read_session;
+use crate::tracking::input::{parse_npz, read_session};
+use crate::tracking::tables::undetected;
 
 const CELLREG: &[u8] = include_bytes!("fixtures/cellRegistered.mat");
 const STAT: &[u8] = include_bytes!("fixtures/stat.npy");
@@ -230,11 +231,30 @@ fn read_all(bytes: &[u8]) {
     let _ = table::roicat(bytes);
     let _ = table::csv(bytes);
     let _ = hdf5::cellreg(bytes.to_vec());
+    let _ = numpy::Npz::parse(bytes.to_vec()).map(parse_npz);
+}
+
+/// Two ROIs, as the program itself writes them.
+fn npz() -> Vec<u8> {
+    let mut footprints = Footprints::new(4, 4);
+    footprints.push(&[1, 2], &[1.0, 0.5], 0).unwrap();
+    footprints.push(&[9], &[1.0], 1).unwrap();
+    let cells = vec![3, 5];
+    undetected(&fluorspar_track::Transferred { cells, footprints }).unwrap()
+}
+
+#[test]
+fn transferred_footprints_are_sessions() {
+    let (found, image) = parse_npz(numpy::Npz::parse(npz()).unwrap()).unwrap();
+    assert_eq!((found.len(), found.planes()), (2, &[0, 1][..]));
+    assert_eq!(found.get(0).weights, [1.0, 0.5]);
+    assert!(image.is_none());
 }
 
 /// A file with a few bytes replaced, cut somewhere.
 fn damaged() -> impl Strategy<Value = Vec<u8>> {
-    let files = [CELLREG, STAT, OPS, MATCHES, ROICAT];
+    let files = [CELLREG, STAT, OPS, MATCHES, ROICAT].map(<[u8]>::to_vec);
+    let files = [&files[..], &[npz()]].concat();
     let hits = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6);
     (
         0..files.len(),
@@ -243,7 +263,7 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
         any::<bool>(),
     )
         .prop_map(move |(file, hits, end, cut)| {
-            let mut bytes = files[file].to_vec();
+            let mut bytes = files[file].clone();
             for (at, value) in hits {
                 let at = at.index(bytes.len());
                 bytes[at] = value;
