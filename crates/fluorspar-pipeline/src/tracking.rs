@@ -69,6 +69,8 @@ pub struct Tracked {
     pub expected_precision: f64,
     /// Entries less probable than this were cut off their cells.
     pub min_p_same: f64,
+    /// The file that identities were taken from, if they were not found here.
+    pub identities: Option<PathBuf>,
     /// How far the other result agrees, if one was given.
     pub agreement: Option<AgreementTotals>,
     /// What the user should know, one line each.
@@ -148,6 +150,7 @@ pub fn track(
             tracks,
             undetected,
             agreement,
+            identities: options.identities.clone(),
         };
         results.write(out, &sessions)?;
         Ok(summary(&results, &sessions, out, &targets))
@@ -248,13 +251,14 @@ struct Results {
     tracks: Tracks,
     undetected: Vec<Transferred>,
     agreement: Option<Agreement>,
+    identities: Option<PathBuf>,
 }
 
 impl Results {
     fn write(&self, out: &Path, sessions: &[Session]) -> Result<(), Error> {
         let tracks = &self.tracks;
         let totals = self.agreement.as_ref().map(Agreement::totals);
-        let page = page::page(tracks, sessions, totals)?;
+        let page = page::page(tracks, sessions, totals, self.identities.as_deref())?;
         let alignments = tables::alignments(tracks, sessions).at("alignment.csv")?;
         TrackTable::write(tracks, &out.join("tracks.zarr"))?;
         let save = |name: &str, bytes: &[u8]| disk::write(&out.join(name), bytes);
@@ -303,6 +307,7 @@ fn summary(results: &Results, sessions: &[Session], out: &Path, targets: &[PathB
         cells_in_all: rows.filter(|row| row.iter().all(|&roi| roi >= 0)).count(),
         expected_precision: tracks.expected_precision,
         min_p_same: tracks.min_p_same,
+        identities: results.identities.clone(),
         agreement: results.agreement.as_ref().map(Agreement::totals),
         warnings: warnings(tracks, sessions),
         seconds: 0.0,

@@ -42,7 +42,9 @@ fn print_tracked(done: &pipeline::Tracked) {
         done.matched_cells,
         done.cells_in_all
     );
-    if done.matched_cells > 0 {
+    if let Some(path) = &done.identities {
+        println!("Which ROI is which cell is taken from {}.", path.display());
+    } else if done.matched_cells > 0 {
         println!(
             "{:.1} % of the joined pairs are expected to be right.",
             100.0 * done.expected_precision

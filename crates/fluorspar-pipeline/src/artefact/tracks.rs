@@ -280,6 +280,7 @@ mod tests {
         let empty = Footprints::new(8, 8);
         let sessions = [SessionRois::new(&footprints), SessionRois::new(&empty)];
         let mut tracks = track(&sessions, &Parameters::default()).unwrap();
+        tracks.alignments[0].transform.field = Array3::zeros((2, 0, 0));
         tracks.alignments[1].transform.field = Array3::from_elem((2, 2, 3), 0.5);
         assert_eq!(fields(&tracks)[[1, 1, 1, 2]], 0.5);
         assert_eq!(fields(&tracks)[[0, 1, 1, 2]], 0.0);
@@ -288,6 +289,7 @@ mod tests {
         TrackTable::write(&tracks, &path).unwrap();
         assert_eq!(TrackTable::read(&path).unwrap(), TrackTable::of(&tracks));
         assert_eq!(TrackTable::of(&tracks).matched_cells(), 0);
+        tracks.alignments[0].verdict = Verdict::Aligned;
         tracks.alignments[1].verdict = Verdict::Mirrored;
         assert_eq!(TrackTable::of(&tracks).unaligned(), [1]);
         let none = track(&[SessionRois::new(&empty)], &Parameters::default()).unwrap();

@@ -1,6 +1,7 @@
 //! The page of `fluorspar track`.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use fluorspar_report::figure::{self, Curve, CurvesPlot};
 use fluorspar_report::{Block, Figure, Report, Section, Table};
@@ -19,15 +20,18 @@ const MOST_FITS: usize = 100;
 /// Steps of a histogram.
 const BINS: usize = 20;
 
-/// Draws the page.
+/// Draws the page; `identities` is the file they were taken from, if they were
+/// not found here.
 pub(super) fn page(
     tracks: &Tracks,
     sessions: &[Session],
     agreement: Option<AgreementTotals>,
+    identities: Option<&Path>,
 ) -> Result<String, Error> {
     let table = TrackTable::of(tracks);
     let labels: Vec<String> = (0..sessions.len()).map(|k| k.to_string()).collect();
-    let mut report = Report::new("The same cells across sessions").lead(lead(tracks, &table));
+    let mut report =
+        Report::new("The same cells across sessions").lead(lead(tracks, &table, identities));
     for warning in warnings(tracks, sessions) {
         report = report.lead(format!("{warning}."));
     }
@@ -69,7 +73,7 @@ pub(super) fn page(
 }
 
 /// What a hurried reader must know.
-fn lead(tracks: &Tracks, table: &TrackTable) -> String {
+fn lead(tracks: &Tracks, table: &TrackTable, identities: Option<&Path>) -> String {
     let (cells, sessions) = table.roi_index.dim();
     let twice = table.matched_cells();
     let rows = table.roi_index.rows().into_iter();
@@ -87,7 +91,13 @@ fn lead(tracks: &Tracks, table: &TrackTable) -> String {
              sessions, {always} in all"
         );
     }
-    if twice > 0 {
+    if let Some(path) = identities {
+        let _ = write!(
+            out,
+            ". Which ROI is which cell is taken from {}",
+            path.display()
+        );
+    } else if twice > 0 {
         let _ = write!(
             out,
             ". {:.0} % of the pairs of ROIs that were joined are expected to be right",
@@ -307,7 +317,6 @@ mod tests {
     use super::*;
     use fluorspar_movie::Footprints;
     use fluorspar_track::{Parameters, Verdict};
-    use std::path::Path;
 
     #[test]
     fn sessions_that_cannot_be_aligned_come_first() {
@@ -316,6 +325,9 @@ mod tests {
         let session = |name: &str| Session::new(Path::new(name), footprints.clone());
         let sessions = [session("a"), session("<b>"), session("c")];
         let mut tracks = follow(&sessions, &Parameters::default()).unwrap();
+        for alignment in &mut tracks.alignments {
+            alignment.verdict = Verdict::Aligned;
+        }
         tracks.alignments[0].verdict = Verdict::Mirrored;
         tracks.fits = vec![Fit {
             sessions: (1, 2),
@@ -325,14 +337,20 @@ mod tests {
             median_distance: f64::NAN,
             chance_share: 0.0,
         }];
-        let html = page(&tracks, &sessions, None).unwrap();
+        let html = page(&tracks, &sessions, None, None).unwrap();
         assert!(html.contains("2 of which could be aligned"));
         assert!(html.contains("only as a mirror image"));
         assert!(html.contains("How well two sessions fit") && html.contains("&lt;b&gt;"));
         tracks.alignments[2].verdict = Verdict::Unaligned;
-        let html = page(&tracks, &sessions, Some(AgreementTotals::default())).unwrap();
+        let html = page(
+            &tracks,
+            &sessions,
+            Some(AgreementTotals::default()),
+            Some(Path::new("x.csv")),
+        )
+        .unwrap();
         assert!(html.contains("no two of which could be aligned"));
-        assert!(html.contains("Beside the other result"));
+        assert!(html.contains("Beside the other result") && html.contains("taken from x.csv"));
     }
 
     #[test]

@@ -236,6 +236,7 @@ mod tests {
             p_same: 0.9,
         }];
         tracks.roi_index = array![[0, 0], [1, -1], [-1, 1]];
+        tracks.alignments[0].verdict = Verdict::Aligned;
         tracks.alignments[1].verdict = Verdict::Unaligned;
         number_among_all(&mut tracks, &sessions);
         assert_eq!(tracks.roi_index, array![[1, 0], [3, -1], [-1, 2]]);
