@@ -115,7 +115,9 @@ pub(crate) enum Command {
     /// `undetected` (its place was seen), `absent` (outside the field) or `unknown` (not aligned).
     ///
     /// Cells, sessions and ROIs are counted from 0 in all tables, as arrays are; ROIs among all of
-    /// their file, cells or not.
+    /// their file, cells or not. For example, with the output folders of `fluorspar segment`:
+    ///
+    /// `fluorspar track day1 day2 day3 across --transfer`
     Track(Track),
     /// Write a simulated experiment as raw files with its truth
     Simulate(Simulate),

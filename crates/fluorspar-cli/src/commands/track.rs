@@ -35,13 +35,20 @@ fn print_tracked(done: &pipeline::Tracked) {
     for warning in &done.warnings {
         println!("{warning}.");
     }
-    println!(
-        "{} cells in {} sessions; {} seen in two sessions or more, {} in all.",
-        done.cells,
-        done.sessions.len(),
-        done.matched_cells,
-        done.cells_in_all
-    );
+    if done.sessions.len() == 1 {
+        println!(
+            "{} cells in one session: there is nothing to follow.",
+            done.cells
+        );
+    } else {
+        println!(
+            "{} cells in {} sessions; {} seen in two sessions or more, {} in all.",
+            done.cells,
+            done.sessions.len(),
+            done.matched_cells,
+            done.cells_in_all
+        );
+    }
     if let Some(path) = &done.identities {
         println!("Which ROI is which cell is taken from {}.", path.display());
     } else if done.matched_cells > 0 {

@@ -81,8 +81,8 @@ pub fn read_identities(path: &Path) -> Result<Identities, Error> {
         }
         Some("csv") => table::csv(&read_file(path)?).map_err(bad),
         _ => Err(bad(
-            "is not known: give .mat of CellReg, .json of ROICaT, .npy of Track2p, or .csv with \
-             the columns cell, session and roi"
+            "is not known: give .mat of CellReg, .json of ROICaT (not its .richfile), .npy of \
+             Track2p, or .csv with the columns cell, session and roi"
                 .into(),
         )),
     }
