@@ -1,7 +1,11 @@
+mod track;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use fluorspar_pipeline::DenoiseOptions;
+
+pub(crate) use track::Track;
 
 /// From raw two-photon calcium movies to an answer about representational drift.
 ///
@@ -93,6 +97,28 @@ pub(crate) enum Command {
     /// --tau gives the decay. Events are in units of ΔF/F: the height that calcium would reach after
     /// each alone.
     Deconvolve(Deconvolve),
+    /// The same cells across sessions: tracks.zarr with identities and how sure they are
+    ///
+    /// Each ROIS is one session, in order of time: a rois.zarr or the folder that holds one (its
+    /// cells; the mean image is taken from motion.zarr or lowrank.zarr in the same folder), the folder
+    /// of a plane of Suite2p (stat.npy, iscell.npy, ops.npy), a .npz with indptr, indices, weights and
+    /// shape (and plane and mean_image, if known), or an image of labels (0: none, one page per
+    /// plane). OUT is a folder that gets tracks.zarr, tracks.html and tables as CSV.
+    ///
+    /// Fields are aligned first: they may be shifted, turned, stretched and bent. Look at
+    /// tracks.html: where sessions are aligned, outlines of a cell lie on each other. A session that
+    /// cannot be aligned is named there, on stderr and in alignment.csv; its cells stand alone.
+    ///
+    /// Then ROIs near each other get a probability to be one cell (pairs.csv), and are joined as far
+    /// as --precision of the joins are expected to be right. Raise it if wrong joins cost more than
+    /// missed ones. tracks.csv says of every cell and session which ROI it is, and if none, why:
+    /// `undetected` (its place was seen), `absent` (outside the field) or `unknown` (not aligned).
+    ///
+    /// Cells, sessions and ROIs are counted from 0 in all tables, as arrays are; ROIs among all of
+    /// their file, cells or not. For example, with the output folders of `fluorspar segment`:
+    ///
+    /// `fluorspar track day1 day2 day3 across --transfer`
+    Track(Track),
     /// Write a simulated experiment as raw files with its truth
     Simulate(Simulate),
     /// Drift tables and report of your own tensors: a folder with one session-NN.npz per session

@@ -1,5 +1,7 @@
 //! One function per command; each prints its result and leaves the work to the pipeline.
 
+mod track;
+
 use std::path::{Path, PathBuf};
 
 use fluorspar_movie::Budget;
@@ -33,6 +35,7 @@ fn dispatch(arguments: &Arguments, observer: &dyn Observer) -> Result<(), Error>
         Command::Denoise(command) => denoise(command, arguments.memory, json, observer),
         Command::Segment(command) => segment(command, arguments.memory, json, observer),
         Command::Deconvolve(command) => deconvolve(command, json, observer),
+        Command::Track(command) => track::track(command, json, observer),
         Command::Simulate(command) => simulate(command, json, observer),
         Command::Drift(command) => drift(command, json, observer),
     }
@@ -172,7 +175,7 @@ fn info(files: &[PathBuf], json: bool) -> Result<(), Error> {
 fn inputs_and_output(paths: &[PathBuf]) -> Result<(&[PathBuf], &Path), Error> {
     match paths.split_last() {
         Some((output, inputs)) if !inputs.is_empty() => Ok((inputs, output)),
-        _ => Err(Error::Usage("give at least one movie and an output".into())),
+        _ => Err(Error::Usage("give at least one input and an output".into())),
     }
 }
 

@@ -323,6 +323,7 @@ fn correlation(a: &[f64], b: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fluorspar_track::Presence;
     use ndarray::array;
 
     #[test]
@@ -343,6 +344,13 @@ mod tests {
         let tracks = TrackTable {
             roi_index: array![[0, 0], [1, 2], [2, -1]],
             p_same: array![[1.0, 1.0], [1.0, 1.0], [1.0, 0.0]],
+            presence: array![
+                [Presence::Matched, Presence::Matched],
+                [Presence::Matched, Presence::Matched],
+                [Presence::Matched, Presence::Undetected]
+            ],
+            confidence: vec![1.0; 3],
+            verdicts: vec!["aligned".into(); 2],
         };
         let cells = vec![
             vec![Some(5), Some(6), Some(7)],

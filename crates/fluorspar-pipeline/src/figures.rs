@@ -16,6 +16,7 @@ use crate::Error;
 use crate::artefact::{MotionTable, Rois, TrackTable};
 use crate::config::ExperimentConfig;
 use crate::error::Context;
+use crate::tracking::same_cells;
 
 /// Sessions shown with pictures; the table shows all.
 pub(crate) const MOST_PICTURES: usize = 6;
@@ -52,7 +53,7 @@ pub(crate) fn run_report(
         .section(session_table(&days, &sessions))
         .section(pictures(&days, &sessions)?)
         .section(motion(&days, &sessions)?)
-        .section(matched(&days, &tracks)?)
+        .section(same_cells(&day_labels(&days), &tracks)?)
         .section(activity(&days, &sessions)?);
     Ok(report
         .colophon(format!(
@@ -91,12 +92,7 @@ fn lead(
     tables: Option<&Tables>,
 ) -> Vec<String> {
     let rois: usize = sessions.iter().map(|(_, rois)| rois.cells().len()).sum();
-    let seen_twice = tracks
-        .roi_index
-        .rows()
-        .into_iter()
-        .filter(|row| row.iter().filter(|&&roi| roi >= 0).count() >= 2)
-        .count();
+    let seen_twice = tracks.matched_cells();
     let span = days.last().copied().unwrap_or(0.0) - days.first().copied().unwrap_or(0.0);
     let mut out = vec![format!(
         "{} sessions over {span} days gave {rois} ROIs that count as cells, which are {} cells; {seen_twice} of them were seen \
@@ -104,6 +100,19 @@ fn lead(
         sessions.len(),
         tracks.roi_index.nrows(),
     )];
+    let alone: Vec<String> = tracks
+        .unaligned()
+        .into_iter()
+        .filter_map(|session| days.get(session))
+        .map(ToString::to_string)
+        .collect();
+    if !alone.is_empty() {
+        out.push(format!(
+            "Sessions that could not be aligned to the others, so that their cells stand alone: \
+             day {}.",
+            alone.join(", ")
+        ));
+    }
     match tables {
         Some(tables) => out.extend(verdicts(tables)),
         None => {
@@ -276,40 +285,6 @@ fn motion(days: &[f64], sessions: &[(MotionTable, Rois)]) -> Result<Section, Err
     Ok(Section::new("Motion")
         .text("How far each frame was shifted to lie on its session's reference.")
         .block(Block::Figures(figures)))
-}
-
-fn matched(days: &[f64], tracks: &TrackTable) -> Result<Section, Error> {
-    let section = Section::new("The same cells across sessions");
-    if tracks.roi_index.nrows() == 0 {
-        return Ok(section.text("No cells were found."));
-    }
-    let labels = day_labels(days);
-    let probability = Array2::from_shape_fn(tracks.roi_index.dim(), |at| {
-        if tracks.roi_index[at] >= 0 {
-            tracks.p_same[at].max(0.0)
-        } else {
-            -1.0
-        }
-    });
-    let presence = figure::presence(probability.view(), &labels)
-        .at("report")?
-        .titled("Cells (rows) by session")
-        .captioned(
-            "Darker: surer that the ROI is the same cell. Cells seen most often come first.",
-        );
-    let sessions = days.len();
-    let shared = Array2::from_shape_fn((sessions, sessions), |(i, j)| {
-        tracks
-            .roi_index
-            .axis_iter(Axis(0))
-            .filter(|row| row[i] >= 0 && row[j] >= 0)
-            .count() as f64
-    });
-    let most = shared.iter().copied().fold(1.0, f64::max);
-    let counts = figure::matrix(shared.view(), &labels, 0.0..most, ("session", "session"))
-        .at("report")?
-        .titled("Cells shared by two sessions");
-    Ok(section.block(Block::Figures(vec![presence, counts])))
 }
 
 fn activity(days: &[f64], sessions: &[(MotionTable, Rois)]) -> Result<Section, Error> {

@@ -21,6 +21,8 @@
 //! | analyse drift of your own tensors | [`drift_of_tensors`] |
 //! | register one movie | [`register`] |
 //! | denoise one movie | [`denoise`] |
+//! | follow cells through sessions | [`track`] |
+//! | compare with CellReg, ROICaT, Track2p | [`read_identities`], [`compare_identities`] |
 //! | open any movie | [`find_files`], [`open_movie`] |
 //! | read a run's artefacts | [`Rois::read`], [`TrackTable::read`], [`MotionTable::read`] |
 //! | simulate an experiment | [`parse_plan`], [`write_experiment`] |
@@ -59,6 +61,7 @@ mod disk;
 mod error;
 mod figures;
 mod info;
+mod numpy;
 mod observer;
 mod registration;
 mod run;
@@ -69,6 +72,7 @@ mod stage;
 mod strips;
 mod tensor;
 mod tensors;
+mod tracking;
 mod trials;
 
 pub use artefact::{MotionTable, Quality, Rois, TrackTable, read_lowrank};
@@ -80,6 +84,7 @@ pub use demo::{DemoSummary, demo, demo_plan};
 pub use denoising::{DenoiseOptions, Denoised, denoise};
 pub use error::Error;
 pub use fluorspar_deconvolve::Sparsity;
+pub use fluorspar_track::Parameters as TrackParameters;
 pub use info::{Interleaved, MovieInfo, Strips, info};
 pub use observer::Observer;
 pub use registration::{RegisterOptions, Registered, register};
@@ -88,4 +93,8 @@ pub use segmentation::{SegmentOptions, Segmented, segment};
 pub use simulation::{parse_plan, simulate, write_experiment};
 pub use source::{find_files, open_movie};
 pub use tensors::{TensorOptions, drift_of_tensors};
+pub use tracking::{
+    Agreement, AgreementTotals, CellAgreement, Counted, Identities, PairAgreement, TrackOptions,
+    Tracked, TrackedSession, compare_identities, read_identities, track,
+};
 pub use trials::Trials;

@@ -121,7 +121,8 @@ pub fn run(
 
     let folders: Vec<PathBuf> = inputs.iter().map(|input| input.folder.clone()).collect();
     let tracks_path = options.out.join("tracks.zarr");
-    let mut key = Fingerprint::new("track");
+    // Tracks of the first format say nothing of presence.
+    let mut key = Fingerprint::new("track, format 2");
     key.add_config(&config.track);
     key.add_config(&config.experiment.pixel_size_um);
     for session in &session_keys {
@@ -129,7 +130,7 @@ pub fn run(
     }
     let tracks_key = key.finish();
     ledger.step("track", &tracks_key, &[&tracks_path], 0, observer, || {
-        stage::track(config, &folders, &tracks_path)
+        stage::track(config, &folders, &tracks_path, observer)
     })?;
 
     let drift_folder = options.out.join("drift");
@@ -184,18 +185,12 @@ pub fn run(
     for folder in &folders {
         rois.push(crate::Rois::read(&folder.join("rois.zarr"))?.cells().len());
     }
-    let matched = tracks
-        .roi_index
-        .rows()
-        .into_iter()
-        .filter(|row| row.iter().filter(|&&roi| roi >= 0).count() >= 2)
-        .count();
     Ok(RunSummary {
         out: options.out.clone(),
         report,
         rois,
         cells: tracks.roi_index.nrows(),
-        matched_cells: matched,
+        matched_cells: tracks.matched_cells(),
         seconds: begun.elapsed().as_secs_f64(),
         peak_memory_bytes: disk::peak_memory(),
     })

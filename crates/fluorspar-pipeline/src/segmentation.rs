@@ -302,8 +302,8 @@ fn given(
     Ok(given)
 }
 
-/// An image of labels, as many pages as planes.
-fn labels(path: &Path) -> Result<Array3<u32>, Error> {
+/// An image of labels `(plane, y, x)`, as many pages as planes.
+pub(crate) fn labels(path: &Path) -> Result<Array3<u32>, Error> {
     let image = source::open_movie(&[path.to_path_buf()])?;
     let shape = image.shape();
     let mut values = vec![0.0_f32; shape.frames * shape.frame_len()];

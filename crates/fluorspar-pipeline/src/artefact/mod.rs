@@ -15,6 +15,7 @@ pub(crate) use motion::{read_motion, write_motion};
 pub use quality::Quality;
 pub use rois::Rois;
 pub use tracks::TrackTable;
+pub(crate) use tracks::verdict_word;
 pub(crate) use volumes::{RegisteredVolumes, read_motions, write_volume_motion};
 
 use std::path::Path;
@@ -59,6 +60,26 @@ fn read_3d<T: fluorspar_zarr::Element>(
         .at(path.display())?
         .into_dimensionality()
         .map_err(|_| Error::bad_data(path, format!("the array {name:?} must have three axes")))
+}
+
+/// An image of one or several planes `(plane, y, x)`; one without planes gets
+/// an axis of length 1.
+pub(crate) fn read_planes(
+    group: &GroupReader,
+    name: &str,
+    path: &Path,
+) -> Result<Array3<f32>, Error> {
+    let image = group.array::<f32>(name).at(path.display())?;
+    let image = match image.ndim() {
+        2 => image.insert_axis(ndarray::Axis(0)),
+        _ => image,
+    };
+    image.into_dimensionality().map_err(|_| {
+        Error::bad_data(
+            path,
+            format!("the array {name:?} must have two or three axes"),
+        )
+    })
 }
 
 fn read_attribute(group: &GroupReader, name: &str, path: &Path) -> Result<f64, Error> {

@@ -142,15 +142,7 @@ impl Rois {
                 quality.set(name, values);
             }
         }
-        let footprints = Footprints::from_csr(
-            read_attribute(&group, "height", path)? as usize,
-            read_attribute(&group, "width", path)? as usize,
-            read_1d(&group, "indptr", path)?.to_vec(),
-            read_1d(&group, "indices", path)?.to_vec(),
-            read_1d(&group, "weights", path)?.to_vec(),
-            planes,
-        )
-        .at(path.display())?;
+        let footprints = footprints(&group, planes, path)?;
         let flags = match group.attribute("flags") {
             Some(Value::Array(flags)) => flags
                 .iter()
@@ -178,6 +170,31 @@ impl Rois {
         Ok(rois)
     }
 
+    /// Reads of `rois.zarr` only the footprints, and which of them are
+    /// [`Self::cells`]: traces of many sessions need not fit into memory.
+    pub(crate) fn read_footprints(path: &Path) -> Result<(Footprints, Vec<usize>), Error> {
+        let group = GroupReader::open(path).at(path.display())?;
+        let planes = read_1d(&group, "plane", path)?.to_vec();
+        let footprints = footprints(&group, planes, path)?;
+        let is_cell = read_1d::<u8>(&group, "is_cell", path)?;
+        let named = group.names().at(path.display())?;
+        let absent = if named.iter().any(|name| name == "absent") {
+            read_1d::<f32>(&group, "absent", path)?.to_vec()
+        } else {
+            vec![0.0; footprints.len()]
+        };
+        for (name, length) in [("is_cell", is_cell.len()), ("absent", absent.len())] {
+            if length != footprints.len() {
+                let problem = format!("{name} has {length} values for {} ROIs", footprints.len());
+                return Err(Error::bad_data(path, problem));
+            }
+        }
+        let cells = (0..footprints.len())
+            .filter(|&roi| is_cell[roi] != 0 && absent[roi] != 1.0)
+            .collect();
+        Ok((footprints, cells))
+    }
+
     fn check(&self, path: &Path) -> Result<(), Error> {
         let count = self.footprints.len();
         for (name, values) in self.traces() {
@@ -201,6 +218,19 @@ impl Rois {
         }
         Ok(())
     }
+}
+
+/// The footprints that a `rois.zarr` holds.
+fn footprints(group: &GroupReader, planes: Vec<u32>, path: &Path) -> Result<Footprints, Error> {
+    Footprints::from_csr(
+        read_attribute(group, "height", path)? as usize,
+        read_attribute(group, "width", path)? as usize,
+        read_1d(group, "indptr", path)?.to_vec(),
+        read_1d(group, "indices", path)?.to_vec(),
+        read_1d(group, "weights", path)?.to_vec(),
+        planes,
+    )
+    .at(path.display())
 }
 
 /// Writes an array with one axis.

@@ -1,45 +1,43 @@
 use std::path::{Path, PathBuf};
 
-use fluorspar_track::{Parameters, SessionRois};
+use fluorspar_track::Parameters;
 
-use crate::Error;
 use crate::artefact::{MotionTable, Rois, TrackTable};
 use crate::config::ExperimentConfig;
-use crate::error::Context;
+use crate::tracking::{Session, follow, number_among_all, warnings};
+use crate::{Error, Observer};
 
 /// Every session's `rois.zarr` and mean image → `tracks.zarr`.
+///
+/// A session that cannot be aligned does not stop the run: its cells stand
+/// alone, and the observer is told.
 pub(crate) fn track(
     config: &ExperimentConfig,
     folders: &[PathBuf],
     path: &Path,
+    observer: &dyn Observer,
 ) -> Result<(), Error> {
-    let mut loaded = Vec::new();
+    let pixel_size_um = config.experiment.pixel_size_um;
+    let mut sessions = Vec::new();
     for folder in folders {
-        let rois = Rois::read(&folder.join("rois.zarr"))?;
+        let rois = folder.join("rois.zarr");
+        let (footprints, cells) = Rois::read_footprints(&rois)?;
         let motion = MotionTable::read(&folder.join("motion.zarr"))?;
-        let cells = rois.cells();
-        loaded.push((rois.footprints.select(&cells), motion.mean_image, cells));
+        let image = motion.mean_image.insert_axis(ndarray::Axis(0));
+        let session = Session::new(&rois, footprints)
+            .only(cells)
+            .with_mean_image(image)
+            .with_pixel_size(pixel_size_um);
+        sessions.push(session);
     }
-    let sessions: Vec<SessionRois<'_>> = loaded
-        .iter()
-        .map(|(footprints, mean_image, _)| SessionRois {
-            footprints,
-            mean_image: mean_image.view(),
-        })
-        .collect();
-    // The middle session is the nearest to all others in time, and so in drift of the field.
-    let reference = folders.len() / 2;
     let parameters = Parameters {
-        max_distance: config.track.max_distance_um / config.experiment.pixel_size_um,
-        reference,
+        max_distance: config.track.max_distance_um / pixel_size_um,
         ..Parameters::default()
     };
-    let mut tracks = fluorspar_track::track(&sessions, &parameters).at("tracking")?;
-    // Only cells were followed; their numbers are among all ROIs.
-    for (mut column, (_, _, cells)) in tracks.roi_index.columns_mut().into_iter().zip(&loaded) {
-        for roi in column.iter_mut().filter(|roi| **roi >= 0) {
-            *roi = cells[*roi as usize] as i32;
-        }
+    let mut tracks = follow(&sessions, &parameters)?;
+    for warning in warnings(&tracks, &sessions) {
+        observer.warn(&warning);
     }
-    TrackTable::write(&tracks, reference, path)
+    number_among_all(&mut tracks, &sessions);
+    TrackTable::write(&tracks, path)
 }
