@@ -182,8 +182,8 @@ fn fits(tracks: &Tracks, labels: &[String]) -> Result<Section, Error> {
         ("Share of the ROIs that have a match", |fit| {
             fit.matched_share
         }),
-        ("The same if the fields had nothing in common", |fit| {
-            fit.chance_share
+        ("Share of the field where the alignment holds", |fit| {
+            fit.aligned_share
         }),
     ];
     for (title, pick) in shares {
@@ -200,7 +200,9 @@ fn fits(tracks: &Tracks, labels: &[String]) -> Result<Section, Error> {
         "common field",
         "expected matches",
         "matched",
-        "by chance",
+        "aligned",
+        "expected wrong",
+        "wrong in displaced copies",
         "distance (px)",
     ];
     let row = |fit: &Fit| {
@@ -209,15 +211,18 @@ fn fits(tracks: &Tracks, labels: &[String]) -> Result<Section, Error> {
             format!("{:.0} %", 100.0 * fit.overlap),
             format!("{:.0}", fit.expected_matches),
             format!("{:.0} %", 100.0 * fit.matched_share),
-            format!("{:.0} %", 100.0 * fit.chance_share),
+            format!("{:.0} %", 100.0 * fit.aligned_share),
+            format!("{:.1}", fit.expected_false),
+            format!("{:.1}", fit.false_by_chance),
             format!("{:.2}", fit.median_distance),
         ]
     };
     let listed = tracks.fits.len().min(MOST_FITS);
     let mut section = Section::new("How well two sessions fit").text(
-        "Share of the ROIs in the common field that have a match in the other session, and how \
-         many would by chance. A pair that does hardly better than chance was aligned wrongly or \
-         shows other cells.",
+        "Share of the ROIs in the common field that have a match in the other session, and the share \
+         of the field in which the two lie on each other. How many matches are wrong is told \
+         twice: from the probabilities, and from displacing the ROIs that have no match by several \
+         cells and matching them again.",
     );
     if listed < tracks.fits.len() {
         let all = tracks.fits.len();
@@ -335,7 +340,9 @@ mod tests {
             expected_matches: 1.0,
             matched_share: 1.0,
             median_distance: f64::NAN,
-            chance_share: 0.0,
+            aligned_share: 1.0,
+            expected_false: 0.0,
+            false_by_chance: 0.0,
         }];
         let html = page(&tracks, &sessions, None, None).unwrap();
         assert!(html.contains("2 of which could be aligned"));

@@ -160,18 +160,21 @@ pub(super) fn alignments(tracks: &Tracks, sessions: &[Session]) -> Result<Vec<u8
 /// `fits.csv`: one row per pair of aligned sessions.
 pub(super) fn fits(fits: &[Fit]) -> String {
     let mut out = String::from(
-        "session_a,session_b,overlap,expected_matches,matched_share,median_distance,chance_share\n",
+        "session_a,session_b,overlap,aligned_share,expected_matches,matched_share,\
+         median_distance,expected_false,false_by_chance\n",
     );
     for fit in fits {
         let (a, b) = fit.sessions;
         let _ = writeln!(
             out,
-            "{a},{b},{},{},{},{},{}",
+            "{a},{b},{},{},{},{},{},{},{}",
             number(fit.overlap),
+            number(fit.aligned_share),
             number(fit.expected_matches),
             number(fit.matched_share),
             number(fit.median_distance),
-            number(fit.chance_share)
+            number(fit.expected_false),
+            number(fit.false_by_chance)
         );
     }
     out
