@@ -54,9 +54,25 @@ pub(crate) fn probabilities(
     sharing: Sharing,
     theirs: usize,
 ) -> Vec<f64> {
-    let odds: Vec<f64> = candidates.iter().map(|c| model.odds(c, sharing)).collect();
-    marginals(candidates, &odds, theirs)
+    // Hopeless ones only take time.
+    let (mut kept, mut odds, mut index) = (Vec::new(), Vec::new(), Vec::new());
+    for (k, candidate) in candidates.iter().enumerate() {
+        let value = model.odds(candidate, sharing);
+        if value > HOPELESS {
+            kept.push(*candidate);
+            odds.push(value);
+            index.push(k);
+        }
+    }
+    let mut out = vec![0.0; candidates.len()];
+    for (k, p) in index.into_iter().zip(marginals(&kept, &odds, theirs)) {
+        out[k] = p;
+    }
+    out
 }
+
+/// Odds that no competition can raise to where a pair is kept.
+const HOPELESS: f64 = 0.1 * LEAST;
 
 /// What two sessions share, from the probabilities of their pairs. Two ROIs'
 /// worth of belief in half and half keeps it off the ends.

@@ -65,6 +65,7 @@ pub fn track(sessions: &[SessionRois<'_>], parameters: &Parameters) -> Result<Tr
     let model = fit(&placed, setting);
     let fields = Fields {
         sessions,
+        planes: sessions.iter().map(SessionRois::planes).collect(),
         alignments: &alignments,
     };
     let seen = |session: usize, place: &Place| fields.show(session, place);
@@ -117,15 +118,16 @@ pub fn track(sessions: &[SessionRois<'_>], parameters: &Parameters) -> Result<Tr
 /// The sessions' fields, in the reference session.
 struct Fields<'s, 'a> {
     sessions: &'s [SessionRois<'a>],
+    planes: Vec<usize>,
     alignments: &'s [Alignment],
 }
 
 impl Fields<'_, '_> {
     /// Whether a session's field shows a place of the reference session.
-    fn show(&self, session: usize, place: &Place) -> bool {
-        let (session, transform) = (&self.sessions[session], &self.alignments[session].transform);
+    fn show(&self, index: usize, place: &Place) -> bool {
+        let (session, transform) = (&self.sessions[index], &self.alignments[index].transform);
         let plane = i64::from(place.plane) + i64::from(transform.plane_offset);
-        if plane < 0 || plane >= session.planes() as i64 {
+        if plane < 0 || plane >= self.planes[index] as i64 {
             return false;
         }
         let (y, x) = transform.to_session_in(i64::from(place.plane), (place.y, place.x));
