@@ -2,14 +2,14 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 use crate::align::align;
-use crate::alignment::Alignment;
+use crate::alignment::{Alignment, Fit};
 use crate::candidates::Reach;
 use crate::cluster::{Graph, Numbering, cluster};
 use crate::fit::fit;
 use crate::hash::Place;
 use crate::pairs::{Setting, all_pairs};
 use crate::placed::{Placed, typical_diameter};
-use crate::{Error, Parameters, Presence, SessionRois, Tracks};
+use crate::{Error, Parameters, Presence, SessionRois, Tracks, Verdict};
 
 /// Matches the ROIs of all sessions.
 ///
@@ -44,7 +44,7 @@ pub fn track(sessions: &[SessionRois<'_>], parameters: &Parameters) -> Result<Tr
         typical_diameter(sizes).unwrap_or(parameters.max_distance * sessions[middle].pixel_size);
     let (reference, alignments) = align(sessions, parameters, diameter);
     let diameter = diameter / sessions[reference].pixel_size;
-    let placed: Vec<Option<Placed>> = sessions
+    let mut placed: Vec<Option<Placed>> = sessions
         .par_iter()
         .zip(&alignments)
         .map(|(session, alignment)| {
@@ -62,14 +62,25 @@ pub fn track(sessions: &[SessionRois<'_>], parameters: &Parameters) -> Result<Tr
         },
         diameter,
     };
-    let model = fit(&placed, setting);
     let fields = Fields {
         sessions,
         planes: sessions.iter().map(SessionRois::planes).collect(),
         alignments: &alignments,
     };
-    let seen = |session: usize, place: &Place| fields.show(session, place);
-    let (pairs, fits) = all_pairs(&placed, setting, &model, seen);
+    let matched = |placed: &[Option<Placed>]| {
+        let model = fit(placed, setting);
+        let seen = |session: usize, place: &Place| fields.show(session, place);
+        let (pairs, fits) = all_pairs(placed, setting, &model, seen);
+        (model, pairs, fits)
+    };
+    let (mut model, mut pairs, mut fits) = matched(&placed);
+    let strange = strangers(&placed, &fits, reference);
+    if !strange.is_empty() {
+        for &session in &strange {
+            placed[session] = None;
+        }
+        (model, pairs, fits) = matched(&placed);
+    }
 
     let numbering = Numbering::new(sessions.iter().map(|session| session.footprints.len()));
     let graph = Graph::new(&pairs, &numbering);
@@ -88,7 +99,7 @@ pub fn track(sessions: &[SessionRois<'_>], parameters: &Parameters) -> Result<Tr
         })
     };
     let presence = Array2::from_shape_fn(table.roi_index.dim(), |(cell, session)| {
-        let aligned = alignments[session].verdict.is_aligned();
+        let aligned = placed[session].is_some();
         match &places[cell] {
             _ if table.roi_index[[cell, session]] >= 0 => Presence::Matched,
             Some(place) if aligned && fields.show(session, place) => Presence::Undetected,
@@ -96,6 +107,10 @@ pub fn track(sessions: &[SessionRois<'_>], parameters: &Parameters) -> Result<Tr
             _ => Presence::Unknown,
         }
     });
+    let mut alignments = alignments;
+    for session in strange {
+        alignments[session].verdict = Verdict::Unaligned;
+    }
     Ok(Tracks {
         presence,
         place: Array2::from_shape_fn((cells.len(), 3), coordinate),
@@ -114,6 +129,36 @@ pub fn track(sessions: &[SessionRois<'_>], parameters: &Parameters) -> Result<Tr
         min_p_same,
     })
 }
+
+/// Sessions that looked alike but share no more cells with any other than
+/// chance would have it: their alignment was wrong after all. Of very few ROIs
+/// nothing can be said.
+fn strangers(placed: &[Option<Placed>], fits: &[Fit], reference: usize) -> Vec<usize> {
+    let shares = |fit: &&Fit| fit.expected_matches > 2.0 * fit.false_by_chance + FEWEST_SHARED;
+    let enough = |session: usize| {
+        let rois = placed[session].as_ref().map_or(0, Placed::len);
+        rois >= FEWEST_ROIS && session != reference
+    };
+    (0..placed.len())
+        .filter(|&session| enough(session))
+        .filter(|&session| {
+            let others = fits.iter().filter(|fit| {
+                let (a, b) = fit.sessions;
+                let other = if a == session { b } else { a };
+                (a == session || b == session)
+                    && placed[other]
+                        .as_ref()
+                        .is_some_and(|other| other.len() >= FEWEST_ROIS)
+            });
+            let mut others = others.peekable();
+            others.peek().is_some() && !others.any(|fit| shares(&fit))
+        })
+        .collect()
+}
+
+/// ROIs that a session needs to be judged, and matches that are more than chance.
+const FEWEST_ROIS: usize = 10;
+const FEWEST_SHARED: f64 = 3.0;
 
 /// The sessions' fields, in the reference session.
 struct Fields<'s, 'a> {

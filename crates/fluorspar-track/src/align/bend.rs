@@ -9,6 +9,7 @@
 use std::collections::BinaryHeap;
 
 use rayon::prelude::*;
+use rustfft::num_complex::Complex32;
 
 use super::correlator::{Correlator, Surface, TwoChannel};
 use super::view::View;
@@ -19,11 +20,16 @@ const SIDE: f64 = 7.0;
 const REACH: f64 = 4.0;
 /// A part lies within so many diameters of where its neighbours do.
 const STRAY: f64 = 0.7;
+/// What it costs a part to lie as far from its neighbours as it may, in
+/// standard deviations.
+const STRAYED: f64 = 1.0;
 /// Parts along one side, at most.
 const MOST: usize = 28;
 /// A peak that stands out of its surface by so many standard deviations says
 /// something.
 const CLEAR: f64 = 3.5;
+/// More clearly than this no part is believed.
+const CLEAREST: f64 = 8.0;
 /// Parts that the search is started from.
 const STARTS: usize = 4;
 
@@ -32,21 +38,36 @@ const STARTS: usize = 4;
 pub(super) fn bend(transform: &mut Transform, fixed: &View, moving: &View, diameter: f64) {
     let cell = diameter / fixed.pitch;
     let parts = Parts::new(fixed, cell);
-    let warped: Vec<TwoChannel> = moving
-        .layers
-        .iter()
-        .map(|layer| warped(transform, fixed, moving, layer))
-        .collect();
-    let surfaces = parts.surfaces(&fixed.layers, &warped, (REACH * cell).ceil() as usize);
+    let lay = |transform: &Transform| -> Vec<TwoChannel> {
+        let layers = moving.layers.iter();
+        layers
+            .map(|layer| warped(transform, fixed, moving, layer))
+            .collect()
+    };
+    let straight = lay(transform);
+    let surfaces = parts.surfaces(&fixed.layers, &straight, (REACH * cell).ceil() as usize);
     let starts = parts.starts(&surfaces);
     let grown = starts
         .into_iter()
         .map(|start| parts.grow(&surfaces, start, STRAY * cell));
     // The start that others agree with most.
-    let best = grown.max_by(|a, b| total(a).total_cmp(&total(b)));
-    if let Some(found) = best {
-        parts.add(transform, fixed, &found);
+    let Some(found) = grown.max_by(|a, b| total(a).total_cmp(&total(b))) else {
+        return;
+    };
+    let before = transform.field.clone();
+    parts.add(transform, fixed, &found);
+    if agreement(&fixed.layers, &lay(transform)) < agreement(&fixed.layers, &straight) {
+        transform.field = before;
     }
+}
+
+/// Correlation of two views as they lie.
+fn agreement(fixed: &[TwoChannel], moving: &[TwoChannel]) -> f64 {
+    let product = |(a, b): (&Complex32, &Complex32)| f64::from(a.re * b.re + a.im * b.im);
+    let layers = fixed.iter().zip(moving);
+    layers
+        .map(|(a, b)| a.pixels.iter().zip(&b.pixels).map(product).sum::<f64>())
+        .sum()
 }
 
 /// A shift on the view, and how clearly it is seen.
@@ -93,7 +114,7 @@ impl Parts {
         let wide = self.side + 2 * reach;
         let correlator = Correlator::new((wide, wide), (2 * reach, 2 * reach));
         let parts = 0..self.rows * self.columns;
-        parts
+        let mut found: Vec<(Scaled, f64)> = parts
             .into_par_iter()
             .map(|part| {
                 let (y, x) = self.centre(part);
@@ -111,9 +132,19 @@ impl Parts {
                     .collect();
                 let layers = spectra.iter().map(|(a, b)| (&**a, &**b));
                 let whole = correlator.correlate(layers, (2 * reach, 2 * reach));
-                Scaled::new(&whole, reach)
+                let energy: f64 = spectra.iter().map(|(a, _)| energy(a)).sum();
+                (Scaled::new(&whole, reach), energy)
             })
-            .collect()
+            .collect();
+        // Where there is little to see, little is believed: two lonely cells
+        // always lie on each other at some shift.
+        let mut energies: Vec<f64> = found.iter().map(|(_, energy)| *energy).collect();
+        energies.sort_by(f64::total_cmp);
+        let typical = energies[energies.len() * 3 / 4].max(f64::MIN_POSITIVE);
+        for (surface, energy) in &mut found {
+            surface.scale((*energy / typical).min(1.0).sqrt());
+        }
+        found.into_iter().map(|(surface, _)| surface).collect()
     }
 
     /// The clearest parts, far from each other.
@@ -306,24 +337,33 @@ impl Scaled {
         Self { reach, values }
     }
 
-    /// The highest place, within `stray` of a shift if one is given.
+    fn scale(&mut self, factor: f64) {
+        for value in &mut self.values {
+            *value *= factor as f32;
+        }
+    }
+
+    /// The highest place, within `stray` of a shift if one is given; the
+    /// farther from it the higher it must be.
     fn peak(&self, near: Option<((f64, f64), f64)>) -> Seen {
         let side = 2 * self.reach + 1;
         let centre = self.reach as f64;
         let mut best = (f32::NEG_INFINITY, 0, 0);
         for (index, &value) in self.values.iter().enumerate() {
             let (y, x) = (index / side, index % side);
-            let inside = near.is_none_or(|((dy, dx), stray)| {
-                (y as f64 - centre - dy).hypot(x as f64 - centre - dx) <= stray
+            let strayed = near.map_or(0.0, |((dy, dx), stray)| {
+                ((y as f64 - centre - dy).powi(2) + (x as f64 - centre - dx).powi(2)).sqrt() / stray
             });
-            if inside && value > best.0 {
-                best = (value, y, x);
+            let believed = value - (STRAYED * strayed * strayed) as f32;
+            if strayed <= 1.0 && believed > best.0 {
+                best = (believed, y, x);
             }
         }
-        let (value, y, x) = best;
-        if value == f32::NEG_INFINITY {
+        let (believed, y, x) = best;
+        if believed == f32::NEG_INFINITY {
             return Seen::default();
         }
+        let value = self.values[y * side + x];
         // A parabola through the neighbours, along each axis.
         let refine = |at: usize, stride: usize| {
             if at == 0 || at + 1 == side {
@@ -343,9 +383,14 @@ impl Scaled {
                 y as f64 - centre + refine(y, side),
                 x as f64 - centre + refine(x, 1),
             ),
-            clear: f64::from(value),
+            clear: f64::from(believed).min(CLEAREST),
         }
     }
+}
+
+/// Sum of squares of a spectrum.
+fn energy(spectrum: &[Complex32]) -> f64 {
+    spectrum.iter().map(|v| f64::from(v.norm_sqr())).sum()
 }
 
 /// A layer of the moving view as it lies on the fixed one.
