@@ -284,9 +284,10 @@ pub(crate) struct Segment {
     /// The movie's lowrank.zarr, if it was denoised before
     #[arg(long, value_name = "LOWRANK.zarr")]
     pub(crate) lowrank: Option<PathBuf>,
-    /// Cells that are known: an image of labels (0: none), one page per plane. They come first and
-    /// are always kept; others are looked for beside them
-    #[arg(long, value_name = "IMAGE")]
+    /// Cells that are known: an image of labels (0: none), one page per plane; or footprints, such as
+    /// the session-NN-undetected.npz of `fluorspar track --transfer` or another rois.zarr. They come
+    /// first and are always kept; others are looked for beside them
+    #[arg(long, value_name = "IMAGE|FOOTPRINTS")]
     pub(crate) masks: Option<PathBuf>,
     /// Take cells that stand out of the mean image as known, active or not
     #[arg(long)]

@@ -165,8 +165,31 @@ fn known_cells_come_first() {
     assert_eq!(active[..2], [1.0, 0.0]);
     let table = fs::read_to_string(here.join("out/rois.csv")).unwrap();
     assert!(table.lines().nth(2).unwrap().contains("silent"));
+    // Footprints found before are known just so.
+    let known = [
+        "segment",
+        "m.zarr",
+        "again",
+        "--masks",
+        "out/rois.zarr",
+        "--json",
+    ];
+    let again = json(&fluorspar(&known, here));
+    assert_eq!(again["given"], done["cells"], "{again}");
+    let small = here.join("small.npz");
+    let mut file = ndarray_npy::NpzWriter::new(fs::File::create(&small).unwrap());
+    file.add_array("indptr", &ndarray::arr1(&[0_i64, 2]))
+        .unwrap();
+    file.add_array("indices", &ndarray::arr1(&[3_i64, 4]))
+        .unwrap();
+    file.add_array("weights", &ndarray::arr1(&[1.0_f32, 0.5]))
+        .unwrap();
+    file.add_array("shape", &ndarray::arr1(&[8_i64, 8]))
+        .unwrap();
+    file.finish().unwrap();
     for (name, says) in [
         ("m.zarr", "labels are whole numbers"),
+        ("small.npz", "the movie has"),
         ("none.tif", "no such"),
     ] {
         // Before anything is denoised.

@@ -16,6 +16,7 @@ use crate::artefact::{Provenance, Rois, is_lowrank, read_lowrank, write_lowrank}
 use crate::cells::{Settings, Times, find, parameters};
 use crate::config::{Choice, Deconvolve, Segment, Trace};
 use crate::error::Context;
+use crate::tracking::input::{holds_footprints, read_session};
 use crate::{Error, Observer, disk, source};
 
 /// How to find the cells of one movie.
@@ -35,7 +36,8 @@ pub struct SegmentOptions {
     pub pixel_size_um: Option<f64>,
     /// The movie's `lowrank.zarr`, if it was denoised before.
     pub lowrank: Option<PathBuf>,
-    /// Image of labels (0: none; one image per plane) of cells that are known.
+    /// Cells that are known: an image of labels (0: none; one image per
+    /// plane), or footprints as tracking reads and writes them.
     pub masks: Option<PathBuf>,
     /// Take cells that the mean image shows as known.
     pub anatomy: bool,
@@ -262,10 +264,37 @@ fn drawn(shape: MovieShape, options: &SegmentOptions) -> Result<Footprints, Erro
     let Some(path) = &options.masks else {
         return Ok(Footprints::new(shape.height, shape.width));
     };
+    if holds_footprints(path) {
+        return footprints(path, shape);
+    }
     let shape = (shape.planes, shape.height, shape.width);
     let labels = labels(path)?;
     let found = footprints_from_label_volume(labels.view(), shape).at(path.display())?;
     Ok(found.footprints)
+}
+
+/// Cells whose footprints were found before, such as those that tracking moved
+/// here from another session.
+fn footprints(path: &Path, shape: MovieShape) -> Result<Footprints, Error> {
+    let found = read_session(path, false)?.footprints;
+    let size = (found.height(), found.width());
+    if size != (shape.height, shape.width) {
+        let reason = format!(
+            "its footprints lie on {} x {} pixels, the movie has {} x {}",
+            size.0, size.1, shape.height, shape.width
+        );
+        return Err(Error::bad_data(path, reason));
+    }
+    if let Some(&plane) = found.planes().iter().max()
+        && plane as usize >= shape.planes
+    {
+        let reason = format!(
+            "a footprint lies in plane {plane}, the movie has {}",
+            shape.planes
+        );
+        return Err(Error::bad_data(path, reason));
+    }
+    Ok(found)
 }
 
 /// Cells that are known: those drawn, then those of the mean image that no

@@ -3,7 +3,7 @@
 mod agreement;
 mod figures;
 mod foreign;
-mod input;
+pub(crate) mod input;
 mod overlay;
 mod page;
 mod session;

@@ -53,6 +53,14 @@ pub(crate) fn read_session(path: &Path, all_rois: bool) -> Result<Session, Error
     }
 }
 
+/// Whether a path holds footprints rather than an image.
+pub(crate) fn holds_footprints(path: &Path) -> bool {
+    let npz = path
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("npz"));
+    npz || path.is_dir() && (!source::is_zarr(path) || is_rois(path))
+}
+
 fn is_rois(path: &Path) -> bool {
     let names = GroupReader::open(path).and_then(|group| group.names());
     names.is_ok_and(|names| names.iter().any(|name| name == "indptr"))
