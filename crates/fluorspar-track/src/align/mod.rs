@@ -18,7 +18,7 @@ mod view;
 
 use rayon::prelude::*;
 
-use self::search::Orientation;
+use self::search::{Found, Orientation};
 use self::tree::{Edge, Parent, direct, fits, limits, tree};
 use self::view::{MOST_PLANES, View, sampled};
 use crate::alignment::{Alignment, Verdict};
@@ -174,19 +174,24 @@ fn lay_one(setting: &Setting<'_, '_>, session: usize, parent: Parent) -> Transfo
         &setting.sessions[session],
     );
     let diameter = setting.diameter * setting.pixel / fixed.pixel_size;
-    let size = (CELL.1, SIDES.1);
-    let fine = pitch(fixed, moving, setting.diameter * setting.pixel, size) / fixed.pixel_size;
     let ratio = fixed.pixel_size / moving.pixel_size;
     let ours = sampled(fixed.planes(), MOST_PLANES);
     let theirs: Vec<i64> = ours
         .iter()
         .map(|p| p + i64::from(parent.plane_offset))
         .collect();
-    let views = (
-        View::new(fixed, &ours, fine, diameter),
-        View::new(moving, &theirs, fine * ratio, diameter * ratio),
-    );
-    let mut found = rigid(fixed, &views, setting.parameters);
+    let views = |size| {
+        let unit = pitch(fixed, moving, setting.diameter * setting.pixel, size);
+        let pitch = unit / fixed.pixel_size;
+        (
+            View::new(fixed, &ours, pitch, diameter),
+            View::new(moving, &theirs, pitch * ratio, diameter * ratio),
+        )
+    };
+    let (coarse, fine) = (views((CELL.0, SIDES.0)), views((CELL.1, SIDES.1)));
+    let limits = limits(setting.parameters);
+    let best = search::search((&coarse.0, &coarse.1), (&fine.0, &fine.1), limits);
+    let mut found = rigid(fixed, &fine, best);
     if fixed.planes() > 1 {
         found.plane_offset = parent.plane_offset;
         found.plane_shift = vec![(0.0, 0.0); fixed.planes()];
@@ -194,7 +199,7 @@ fn lay_one(setting: &Setting<'_, '_>, session: usize, parent: Parent) -> Transfo
     let farthest = setting.parameters.max_distance * setting.pixel / fixed.pixel_size;
     if setting.parameters.bend {
         points::grid(&mut found, fixed.size(), farthest);
-        bend::bend(&mut found, &views.0, &views.1, diameter);
+        bend::bend(&mut found, &fine.0, &fine.1, diameter);
     }
     points::refine(
         &mut found,
@@ -208,8 +213,7 @@ fn lay_one(setting: &Setting<'_, '_>, session: usize, parent: Parent) -> Transfo
 }
 
 /// Rotation and shift.
-fn rigid(fixed: &SessionRois<'_>, (a, b): &(View, View), parameters: &Parameters) -> Transform {
-    let found = search::search(a, b, limits(parameters));
+fn rigid(fixed: &SessionRois<'_>, (a, b): &(View, View), found: Found) -> Transform {
     let (sin, cos) = found.angle.sin_cos();
     let scale = b.pitch / a.pitch;
     let start = start(fixed);

@@ -119,19 +119,18 @@ pub(super) fn coarse(fixed: &View, moving: &View, limits: Limits) -> Found {
 }
 
 /// The best angle and shift, the angle to about a tenth of what moves the
-/// view's edge by a pixel.
-pub(super) fn search(fixed: &View, moving: &View, limits: Limits) -> Found {
-    let coarse = angles(fixed.size(), limits.angle);
-    let mut found = sweep(&fixed.layers, &moving.layers, limits, &coarse);
-    let mut step = coarse.get(1).map_or(0.0, |second| second - coarse[0]);
+/// view's edge by a pixel: among all angles between coarse views, then about
+/// the best between fine ones.
+pub(super) fn search(coarse: (&View, &View), fine: (&View, &View), limits: Limits) -> Found {
+    let all = angles(coarse.0.size(), limits.angle);
+    let mut found = sweep(&coarse.0.layers, &coarse.1.layers, limits, &all);
+    let mut step = all.get(1).map_or(0.0, |second| second - all[0]);
     for _ in 0..3 {
         step /= 3.0;
         let near: Vec<f64> = (-2..=2)
             .map(|k| found.angle + f64::from(k) * step)
             .collect();
-        if step > 0.0 {
-            found = sweep(&fixed.layers, &moving.layers, limits, &near);
-        }
+        found = sweep(&fine.0.layers, &fine.1.layers, limits, &near);
     }
     found
 }
