@@ -1,7 +1,7 @@
 """fluorspar track beside its peers: the same cells across sessions, on data with known identities.
 
     track.py accuracy    --write-fields PROGRAM [--program FLUORSPAR] [--peers-results FILE] [--seeds 3] [--full]
-    track.py calibration --write-fields PROGRAM [--program FLUORSPAR] [--peers-results FILE] [--seeds 3] [--full]
+    track.py calibration --write-fields PROGRAM [--program FLUORSPAR] [--peers-results FILE] [--seeds 3] [--full] [--figure SVG]
     track.py speed       --write-fields PROGRAM [--program FLUORSPAR] [--peers-results FILE] [--limit 600]
     track.py real FOLDER [--program FLUORSPAR] [--um-per-pixel 2.35] [--max-distance-um 14]
 
@@ -403,10 +403,29 @@ def calibration(a):
     for name, tenths in total.items():
         for k, (n, p, right) in enumerate(tenths):
             print(f"| {name} | {k / 10:.1f} to {(k + 1) / 10:.1f} | {n:.0f} | " + (f"{p / n:.3f} | {right / n:.3f} |" if n else "| |"))
+    if a.figure:
+        draw(total, a.figure)
     print("\n| tracker | expected calibration error | the same over pairs with p from 0.1 to 0.9 |\n|---|---|---|")
     for name, tenths in total.items():
         error = lambda part: np.abs(part[:, 1] - part[:, 2]).sum() / max(part[:, 0].sum(), 1)
         print(f"| {name} | {error(tenths):.4f} | {error(tenths[1:9]):.3f} |")
+
+
+def draw(total, path):
+    """Reliability curves, with two standard errors."""
+    import matplotlib
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+    figure, axes = pyplot.subplots(figsize=(4.6, 4.2))
+    axes.plot([0, 1], [0, 1], color="0.7", lw=1)
+    for name, tenths in total.items():
+        n, p, right = tenths[tenths[:, 0] > 0].T
+        share = right / n
+        axes.errorbar(p / n, share, 2 * np.sqrt(share * (1 - share) / n), marker="o", ms=4, lw=1.2, label=name)
+    axes.set(xlabel="mean p_same", ylabel="share of pairs that are right", xlim=(0, 1), ylim=(0, 1))
+    axes.legend(frameon=False)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
 
 
 def speed(a):
@@ -480,6 +499,8 @@ def main():
         else:
             command.add_argument("--seeds", type=int, default=3)
             command.add_argument("--full", action="store_true", help="all combinations of properties")
+        if name == "calibration":
+            command.add_argument("--figure", help="SVG file for the reliability curves; needs matplotlib")
     a = parser.parse_args()
     a.trackers = [name for name in a.trackers if name != "fluorspar" or a.program]
     a.work(a)
