@@ -158,7 +158,7 @@ fn larger_pixels_still_match() {
         let tracks = run(&sessions, &parameters);
         Score::of(&truth, &tracks).at_least(0.95, 0.97, 0.9);
         let expected = if reference == 0 { 0.5 } else { 2.0 };
-        let other = if reference == 0 { 1 } else { 0 };
+        let other = 1 - reference;
         let scale = tracks.alignments[other].transform.scale();
         assert!((scale / expected - 1.0).abs() < 0.03, "{scale}");
     }
