@@ -1,35 +1,57 @@
-//! Matching five sessions of 400 cells.
+//! How the time grows with the number of cells.
 #![allow(missing_docs, reason = "criterion's macros")]
 
-use criterion::{Criterion, criterion_group, criterion_main};
-use fluorspar_movie::Footprints;
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use fluorspar_simulate::{Fields, FieldsPlan};
 use fluorspar_track::{Parameters, SessionRois, track};
-use ndarray::Array2;
+
+/// So many sessions, cells and pixels along a side, one cell to about 200 pixels.
+fn plan(sessions: usize, cells: usize, side: usize) -> FieldsPlan {
+    FieldsPlan {
+        sessions,
+        cells,
+        height: side,
+        width: side,
+        warp_length_px: 100.0_f64.max(side as f64 / 5.0),
+        ..FieldsPlan::default()
+    }
+}
 
 fn bench(c: &mut Criterion) {
-    let mut all = Footprints::new(512, 512);
-    for k in 0..400_usize {
-        let (y, x) = (10 + 24 * (k / 20), 10 + 24 * (k % 20) + (k * 7) % 5);
-        let pixels: Vec<u32> = (0..9)
-            .flat_map(|i| (0..9).map(move |j| ((y + i) * 512 + x + j) as u32))
-            .collect();
-        if all.push(&pixels, &[1.0; 81], 0).is_err() {
+    let mut group = c.benchmark_group("track");
+    group.sample_size(10);
+    for (sessions, cells, side) in [
+        (5, 400, 296),
+        (14, 2_500, 740),
+        (14, 5_000, 1_046),
+        (14, 10_000, 1_480),
+    ] {
+        let Ok(fields) = Fields::build(&plan(sessions, cells, side)) else {
             return;
-        }
-    }
-    let image = Array2::from_shape_fn((512, 512), |(y, x)| {
-        ((y * 7919) ^ (x * 104_729)) as f32 % 97.0
-    });
-    let sessions = vec![
-        SessionRois {
-            footprints: &all,
-            mean_image: image.view(),
         };
-        5
-    ];
-    c.bench_function("track_5x400", |b| {
-        b.iter(|| track(&sessions, &Parameters::default()));
-    });
+        let all: Vec<SessionRois<'_>> = fields
+            .sessions
+            .iter()
+            .map(|session| {
+                let rois = SessionRois::new(&session.footprints);
+                match &session.mean_image {
+                    Some(image) => rois.with_mean_image(image.view()),
+                    None => rois,
+                }
+            })
+            .collect();
+        let number: usize = fields.sessions.iter().map(|s| s.footprints.len()).sum();
+        group.throughput(Throughput::Elements(number as u64));
+        group.warm_up_time(Duration::from_millis(if sessions > 5 { 1 } else { 1_000 }));
+        let name = BenchmarkId::from_parameter(format!("{sessions}x{cells}"));
+        group.bench_with_input(name, &all, |b, all| {
+            b.iter(|| track(black_box(all), &Parameters::default()));
+        });
+    }
+    group.finish();
 }
 
 criterion_group!(benches, bench);
