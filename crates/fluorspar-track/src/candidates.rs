@@ -23,7 +23,8 @@ pub(crate) struct Candidate {
     pub(crate) containment: f32,
     /// Planes that they are apart.
     pub(crate) planes: u8,
-    /// ROIs of the other session per square pixel of a plane, around.
+    /// ROIs of the other session per square pixel of a plane, around: mean of
+    /// what both sessions show.
     pub(crate) density: f32,
 }
 
@@ -53,6 +54,8 @@ pub(crate) fn candidates(
 ) -> Vec<Candidate> {
     let mut out = Vec::new();
     let mut near: Vec<(f64, usize, u8)> = Vec::new();
+    // Both sessions say how dense it is here, so that neither comes first.
+    let number = theirs.len() as f64 / ours.len().max(1) as f64;
     for (roi, place) in ours.places.iter().enumerate() {
         if !wanted(place) {
             continue;
@@ -77,10 +80,17 @@ pub(crate) fn candidates(
         if near.is_empty() {
             continue;
         }
-        let density = density(theirs, &place, reach.distance) as f32;
+        let around = density(theirs, &place, reach.distance);
         out.extend(near.iter().map(|&(distance, other, planes)| {
             let correlation = ours.correlation(roi, &place, theirs, other);
             let area = ours.log_area[roi] - theirs.log_area[other];
+            // Where the other lies before the shift, in its own session's company.
+            let back = Place {
+                plane: place.plane,
+                y: theirs.places[other].y - shift.0,
+                x: theirs.places[other].x - shift.1,
+            };
+            let of_ours = density(ours, &back, reach.distance);
             Candidate {
                 ours: roi as u32,
                 theirs: other as u32,
@@ -90,7 +100,7 @@ pub(crate) fn candidates(
                 correlation,
                 containment: Placed::containment(correlation, area),
                 planes,
-                density,
+                density: (around * of_ours * number).sqrt() as f32,
             }
         }));
     }
@@ -105,7 +115,7 @@ fn planes_apart(plane: i32, apart: u8) -> impl Iterator<Item = i32> {
 }
 
 /// ROIs per square pixel in the plane of `place`.
-pub(crate) fn density(of: &Placed, place: &Place, distance: f64) -> f64 {
+fn density(of: &Placed, place: &Place, distance: f64) -> f64 {
     let radius = AROUND * distance;
     let mut count = 0_u32;
     of.squares

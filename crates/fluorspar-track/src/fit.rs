@@ -1,6 +1,6 @@
 //! Fits the model of same and different cells to all sessions together.
 
-use std::f64::consts::{PI, SQRT_2};
+use std::f64::consts::PI;
 
 use rayon::prelude::*;
 
@@ -56,7 +56,7 @@ pub(crate) fn fit(sessions: Sessions<'_>, setting: Setting) -> MatchModel {
     for _ in 0..ROUNDS {
         let free = Free::new(sessions, &sets, &wanted);
         let apart = within(sessions, &free, setting);
-        model.learn_apart(&apart, &all, SQRT_2 * model.same[0].displacement);
+        model.learn_apart(&apart, &all);
         model.learn_different(strangers.iter().map(|(couple, stranger)| {
             let weight = free.of(couple.0, stranger.ours) * free.of(couple.1, stranger.theirs);
             (stranger, weight)
@@ -208,14 +208,14 @@ fn misaligned(
         .filter_map(|&couple| both(sessions, couple))
         .map(|(a, _)| a.len())
         .sum();
-    let every = rois.div_ceil(ENOUGH / 8).max(1);
+    let every = rois.div_ceil(ENOUGH / 16).max(1);
     couples
         .par_iter()
         .filter_map(|&couple| Some((couple, both(sessions, couple)?)))
         .map(|(couple, (a, b))| {
             let picked: Vec<usize> = (0..a.len()).step_by(every).collect();
             let part = a.select(&picked);
-            let shifts = [(far, 0.0), (0.0, -far)];
+            let shifts = [(far, 0.0), (-far, 0.0), (0.0, far), (0.0, -far)];
             let found = shifts.map(|shift| candidates(&part, b, setting.reach, shift, |_| true));
             let found = found.into_iter().flatten().map(|candidate| Candidate {
                 ours: picked[candidate.ours as usize] as u32,

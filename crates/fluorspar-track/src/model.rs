@@ -70,6 +70,16 @@ pub(crate) struct Sharing {
     pub(crate) free: f64,
 }
 
+impl Sharing {
+    /// As the second session sees it.
+    pub(crate) fn swapped(self) -> Self {
+        Self {
+            found: 1.0 - self.free,
+            free: 1.0 - self.found,
+        }
+    }
+}
+
 impl Default for Sharing {
     fn default() -> Self {
         Self {
@@ -191,12 +201,11 @@ impl MatchModel {
 
     /// Learns how different cells keep apart, from pairs within one session:
     /// counts of neighbours by distance, and those of evenly strewn ones, of
-    /// cells without partners and of all; `blur` is what position errors smear,
-    /// pixels.
-    pub(crate) fn learn_apart(&mut self, free: &Apart, all: &Apart, blur: f64) {
-        let blur = blur / self.max_distance * BINS as f64;
-        self.different_near = free.relative(blur);
-        self.all_near = all.relative(blur);
+    /// cells without partners and of all. Each cell of a session is displaced
+    /// on its own, so that nothing changes from one session to another.
+    pub(crate) fn learn_apart(&mut self, free: &Apart, all: &Apart) {
+        self.different_near = free.relative();
+        self.all_near = all.relative();
     }
 
     /// Share of evenly strewn cells within the largest distance that are
@@ -322,37 +331,6 @@ fn different_guess(weight: f64) -> Moments {
     Moments::guess(weight, [-1.6, -0.6, -1.0], [0.6, 0.5, 0.8])
 }
 
-/// What a function of the distance from a point becomes when both its ends
-/// are displaced at random in the plane, by `sigma` bins along each axis.
-fn blurred(bins: &[f64; BINS], sigma: f64) -> [f64; BINS] {
-    if sigma <= 0.0 {
-        return *bins;
-    }
-    let mut out = [0.0; BINS];
-    let end = BINS as f64;
-    for (k, slot) in out.iter_mut().enumerate() {
-        let at = k as f64 + 0.5;
-        let (mut sum, mut total) = (0.0, 0.0);
-        for along in -9..=9 {
-            for across in -9..=9 {
-                let (u, v) = (f64::from(along) / 3.0, f64::from(across) / 3.0);
-                let weight = (-0.5 * (u * u + v * v)).exp();
-                let there = (at + sigma * u).hypot(sigma * v);
-                // Beyond the last bin cells no longer keep apart.
-                sum += weight
-                    * if there < end {
-                        between(bins, there, end)
-                    } else {
-                        1.0
-                    };
-                total += weight;
-            }
-        }
-        *slot = sum / total;
-    }
-    out
-}
-
 /// Neighbours by distance, and those of evenly strewn cells.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Apart {
@@ -382,12 +360,18 @@ impl Apart {
         }
     }
 
-    /// Counted to strewn; one where nothing is expected.
-    fn relative(&self, blur: f64) -> [f64; BINS] {
-        let mut relative = [0.0; BINS];
-        for (k, slot) in relative.iter_mut().enumerate() {
-            *slot = (self.counted[k] + 1.0) / (self.strewn[k] + 1.0);
+    /// Counted to strewn, smoothed over neighbouring bins; one where nothing is
+    /// expected.
+    fn relative(&self) -> [f64; BINS] {
+        let mut out = [0.0; BINS];
+        for (k, slot) in out.iter_mut().enumerate() {
+            let (mut counted, mut strewn) = (1.0, 1.0);
+            for (j, weight) in [(k.wrapping_sub(1), 0.5), (k, 1.0), (k + 1, 0.5)] {
+                counted += weight * self.counted.get(j).copied().unwrap_or(0.0);
+                strewn += weight * self.strewn.get(j).copied().unwrap_or(0.0);
+            }
+            *slot = counted / strewn;
         }
-        blurred(&relative, blur)
+        out
     }
 }

@@ -41,10 +41,7 @@ pub(crate) fn couples(sessions: Sessions<'_>) -> Vec<(usize, usize)> {
     out
 }
 
-pub(crate) fn both<'a>(
-    sessions: Sessions<'a>,
-    (a, b): (usize, usize),
-) -> Option<(&'a Placed, &'a Placed)> {
+pub(crate) fn both(sessions: Sessions<'_>, (a, b): (usize, usize)) -> Option<(&Placed, &Placed)> {
     Some((sessions[a].as_ref()?, sessions[b].as_ref()?))
 }
 
@@ -134,11 +131,20 @@ fn one_couple(
     let mut sharing = Sharing::default();
     let mut p = Vec::new();
     let mut aligned = vec![1.0; a.len()];
+    let swapped = swapped(&found);
     for _ in 0..ROUNDS {
         p = probabilities(&found, model, sharing, b.len());
         aligned = regions::aligned(a, &found, model, sharing, setting.reach.distance);
+        let around = regions::aligned(
+            b,
+            &swapped,
+            model,
+            sharing.swapped(),
+            setting.reach.distance,
+        );
         for (p, candidate) in p.iter_mut().zip(&found) {
-            *p *= aligned[candidate.ours as usize];
+            let (ours, theirs) = (candidate.ours as usize, candidate.theirs as usize);
+            *p *= 0.5 * (aligned[ours] + around[theirs]);
         }
         // Where the fields do not lie on each other nothing is shared.
         let part = aligned.iter().sum::<f64>() / aligned.len().max(1) as f64;
@@ -189,6 +195,27 @@ fn one_couple(
         })
         .collect();
     Couple { pairs, fit }
+}
+
+/// The same candidates as the other session sees them.
+fn swapped(candidates: &[Candidate]) -> Vec<Candidate> {
+    let mut out: Vec<Candidate> = candidates
+        .iter()
+        .map(|candidate| Candidate {
+            ours: candidate.theirs,
+            theirs: candidate.ours,
+            area: -candidate.area,
+            ..*candidate
+        })
+        .collect();
+    out.sort_by(|a, b| {
+        let nearer = a.distance.total_cmp(&b.distance);
+        a.ours
+            .cmp(&b.ours)
+            .then(nearer)
+            .then(a.theirs.cmp(&b.theirs))
+    });
+    out
 }
 
 /// Matches to expect between ROIs that have no partner: those without a match

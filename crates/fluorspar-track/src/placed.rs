@@ -87,33 +87,39 @@ impl Placed {
     /// `here` is where the first is taken to lie.
     pub(crate) fn correlation(&self, roi: usize, here: &Place, other: &Self, theirs: usize) -> f32 {
         let there = other.places[theirs];
-        let (dy, dx) = (
+        let shift = (
             (there.y - here.y) / self.pitch,
             (there.x - here.x) / self.pitch,
         );
-        let (iy, ix) = (dy.floor(), dx.floor());
-        let (fy, fx) = ((dy - iy) as f32, (dx - ix) as f32);
         let (a, b) = (self.stamp(roi), other.stamp(theirs));
-        // `a` at its pixel meets `b` at that pixel less the shift, between four of its pixels.
-        let shifted = |sy: isize, sx: isize| -> f32 {
-            let rows = 0.max(sy)..(SIDE as isize).min(SIDE as isize + sy);
-            let columns = 0.max(sx)..(SIDE as isize).min(SIDE as isize + sx);
-            if rows.is_empty() || columns.is_empty() {
-                return 0.0;
-            }
-            rows.map(|y| {
-                let (ours, theirs) = (y as usize * SIDE, (y - sy) as usize * SIDE);
-                let ours = &a[ours + columns.start as usize..ours + columns.end as usize];
-                let theirs = &b[theirs + (columns.start - sx) as usize..];
-                ours.iter().zip(theirs).map(|(p, q)| p * q).sum::<f32>()
-            })
-            .sum()
-        };
-        let (iy, ix) = (iy as isize, ix as isize);
-        let value = (1.0 - fy) * ((1.0 - fx) * shifted(iy, ix) + fx * shifted(iy, ix + 1))
-            + fy * ((1.0 - fx) * shifted(iy + 1, ix) + fx * shifted(iy + 1, ix + 1));
-        value.clamp(0.0, 1.0)
+        // Interpolation blurs the one that is moved: each is, in turn.
+        let both = product(a, b, shift) + product(b, a, (-shift.0, -shift.1));
+        (0.5 * both).clamp(0.0, 1.0)
     }
+}
+
+/// Sum of products of `a` and of `b` moved by a shift, pixels of stamps.
+fn product(a: &[f32], b: &[f32], (dy, dx): (f64, f64)) -> f32 {
+    let (iy, ix) = (dy.floor(), dx.floor());
+    let (fy, fx) = ((dy - iy) as f32, (dx - ix) as f32);
+    // `a` at its pixel meets `b` at that pixel less the shift, between four of its pixels.
+    let shifted = |sy: isize, sx: isize| -> f32 {
+        let rows = 0.max(sy)..(SIDE as isize).min(SIDE as isize + sy);
+        let columns = 0.max(sx)..(SIDE as isize).min(SIDE as isize + sx);
+        if rows.is_empty() || columns.is_empty() {
+            return 0.0;
+        }
+        rows.map(|y| {
+            let (ours, theirs) = (y as usize * SIDE, (y - sy) as usize * SIDE);
+            let ours = &a[ours + columns.start as usize..ours + columns.end as usize];
+            let theirs = &b[theirs + (columns.start - sx) as usize..];
+            ours.iter().zip(theirs).map(|(p, q)| p * q).sum::<f32>()
+        })
+        .sum()
+    };
+    let (iy, ix) = (iy as isize, ix as isize);
+    (1.0 - fy) * ((1.0 - fx) * shifted(iy, ix) + fx * shifted(iy, ix + 1))
+        + fy * ((1.0 - fx) * shifted(iy + 1, ix) + fx * shifted(iy + 1, ix + 1))
 }
 
 /// Where a ROI lies and the logarithm of its area; draws its stamp.

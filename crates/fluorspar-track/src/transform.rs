@@ -115,7 +115,7 @@ impl Transform {
     }
 
     /// Planes beyond the stack shift as its outermost.
-    fn shift_of(&self, plane: i64) -> (f64, f64) {
+    pub(crate) fn shift_of(&self, plane: i64) -> (f64, f64) {
         match self.plane_shift.len() {
             0 => (0.0, 0.0),
             n => self.plane_shift[plane.clamp(0, n as i64 - 1) as usize],

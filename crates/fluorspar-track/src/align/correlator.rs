@@ -170,17 +170,19 @@ fn transposed(values: &[Complex32], rows: usize, columns: usize) -> Vec<Complex3
 
 /// The next length whose only factors are 2, 3 and 5.
 fn fast(length: usize) -> usize {
-    (length.max(1)..)
-        .find(|&n| {
-            let mut rest = n;
-            for factor in [2, 3, 5] {
-                while rest.is_multiple_of(factor) {
-                    rest /= factor;
-                }
+    let mut candidate = length.max(1);
+    loop {
+        let mut rest = candidate;
+        for factor in [2, 3, 5] {
+            while rest.is_multiple_of(factor) {
+                rest /= factor;
             }
-            rest == 1
-        })
-        .unwrap_or(length)
+        }
+        if rest == 1 {
+            return candidate;
+        }
+        candidate += 1;
+    }
 }
 
 #[cfg(test)]

@@ -252,7 +252,16 @@ fn chained(
     out.matrix = [[down.0, across.0], [down.1, across.1]];
     out.offset = both(out.centre);
     out.plane_offset = first.plane_offset + second.plane_offset;
-    out.plane_shift = vec![(0.0, 0.0); first.plane_shift.len()];
+    out.plane_shift = first
+        .plane_shift
+        .iter()
+        .enumerate()
+        .map(|(plane, &(y, x))| {
+            // Small shifts, hardly turned on the way.
+            let (dy, dx) = second.shift_of(plane as i64 + i64::from(first.plane_offset));
+            (y + dy, x + dx)
+        })
+        .collect();
     if setting.parameters.bend {
         points::grid(&mut out, fixed.size(), setting.parameters.max_distance);
         let affine = out.clone();
