@@ -41,7 +41,7 @@ pub(crate) fn cell_by_cell(
     if columns.len() < 2 || known != [sessions.len(); 3] || table.reference >= sessions.len() {
         return Ok(Vec::new());
     }
-    let chosen = choose(sessions, &columns, table);
+    let (chosen, elsewhere) = choose(sessions, &columns, table);
     if chosen.is_empty() {
         return Ok(Vec::new());
     }
@@ -54,7 +54,14 @@ pub(crate) fn cell_by_cell(
     };
     let images = (columns.len() * chosen.len()) as f64;
     let frame = shown.frame(MOST_PIXELS.min((ALL_PIXELS / images).sqrt() as usize));
-    let mut blocks = vec![Block::Paragraph(shown.words(&frame))];
+    let mut words = shown.words(&frame);
+    if elsewhere > 0 {
+        words.push(format!(
+            "The {} planes with most cells are shown; {elsewhere} cells lie in others.",
+            chosen.len()
+        ));
+    }
+    let mut blocks = vec![Block::Paragraph(words.join(" "))];
     for chosen in &chosen {
         let (browser, all_outlines) = shown.browser(chosen, &frame)?;
         let said = shown.words_of(chosen, all_outlines);
@@ -233,41 +240,41 @@ impl Shown<'_> {
     }
 
     /// What all browsers of the page show.
-    fn words(&self, frame: &Frame) -> String {
-        let mut out = format!(
+    fn words(&self, frame: &Frame) -> Vec<String> {
+        let mut said = vec![format!(
             "Each cell in every session, to judge by eye what was matched. Images and outlines lie \
              where the alignment puts them in the frame of {}, the reference session; a cell that \
              is “{}” somewhere has its place in that session's field, but none of the session's \
              ROIs is this cell. Cells seen once have no probability.",
             self.names[self.table.reference],
             Presence::Undetected.name(),
-        );
+        )];
         let bare = |&session: &usize| self.sessions[session].mean_image.is_none();
         let bare: Vec<usize> = self.columns.iter().copied().filter(bare).collect();
         if bare.len() == self.columns.len() {
-            out += " There are no mean images; the images are maps of the footprints.";
+            said.push("There are no mean images; the images are maps of the footprints.".into());
         } else if !bare.is_empty() {
-            out += &format!(
-                " Without a mean image, {} shown by the footprints.",
+            said.push(format!(
+                "Without a mean image, {} shown by the footprints.",
                 self.list(&bare, "is", "are")
-            );
+            ));
         }
         let apart: Vec<usize> = (0..self.sessions.len())
             .filter(|session| !self.columns.contains(session))
             .collect();
         if !apart.is_empty() {
-            out += &format!(
-                " {} not aligned and therefore not shown.",
+            said.push(format!(
+                "{} not aligned and therefore not shown.",
                 self.list(&apart, "is", "are")
-            );
+            ));
         }
         if frame.scale < 1.0 {
-            out += &format!(
-                " To keep the page small, images are shown at {:.0} % of their size.",
+            said.push(format!(
+                "To keep the page small, images are shown at {:.0} % of their size.",
                 100.0 * frame.scale
-            );
+            ));
         }
-        out
+        said
     }
 
     fn list(&self, sessions: &[usize], one: &str, several: &str) -> String {

@@ -26,9 +26,14 @@ pub(super) struct Chosen {
     pub(super) all: usize,
 }
 
-/// The planes with most cells, ascending, and which of their cells are shown.
-/// Only ROIs of sessions in `columns` count.
-pub(super) fn choose(sessions: &[Session], columns: &[usize], table: &TrackTable) -> Vec<Chosen> {
+/// The planes with most cells, ascending, and which of their cells are shown;
+/// and how many cells lie in other planes. Only ROIs of sessions in `columns`
+/// count.
+pub(super) fn choose(
+    sessions: &[Session],
+    columns: &[usize],
+    table: &TrackTable,
+) -> (Vec<Chosen>, usize) {
     choose_among(sessions, columns, table, MOST_CELLS)
 }
 
@@ -37,7 +42,7 @@ fn choose_among(
     columns: &[usize],
     table: &TrackTable,
     most: usize,
-) -> Vec<Chosen> {
+) -> (Vec<Chosen>, usize) {
     let mut levels: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
     for (cell, row) in table.roi_index.axis_iter(Axis(0)).enumerate() {
         if let Some(level) = level(row, sessions, columns, table) {
@@ -46,13 +51,17 @@ fn choose_among(
     }
     let mut levels: Vec<(i64, Vec<usize>)> = levels.into_iter().collect();
     levels.sort_by_key(|(level, cells)| (std::cmp::Reverse(cells.len()), *level));
+    let elsewhere = levels
+        .iter()
+        .skip(MOST_PLANES)
+        .map(|(_, cells)| cells.len());
+    let elsewhere = elsewhere.sum();
     levels.truncate(MOST_PLANES);
     levels.sort_by_key(|&(level, _)| level);
     let most = most / levels.len().max(1);
-    levels
-        .into_iter()
-        .map(|(level, cells)| thinned(level, cells, table, most))
-        .collect()
+    let chosen = levels.into_iter();
+    let chosen = chosen.map(|(level, cells)| thinned(level, cells, table, most));
+    (chosen.collect(), elsewhere)
 }
 
 /// The plane of the reference session that a cell lies in: the mean over its ROIs.
@@ -139,15 +148,15 @@ mod tests {
             *confidence = if (41..46).contains(&cell) { 0.6 } else { 0.9 };
         }
         table.confidence[50] = 0.0; // seen once: there is nothing to doubt
-        let chosen = choose_among(&sessions, &[0, 1], &table, 10);
+        let (chosen, _) = choose_among(&sessions, &[0, 1], &table, 10);
         assert_eq!(chosen.len(), 1);
         assert_eq!((chosen[0].doubtful, chosen[0].all), (5, 100));
         assert_eq!(chosen[0].cells, [0, 23, 41, 42, 43, 44, 45, 52, 75, 99]);
-        let all = choose(&sessions, &[0, 1], &table);
+        let (all, _) = choose(&sessions, &[0, 1], &table);
         assert_eq!((all[0].cells.len(), all[0].doubtful), (100, 0));
         // Cells that only a session without a column saw are not shown.
-        assert_eq!(choose(&sessions, &[1], &table)[0].all, 90);
-        assert!(choose(&sessions, &[], &table).is_empty());
+        assert_eq!(choose(&sessions, &[1], &table).0[0].all, 90);
+        assert!(choose(&sessions, &[], &table).0.is_empty());
     }
 
     #[test]
@@ -157,7 +166,8 @@ mod tests {
         let roi_index = Array2::from_shape_fn((9, 2), |(cell, _)| cell as i32);
         let mut table = table(roi_index);
         let levels = |table: &TrackTable| -> Vec<(i64, usize)> {
-            let chosen = choose(&sessions, &[0, 1], table);
+            let (chosen, elsewhere) = choose(&sessions, &[0, 1], table);
+            assert_eq!(elsewhere, 1);
             chosen.iter().map(|c| (c.level, c.all)).collect()
         };
         assert_eq!(levels(&table), [(1, 3), (2, 2), (3, 3)]);
