@@ -323,7 +323,7 @@ fn correlation(a: &[f64], b: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fluorspar_track::Presence;
+    use fluorspar_track::{Presence, Transform};
     use ndarray::array;
 
     #[test]
@@ -351,6 +351,8 @@ mod tests {
             ],
             confidence: vec![1.0; 3],
             verdicts: vec!["aligned".into(); 2],
+            transforms: vec![Transform::identity(); 2],
+            reference: 0,
         };
         let cells = vec![
             vec![Some(5), Some(6), Some(7)],

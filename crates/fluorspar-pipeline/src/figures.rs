@@ -16,7 +16,7 @@ use crate::Error;
 use crate::artefact::{MotionTable, Rois, TrackTable};
 use crate::config::ExperimentConfig;
 use crate::error::Context;
-use crate::tracking::same_cells;
+use crate::tracking::{Session, cell_by_cell, same_cells};
 
 /// Sessions shown with pictures; the table shows all.
 pub(crate) const MOST_PICTURES: usize = 6;
@@ -53,7 +53,7 @@ pub(crate) fn run_report(
         .section(session_table(&days, &sessions))
         .section(pictures(&days, &sessions)?)
         .section(motion(&days, &sessions)?)
-        .section(same_cells(&day_labels(&days), &tracks)?)
+        .section(followed(&days, folders, &sessions, &tracks)?)
         .section(activity(&days, &sessions)?);
     Ok(report
         .colophon(format!(
@@ -226,6 +226,34 @@ pub(crate) fn outlines(rois: &Rois, plane: u32) -> Vec<(Vec<figure::Segment>, f3
             (segments, if given { 1.0 } else { likely })
         })
         .collect()
+}
+
+/// The same cells across sessions, as a whole and one by one.
+fn followed(
+    days: &[f64],
+    folders: &[PathBuf],
+    sessions: &[(MotionTable, Rois)],
+    tracks: &TrackTable,
+) -> Result<Section, Error> {
+    let section = same_cells(&day_labels(days), tracks)?;
+    let names: Vec<String> = days.iter().map(|day| format!("day {day}")).collect();
+    // All ROIs, numbered as the tracks number them: those that do not count as
+    // cells tell why a cell may be missing.
+    let all: Vec<Session> = folders
+        .iter()
+        .zip(sessions)
+        .map(|(folder, (motion, rois))| {
+            let image = motion.mean_image.clone().insert_axis(Axis(0));
+            Session::new(folder, rois.footprints.clone()).with_mean_image(image)
+        })
+        .collect();
+    let mut blocks = cell_by_cell(&names, &all, tracks)?;
+    if !blocks.is_empty() {
+        let words = "Outlined are all ROIs of a session, those too that do not count as cells and \
+                     were not followed.";
+        blocks.insert(1, Block::Paragraph(words.into()));
+    }
+    Ok(blocks.into_iter().fold(section, Section::block))
 }
 
 fn pictures(days: &[f64], sessions: &[(MotionTable, Rois)]) -> Result<Section, Error> {

@@ -1,11 +1,13 @@
 //! The same cells in several sessions, followed on their own.
 
 mod agreement;
+mod browser;
 mod figures;
 mod foreign;
 pub(crate) mod input;
 mod overlay;
 mod page;
+mod reliability;
 mod session;
 mod suite2p;
 mod tables;
@@ -17,6 +19,7 @@ use fluorspar_track::{Parameters, Tracks, Transferred, transfer};
 use serde::Serialize;
 
 pub use agreement::{Agreement, AgreementTotals, CellAgreement, PairAgreement, compare_identities};
+pub(crate) use browser::cell_by_cell;
 pub(crate) use figures::same_cells;
 pub use foreign::{Counted, Identities, read_identities};
 pub(crate) use session::{Session, follow, number_among_all, warnings};

@@ -646,9 +646,10 @@ pub fn presence(probability: ArrayView2<'_, f32>, labels: &[String]) -> Result<F
     let (column, height) = (34_usize, 360.0);
     let row = height / cells as f64;
     let (width, total) = (8 + sessions * column + 8, 396);
+    // Rows are thinner than a pixel: smoothed edges would darken some of them.
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{total}\" \
-         viewBox=\"0 0 {width} {total}\" font-family=\"sans-serif\" font-size=\"11\">"
+         viewBox=\"0 0 {width} {total}\" shape-rendering=\"crispEdges\" font-family=\"sans-serif\" font-size=\"11\">"
     );
     for (position, &cell) in order.iter().enumerate() {
         for session in 0..sessions {

@@ -1,11 +1,14 @@
+mod alignments;
+
 use std::path::Path;
 
-use fluorspar_track::{Pair, Presence, Tracks, Verdict};
-use fluorspar_zarr::{Element, GroupReader, GroupWriter};
-use ndarray::{Array1, Array2, Array3, Array4, aview1};
+use fluorspar_track::{Pair, Presence, Tracks, Transform, Verdict};
+use fluorspar_zarr::{GroupReader, GroupWriter};
+use ndarray::{Array1, Array2, aview1};
 use serde_json::{Value, json};
 
-use super::{read_1d, read_2d};
+use self::alignments::{read_transforms, write_alignments};
+use super::{read_1d, read_2d, read_attribute};
 use crate::Error;
 use crate::error::Context;
 
@@ -27,7 +30,8 @@ const PRESENCE: [Presence; 4] = [
 /// alignment `alignment_matrix` `(session, 2, 2)`, `alignment_offset` and
 /// `alignment_centre` `(session, 2)`, `plane_offset` and `significance`
 /// `(session)`, and the bent part `field` `(session, 2, row, column)` with
-/// `field_origin` `(session, 2)` and `field_spacing` `(session)`. Attributes:
+/// `field_origin` `(session, 2)` and `field_spacing` `(session)`, and the shift
+/// of each plane beside it `plane_shift` `(session, plane, 2)`. Attributes:
 /// `presence_codes`, `verdicts`, `through` and `duplicate_of` of each session,
 /// `reference_session`, `min_p_same`, `expected_precision`. ROIs, cells and
 /// sessions are counted from 0; ROIs among all of the session, cells or not.
@@ -46,6 +50,10 @@ pub struct TrackTable {
     /// What became of each session's alignment: `aligned`, `duplicate`,
     /// `unaligned`, `mirrored` or `turned`.
     pub verdicts: Vec<String>,
+    /// Where places of the reference session lie in each session.
+    pub transforms: Vec<Transform>,
+    /// The session that the others were aligned to.
+    pub reference: usize,
 }
 
 /// The word for what became of a session's alignment.
@@ -69,6 +77,12 @@ impl TrackTable {
             presence: tracks.presence.clone(),
             confidence: tracks.confidence(),
             verdicts: verdicts(tracks),
+            transforms: tracks
+                .alignments
+                .iter()
+                .map(|a| a.transform.clone())
+                .collect(),
+            reference: tracks.reference,
         }
     }
 
@@ -130,6 +144,8 @@ impl TrackTable {
             p_same: read_2d(&group, "p_same", path)?,
             presence: codes.mapv(|code| PRESENCE[usize::from(code)]),
             confidence: read_1d(&group, "confidence", path)?.to_vec(),
+            transforms: read_transforms(&group, path)?,
+            reference: read_attribute(&group, "reference_session", path)? as usize,
         };
         let size = table.roi_index.dim();
         for (name, found) in [
@@ -137,6 +153,7 @@ impl TrackTable {
             ("presence", table.presence.dim()),
             ("confidence", (table.confidence.len(), size.1)),
             ("verdicts", (size.0, table.verdicts.len())),
+            ("alignment_matrix", (size.0, table.transforms.len())),
         ] {
             if found != size {
                 let message = format!("roi_index is {size:?} but {name} is {found:?}");
@@ -182,61 +199,6 @@ fn write_pairs(group: &mut GroupWriter, pairs: &[Pair]) -> Written {
     Ok(())
 }
 
-fn write_alignments(group: &mut GroupWriter, tracks: &Tracks) -> Written {
-    let all = &tracks.alignments;
-    let matrix = Array3::from_shape_fn((all.len(), 2, 2), |(session, row, column)| {
-        all[session].transform.matrix[row][column]
-    });
-    let axes = ["session", "to_y_x", "from_y_x"];
-    group.array("alignment_matrix", &matrix.view(), &axes)?;
-    let place = |pick: &dyn Fn(usize) -> (f64, f64)| {
-        Array2::from_shape_fn((all.len(), 2), |(session, axis)| {
-            let (y, x) = pick(session);
-            [y, x][axis]
-        })
-    };
-    let axes = ["session", "y_x"];
-    for (name, values) in [
-        ("alignment_offset", place(&|s| all[s].transform.offset)),
-        ("alignment_centre", place(&|s| all[s].transform.centre)),
-        ("field_origin", place(&|s| all[s].transform.origin)),
-    ] {
-        group.array(name, &values.view(), &axes)?;
-    }
-    let spacing: Vec<f64> = all.iter().map(|a| a.transform.spacing).collect();
-    session_array(group, "field_spacing", &spacing)?;
-    let planes: Vec<i32> = all.iter().map(|a| a.transform.plane_offset).collect();
-    session_array(group, "plane_offset", &planes)?;
-    let significance: Vec<f64> = all.iter().map(|a| a.significance).collect();
-    session_array(group, "significance", &significance)?;
-    let axes = ["session", "component", "row", "column"];
-    group.array("field", &fields(tracks).view(), &axes)
-}
-
-fn session_array<T: Element>(group: &mut GroupWriter, name: &str, values: &[T]) -> Written {
-    group.array(name, &aview1(values), &["session"])
-}
-
-/// The bent parts of all alignments `(session, 2, row, column)`.
-///
-/// One array holds them all. A smaller grid is continued by its edge, which is
-/// what a field is beyond its grid anyway; a session without one has zeros.
-fn fields(tracks: &Tracks) -> Array4<f64> {
-    let all = &tracks.alignments;
-    let sizes = all.iter().map(|a| a.transform.field.dim());
-    let (rows, columns) = sizes.fold((1, 1), |(rows, columns), (_, r, c)| {
-        (rows.max(r), columns.max(c))
-    });
-    Array4::from_shape_fn((all.len(), 2, rows, columns), |(session, axis, r, c)| {
-        let field = &all[session].transform.field;
-        let (axes, rows, columns) = field.dim();
-        if axes < 2 || rows == 0 || columns == 0 {
-            return 0.0;
-        }
-        field[[axis, r.min(rows - 1), c.min(columns - 1)]]
-    })
-}
-
 fn verdicts(tracks: &Tracks) -> Vec<String> {
     let all = tracks.alignments.iter();
     all.map(|a| verdict_word(a.verdict).to_owned()).collect()
@@ -272,6 +234,7 @@ mod tests {
     use super::*;
     use fluorspar_movie::Footprints;
     use fluorspar_track::{Parameters, SessionRois, track};
+    use ndarray::Array3;
 
     #[test]
     fn what_is_written_is_read() {
@@ -282,8 +245,9 @@ mod tests {
         let mut tracks = track(&sessions, &Parameters::default()).unwrap();
         tracks.alignments[0].transform.field = Array3::zeros((2, 0, 0));
         tracks.alignments[1].transform.field = Array3::from_elem((2, 2, 3), 0.5);
-        assert_eq!(fields(&tracks)[[1, 1, 1, 2]], 0.5);
-        assert_eq!(fields(&tracks)[[0, 1, 1, 2]], 0.0);
+        tracks.alignments[1].transform.offset = (3.0, -2.0);
+        tracks.alignments[1].transform.plane_offset = -2;
+        tracks.alignments[1].transform.plane_shift = vec![(0.0, 0.0), (0.5, -1.0)];
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tracks.zarr");
         TrackTable::write(&tracks, &path).unwrap();

@@ -1,5 +1,6 @@
 //! Outlines of several sessions where they lie in the reference session.
 
+use fluorspar_movie::Footprint;
 use fluorspar_report::Figure;
 use fluorspar_report::figure::{self, Segment};
 use fluorspar_track::{Tracks, Transform};
@@ -143,16 +144,24 @@ fn outlines(
     for footprint in session.footprints.iter() {
         let lies = i64::from(footprint.plane) - i64::from(transform.plane_offset);
         if lies == level as i64 {
-            let pixels = aligned(footprint.indices, session, transform, window);
+            let pixels = aligned(footprint, session, transform, window);
             out.extend(figure::outline(&pixels, window.width));
         }
     }
     out
 }
 
-/// The pixels of the window whose places in the session belong to a ROI,
-/// `indices` there; flat within the window, ascending.
-fn aligned(indices: &[u32], session: &Session, transform: &Transform, window: Window) -> Vec<u32> {
+/// The pixels of the window whose places in the session belong to a ROI; flat
+/// within the window, ascending.
+fn aligned(
+    footprint: Footprint<'_>,
+    session: &Session,
+    transform: &Transform,
+    window: Window,
+) -> Vec<u32> {
+    let indices = footprint.indices;
+    let plane = i64::from(footprint.plane);
+    let level = plane - i64::from(transform.plane_offset);
     let (rows, columns) = (session.footprints.height(), session.footprints.width());
     let (mut low, mut high) = ([f64::INFINITY; 2], [f64::NEG_INFINITY; 2]);
     for &index in indices {
@@ -160,7 +169,7 @@ fn aligned(indices: &[u32], session: &Session, transform: &Transform, window: Wi
             f64::from(index / columns as u32),
             f64::from(index % columns as u32),
         );
-        let (y, x) = transform.to_reference(place);
+        let (y, x) = transform.to_reference_from(plane, place);
         for (axis, v) in [y, x].into_iter().enumerate() {
             low[axis] = low[axis].min(v);
             high[axis] = high[axis].max(v);
@@ -174,7 +183,7 @@ fn aligned(indices: &[u32], session: &Session, transform: &Transform, window: Wi
     let mut out = Vec::new();
     for y in range(0, window.top, window.height) {
         for x in range(1, window.left, window.width) {
-            let (sy, sx) = transform.to_session((y as f64, x as f64));
+            let (sy, sx) = transform.to_session_in(level, (y as f64, x as f64));
             let (sy, sx) = (sy.round(), sx.round());
             if !((0.0..rows as f64).contains(&sy) && (0.0..columns as f64).contains(&sx)) {
                 continue;
@@ -212,14 +221,21 @@ mod tests {
             height: 10,
             width: 12,
         };
-        let found = aligned(session.footprints.get(0).indices, &session, &moved, window);
+        let found = aligned(session.footprints.get(0), &session, &moved, window);
         // (5, 6) there is (3, 9) here, and (2, 7) in the window.
         assert_eq!(found, [2 * 12 + 7, 2 * 12 + 8]);
         let far = Transform {
             offset: (500.0, f64::NAN),
             ..Transform::identity()
         };
-        assert!(aligned(&[0], &session, &far, window).is_empty());
+        let roi = session.footprints.get(0);
+        assert!(aligned(roi, &session, &far, window).is_empty());
+        let shifted = Transform {
+            offset: (0.0, 0.0),
+            plane_shift: vec![(2.0, -3.0)],
+            ..Transform::identity()
+        };
+        assert_eq!(aligned(roi, &session, &shifted, window), found);
         assert_eq!(outlines(&session, &moved, 0, window).len(), 6);
         assert!(outlines(&session, &moved, 1, window).is_empty());
     }

@@ -3,22 +3,21 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use fluorspar_report::figure::{self, Curve, CurvesPlot};
-use fluorspar_report::{Block, Figure, Report, Section, Table};
+use fluorspar_report::figure;
+use fluorspar_report::{Block, Report, Section, Table};
 use fluorspar_track::{Fit, Tracks};
 use ndarray::Array2;
 
 use super::overlay::overlays;
+use super::reliability::how_sure;
 use super::tables::moved;
-use super::{AgreementTotals, Session, same_cells, warnings};
+use super::{AgreementTotals, Session, cell_by_cell, same_cells, warnings};
 use crate::Error;
 use crate::artefact::{TrackTable, verdict_word};
 use crate::error::Context;
 
 /// Session pairs that the table of fits lists; `fits.csv` has all.
 const MOST_FITS: usize = 100;
-/// Steps of a histogram.
-const BINS: usize = 20;
 
 /// Draws the page; `identities` is the file they were taken from, if they were
 /// not found here.
@@ -48,18 +47,14 @@ pub(super) fn page(
             )
             .block(Block::Figures(overlays(tracks, sessions)?)),
     );
-    // The browser of single cells goes here, as a section of its own.
     report = report.section(same_cells(&labels, &table)?);
-    // The reliability curve goes into this section, before the histograms.
-    report = report.section(
-        Section::new("How sure it is")
-            .text(
-                "Probabilities of pairs of ROIs to be one cell: of all pairs that lie near each \
-                 other, and of those that were joined. Good data have two heaps, near 0 and near \
-                 1; what lies between is what neither place nor shape can decide.",
-            )
-            .block(Block::Figures(histograms(tracks)?)),
-    );
+    let names: Vec<String> = labels.iter().map(|k| format!("session {k}")).collect();
+    let blocks = cell_by_cell(&names, sessions, &table)?;
+    if !blocks.is_empty() {
+        let section = Section::new("Cell by cell");
+        report = report.section(blocks.into_iter().fold(section, Section::block));
+    }
+    report = report.section(how_sure(tracks, sessions)?);
     if let Some(totals) = agreement {
         report = report.section(agreed(totals));
     }
@@ -238,47 +233,6 @@ fn fits(tracks: &Tracks, labels: &[String]) -> Result<Section, Error> {
         })))
 }
 
-fn histograms(tracks: &Tracks) -> Result<Vec<Figure>, Error> {
-    let all = tracks.pairs.iter().map(|pair| pair.p_same);
-    let sessions = tracks.roi_index.ncols();
-    let several = |cell: usize| {
-        let row = tracks.roi_index.row(cell);
-        sessions > 1 && row.iter().filter(|&&roi| roi >= 0).count() > 1
-    };
-    let entries = tracks.roi_index.indexed_iter();
-    let joined = entries
-        .filter(|&((cell, _), &roi)| roi >= 0 && several(cell))
-        .map(|(at, _)| tracks.p_same[at]);
-    let mut out = Vec::new();
-    for (title, counts) in [
-        ("Pairs of ROIs near each other", histogram(all)),
-        ("ROIs that were joined to a cell", histogram(joined)),
-    ] {
-        // Steps: each count from the left to the right edge of its bin.
-        let edges = (0..BINS)
-            .flat_map(|k| [k, k + 1])
-            .map(|k| k as f64 / BINS as f64);
-        let heights = counts.iter().flat_map(|&n| [n as f64; 2]);
-        let curve = Curve::new("", edges.collect(), heights.collect()).without_points();
-        let plot = CurvesPlot {
-            x_label: "probability to be the same cell",
-            y_label: "count",
-            size: (420, 240),
-            ..CurvesPlot::default()
-        };
-        out.push(figure::curves(&plot, &[curve]).at("report")?.titled(title));
-    }
-    Ok(out)
-}
-
-fn histogram(values: impl Iterator<Item = f32>) -> [usize; BINS] {
-    let mut counts = [0; BINS];
-    for value in values.filter(|v| v.is_finite()) {
-        counts[((value.max(0.0) * BINS as f32) as usize).min(BINS - 1)] += 1;
-    }
-    counts
-}
-
 fn agreed(totals: AgreementTotals) -> Section {
     let mut rows = vec![
         ("pairs joined by both", totals.both),
@@ -358,11 +312,5 @@ mod tests {
         .unwrap();
         assert!(html.contains("no two of which could be aligned"));
         assert!(html.contains("Beside the other result") && html.contains("taken from x.csv"));
-    }
-
-    #[test]
-    fn probabilities_fall_into_bins() {
-        let counts = histogram([0.0, 0.049, 0.05, 1.0, f32::NAN, 2.0, -1.0].into_iter());
-        assert_eq!((counts[0], counts[1], counts[BINS - 1]), (3, 1, 2));
     }
 }

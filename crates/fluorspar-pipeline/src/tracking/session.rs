@@ -8,6 +8,9 @@ use super::Identities;
 use crate::Error;
 use crate::error::Context;
 
+/// Share of its field in which a session must lie on some other to be believed.
+const DOUBTED: f64 = 0.5;
+
 /// One session to follow cells through: the ROIs that are followed, and how
 /// they are numbered among all ROIs of the file.
 #[derive(Clone, Debug)]
@@ -55,6 +58,12 @@ impl Session {
     pub(crate) fn with_pixel_size(mut self, size: f64) -> Self {
         self.pixel_size = size;
         self
+    }
+
+    /// The ROI with this number among all, as an index into the footprints.
+    pub(crate) fn followed(&self, number: i32) -> Option<usize> {
+        let number = usize::try_from(number).ok()?;
+        self.numbers.binary_search(&number).ok()
     }
 
     /// As the crate that follows them takes them.
@@ -107,10 +116,7 @@ pub(crate) fn number_among_all(tracks: &mut Tracks, sessions: &[Session]) {
 /// own. Where a cell has no ROI, whether its place could be seen is taken over
 /// from the cell that one of its ROIs belonged to.
 pub(crate) fn identify(tracks: &mut Tracks, sessions: &[Session], given: &Identities) {
-    let among = |session: usize, roi: i32| {
-        let wanted = usize::try_from(roi).ok()?;
-        sessions[session].numbers.binary_search(&wanted).ok()
-    };
+    let among = |session: usize, roi: i32| sessions[session].followed(roi);
     let mut rows: Vec<Vec<i32>> = Vec::new();
     let mut named: Vec<Vec<bool>> = sessions
         .iter()
@@ -179,9 +185,28 @@ pub(crate) fn identify(tracks: &mut Tracks, sessions: &[Session], given: &Identi
 
 /// What to tell of sessions that are not what they should be, and what to do.
 pub(crate) fn warnings(tracks: &Tracks, sessions: &[Session]) -> Vec<String> {
-    let told = tracks.alignments.iter().zip(sessions);
-    told.filter_map(|(alignment, session)| warning(alignment, session, sessions))
-        .collect()
+    let told = tracks.alignments.iter().zip(sessions).enumerate();
+    told.filter_map(|(k, (alignment, session))| {
+        warning(alignment, session, sessions).or_else(|| doubt(tracks, k, session))
+    })
+    .collect()
+}
+
+/// Of a session whose alignment holds only here and there.
+fn doubt(tracks: &Tracks, index: usize, session: &Session) -> Option<String> {
+    let fits = tracks.fits.iter();
+    let shares = fits
+        .filter(|fit| fit.sessions.0 == index || fit.sessions.1 == index)
+        .map(|fit| fit.aligned_share);
+    let best = shares.reduce(f64::max)?;
+    (best < DOUBTED && index != tracks.reference).then(|| {
+        format!(
+            "{} lies on no other session in more than {:.0} % of its field; look at the outlines \
+             before believing its matches",
+            session.path.display(),
+            100.0 * best
+        )
+    })
 }
 
 fn warning(alignment: &Alignment, session: &Session, sessions: &[Session]) -> Option<String> {
@@ -210,7 +235,7 @@ fn warning(alignment: &Alignment, session: &Session, sessions: &[Session]) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fluorspar_track::Pair;
+    use fluorspar_track::{Fit, Pair};
     use ndarray::array;
 
     fn session(count: u32, chosen: Vec<usize>) -> Session {
@@ -243,6 +268,25 @@ mod tests {
         assert_eq!(tracks.pairs[0].rois, [3, 2]);
         let told = warnings(&tracks, &sessions);
         assert!(told.len() == 1 && told[0].contains("cannot be aligned"));
+        tracks.alignments[1].verdict = Verdict::Aligned;
+        tracks.reference = 0;
+        tracks.fits = vec![Fit {
+            sessions: (0, 1),
+            overlap: 1.0,
+            aligned_share: 0.4,
+            expected_matches: 0.0,
+            matched_share: 0.0,
+            median_distance: f64::NAN,
+            expected_false: 0.0,
+            false_by_chance: 0.0,
+        }];
+        let told = warnings(&tracks, &sessions);
+        assert!(
+            told.len() == 1 && told[0].contains("more than 40 %"),
+            "{told:?}"
+        );
+        tracks.fits[0].aligned_share = 0.9;
+        assert!(warnings(&tracks, &sessions).is_empty());
     }
 
     #[test]
