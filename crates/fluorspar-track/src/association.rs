@@ -129,9 +129,10 @@ mod tests {
             let candidates: Vec<_> = (0..9).map(|k| candidate(k / 3, k % 3)).collect();
             let odds: Vec<f64> = logs.iter().map(|l| l.exp()).collect();
             let found = marginals(&candidates, &odds, 3);
-            for (a, b) in found.iter().zip(exact(&candidates, &odds)) {
-                prop_assert!((a - b).abs() < 0.15, "{a} {b}");
-            }
+            let misses = found.iter().zip(exact(&candidates, &odds)).map(|(a, b)| (a - b).abs());
+            let misses: Vec<f64> = misses.collect();
+            prop_assert!(misses.iter().all(|miss| *miss < 0.3), "{misses:?}");
+            prop_assert!(misses.iter().sum::<f64>() / 9.0 < 0.1, "{misses:?}");
             for roi in 0..3 {
                 let of: f64 = (0..9).filter(|k| k / 3 == roi).map(|k| found[k]).sum();
                 prop_assert!(of <= 1.0 + 1e-9);

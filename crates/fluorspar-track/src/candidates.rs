@@ -23,8 +23,8 @@ pub(crate) struct Candidate {
     pub(crate) containment: f32,
     /// Planes that they are apart.
     pub(crate) planes: u8,
-    /// ROIs of the other session per square pixel of a plane, around: mean of
-    /// what both sessions show.
+    /// ROIs per square pixel of a plane, around: geometric mean of what both
+    /// sessions show, so that neither comes first.
     pub(crate) density: f32,
 }
 
@@ -54,8 +54,6 @@ pub(crate) fn candidates(
 ) -> Vec<Candidate> {
     let mut out = Vec::new();
     let mut near: Vec<(f64, usize, u8)> = Vec::new();
-    // Both sessions say how dense it is here, so that neither comes first.
-    let number = theirs.len() as f64 / ours.len().max(1) as f64;
     for (roi, place) in ours.places.iter().enumerate() {
         if !wanted(place) {
             continue;
@@ -100,7 +98,7 @@ pub(crate) fn candidates(
                 correlation,
                 containment: Placed::containment(correlation, area),
                 planes,
-                density: (around * of_ours * number).sqrt() as f32,
+                density: (around * of_ours).sqrt() as f32,
             }
         }));
     }

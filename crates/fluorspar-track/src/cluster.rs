@@ -249,8 +249,15 @@ impl Cells<'_> {
     }
 }
 
-/// The ROIs of each cell, as numbers, in no particular order.
-pub(crate) fn cluster(pairs: &[Pair], graph: &Graph, numbering: &Numbering) -> Vec<Vec<usize>> {
+/// The ROIs of each cell, as numbers, in no particular order. `rank` is the
+/// order in which ROIs are looked at; it must not depend on the order of the
+/// sessions if the result shall not.
+pub(crate) fn cluster(
+    pairs: &[Pair],
+    graph: &Graph,
+    numbering: &Numbering,
+    rank: &[u32],
+) -> Vec<Vec<usize>> {
     let mut cells = Cells {
         graph,
         numbering,
@@ -285,15 +292,17 @@ pub(crate) fn cluster(pairs: &[Pair], graph: &Graph, numbering: &Numbering) -> V
         }
     }
     // Only ROIs with a choice are looked at, and those around what changed.
-    let mut waiting: BTreeSet<usize> = (0..numbering.len())
-        .filter(|&r| graph.of(r).len() > 1)
+    let ranked = |roi: usize| (rank[roi], roi);
+    let mut waiting: BTreeSet<(u32, usize)> = (0..numbering.len())
+        .filter(|&roi| graph.of(roi).len() > 1)
+        .map(ranked)
         .collect();
     for _ in 0..ROUNDS {
         let mut changed = BTreeSet::new();
-        for roi in waiting {
+        for (_, roi) in waiting {
             if cells.improve(roi) || cells.unite(roi) {
-                changed.extend(graph.of(roi).iter().map(|edge| edge.to as usize));
-                changed.insert(roi);
+                changed.extend(graph.of(roi).iter().map(|edge| ranked(edge.to as usize)));
+                changed.insert(ranked(roi));
             }
         }
         if changed.is_empty() {

@@ -68,6 +68,8 @@ pub(crate) struct Sharing {
     pub(crate) found: f64,
     /// Share of the ROIs of the second that have none.
     pub(crate) free: f64,
+    /// Root of the number of ROIs of the first over that of the second.
+    pub(crate) balance: f64,
 }
 
 impl Sharing {
@@ -76,6 +78,7 @@ impl Sharing {
         Self {
             found: 1.0 - self.free,
             free: 1.0 - self.found,
+            balance: 1.0 / self.balance,
         }
     }
 }
@@ -85,6 +88,7 @@ impl Default for Sharing {
         Self {
             found: 0.6,
             free: 0.4,
+            balance: 1.0,
         }
     }
 }
@@ -176,7 +180,7 @@ impl MatchModel {
 
     /// Odds of a candidate by itself: the same cell against both unmatched.
     pub(crate) fn odds(&self, candidate: &Candidate, sharing: Sharing) -> f64 {
-        let same = sharing.found * self.same_density(candidate).0;
+        let same = sharing.balance * sharing.found * self.same_density(candidate).0;
         let different = self.different_density(candidate).0;
         let apart = (1.0 - sharing.found) * sharing.free * different;
         (same / apart.max(1e-300)).min(1e12)

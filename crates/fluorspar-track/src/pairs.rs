@@ -78,6 +78,7 @@ pub(crate) fn share(p: &[f64], (ours, theirs): (f64, f64)) -> Sharing {
     Sharing {
         found: ((sum + 1.0) / (ours + 2.0)).clamp(0.01, 0.99),
         free: (1.0 - (sum + 1.0) / (theirs + 2.0)).clamp(0.01, 0.99),
+        balance: ((ours + 2.0) / (theirs + 2.0)).sqrt(),
     }
 }
 

@@ -84,7 +84,7 @@ pub fn track(sessions: &[SessionRois<'_>], parameters: &Parameters) -> Result<Tr
 
     let numbering = Numbering::new(sessions.iter().map(|session| session.footprints.len()));
     let graph = Graph::new(&pairs, &numbering);
-    let mut cells = cluster(&pairs, &graph, &numbering);
+    let mut cells = cluster(&pairs, &graph, &numbering, &ranks(&placed, sessions));
     let min_p_same = cut(&mut cells, &graph, parameters.target_precision);
     order(&mut cells, &numbering, reference);
     let (right, number) = pairs_within(&cells, &graph);
@@ -184,6 +184,27 @@ impl Fields<'_, '_> {
         let at = [plane as usize, y as usize, x as usize];
         session.mean_image.is_none_or(|image| image[at].is_finite())
     }
+}
+
+/// The order of all ROIs by where they lie.
+fn ranks(placed: &[Option<Placed>], sessions: &[SessionRois<'_>]) -> Vec<u32> {
+    let mut keys: Vec<(i32, f64, f64, usize)> = Vec::new();
+    for (placed, session) in placed.iter().zip(sessions) {
+        for roi in 0..session.footprints.len() {
+            let place = placed.as_ref().map(|placed| placed.places[roi]);
+            let (plane, y, x) = place.map_or((0, 0.0, 0.0), |p| (p.plane, p.y, p.x));
+            keys.push((plane, y, x, keys.len()));
+        }
+    }
+    keys.par_sort_by(|a, b| {
+        let across = a.1.total_cmp(&b.1).then(a.2.total_cmp(&b.2));
+        a.0.cmp(&b.0).then(across).then(a.3.cmp(&b.3))
+    });
+    let mut ranks = vec![0; keys.len()];
+    for (rank, key) in keys.iter().enumerate() {
+        ranks[key.3] = rank as u32;
+    }
+    ranks
 }
 
 /// Mean probability of a ROI with the other members of its cell; 1 alone.

@@ -51,6 +51,44 @@ fn check_tables(tracks: &Tracks, sessions: &[Owned]) -> Result<(), TestCaseError
     Ok(())
 }
 
+/// Entries less probable than this hang on a hair: they are near where entries
+/// are cut, and a change in the last digit, or one ROI more among those that the
+/// model learns from, may tip them.
+const UNSURE: f32 = 0.85;
+
+type Joined = Vec<[(usize, i32); 2]>;
+
+/// Pairs of ROIs that are one cell, those with entries above a probability.
+fn joined(tracks: &Tracks, name: &dyn Fn(usize) -> usize, above: f32) -> Joined {
+    let mut out = Vec::new();
+    for (rois, p) in tracks
+        .roi_index
+        .rows()
+        .into_iter()
+        .zip(tracks.p_same.rows())
+    {
+        let seen = rois.iter().zip(p).enumerate();
+        let seen = seen.filter(|&(_, (&roi, &p))| roi >= 0 && p > above);
+        let cell: Vec<_> = seen.map(|(s, (&roi, _))| (name(s), roi)).collect();
+        for (k, &a) in cell.iter().enumerate() {
+            out.extend(cell[k + 1..].iter().map(|&b| [a.min(b), a.max(b)]));
+        }
+    }
+    out
+}
+
+/// Pairs that are one cell in one result only, though sure.
+fn sure_differences(
+    before: (&Tracks, &dyn Fn(usize) -> usize),
+    after: (&Tracks, &dyn Fn(usize) -> usize),
+) -> Joined {
+    let all = [before, after].map(|(tracks, name)| joined(tracks, name, 0.0));
+    let sure = [before, after].map(|(tracks, name)| joined(tracks, name, UNSURE));
+    let lost = sure[0].iter().filter(|pair| !all[1].contains(pair));
+    let new = sure[1].iter().filter(|pair| !all[0].contains(pair));
+    lost.chain(new).copied().collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
 
@@ -69,10 +107,12 @@ proptest! {
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(shuffle));
         let shuffled: Vec<Owned> = order.iter().map(|&s| sessions[s].clone()).collect();
         let reference = order.iter().position(|&s| s == 1).unwrap();
-        let before = together(&run(&sessions, &with_reference(1)), |s| s);
-        let after = together(&run(&shuffled, &with_reference(reference)), |s| order[s]);
-        let differ: Vec<_> = before.symmetric_difference(&after).collect();
+        let before = run(&sessions, &with_reference(1));
+        let after = run(&shuffled, &with_reference(reference));
+        let differ = sure_differences((&before, &|s| s), (&after, &|s| order[s]));
         prop_assert!(differ.is_empty(), "{:?}: {:?}", order, differ);
+        let (p, q) = (before.expected_precision, after.expected_precision);
+        prop_assert!((p - q).abs() < 1e-3, "{} {}", p, q);
     }
 
     #[test]
@@ -111,10 +151,10 @@ proptest! {
         let pixels: Vec<u32> = (60..68).flat_map(|y| (116..124).map(move |x| y * 128 + x)).collect();
         more[session].footprints.push(&pixels, &[1.0; 64], 0).unwrap();
         let alone = (session, sessions[session].footprints.len() as i32);
-        let mut expected = together(&run(&sessions, &Parameters::default()), |s| s);
-        expected.insert(vec![alone]);
-        let found = together(&run(&more, &Parameters::default()), |s| s);
-        let differ: Vec<_> = expected.symmetric_difference(&found).collect();
+        let before = run(&sessions, &Parameters::default());
+        let after = run(&more, &Parameters::default());
+        prop_assert!(together(&after, |s| s).contains(&vec![alone]));
+        let differ = sure_differences((&before, &|s| s), (&after, &|s| s));
         prop_assert!(differ.is_empty(), "{:?}", differ);
     }
 
