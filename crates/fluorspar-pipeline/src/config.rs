@@ -251,12 +251,16 @@ pub struct Deconvolve {
 pub struct Track {
     /// Largest distance between matched centres in µm.
     pub max_distance_um: f64,
+    /// The least sure matches are cut off until this share of them is expected
+    /// to be right, 0 up to below 1.
+    pub precision: f64,
 }
 
 impl Default for Track {
     fn default() -> Self {
         Self {
             max_distance_um: 12.0,
+            precision: 0.95,
         }
     }
 }
@@ -415,6 +419,12 @@ impl ExperimentConfig {
             let passes = self.segment.passes;
             return fail(format!(
                 "segment.passes = {passes}: must lie between 1 and 10"
+            ));
+        }
+        if !(0.0..1.0).contains(&self.track.precision) {
+            let value = self.track.precision;
+            return fail(format!(
+                "track.precision = {value}: must be at least 0 and below 1"
             ));
         }
         if !share(self.drift.min_p_same) {

@@ -3,6 +3,9 @@ use ndarray::{ArrayView3, Axis};
 
 use crate::Error;
 
+/// More planes than any stack has: a number above is no plane.
+const MOST_PLANES: u32 = 100_000;
+
 /// What is known of one session: its ROIs, and what its field looked like.
 ///
 /// Sessions may differ in the size of their images and pixels. The mean image
@@ -67,6 +70,13 @@ impl<'a> SessionRois<'a> {
             return bad(format!(
                 "its pixels are said to have a side of {}; it must be positive",
                 self.pixel_size
+            ));
+        }
+        if let Some(&plane) = self.footprints.planes().iter().max()
+            && plane >= MOST_PLANES
+        {
+            return bad(format!(
+                "a ROI lies in plane {plane}; stacks have at most {MOST_PLANES}"
             ));
         }
         let Some(image) = self.mean_image else {

@@ -79,6 +79,16 @@ fn left_out(tracks: &Tracks, session: usize) {
     );
 }
 
+/// A plane that no stack has would ask for as much memory as there are planes.
+#[test]
+fn a_roi_in_no_plane_is_refused() {
+    let mut footprints = Footprints::new(32, 32);
+    footprints.push(&[5, 6], &[1.0, 1.0], u32::MAX).unwrap();
+    let sessions = [SessionRois::new(&footprints), SessionRois::new(&footprints)];
+    let refused = track(&sessions, &Parameters::default());
+    assert!(matches!(refused, Err(Error::Session { session: 0, .. })));
+}
+
 #[test]
 fn no_sessions() {
     refused(&[], 0);

@@ -33,6 +33,9 @@ pub(crate) struct Track {
     /// Planes by which ROIs of one cell may be apart after alignment
     #[arg(long, value_name = "N", default_value_t = TrackParameters::default().plane_tolerance)]
     pub(crate) planes_apart: u32,
+    /// Planes by which whole stacks may be displaced, either way
+    #[arg(long, value_name = "N", default_value_t = TrackParameters::default().max_plane_offset)]
+    pub(crate) max_plane_offset: u32,
     /// Share of the joined pairs that is expected to be right, below 1: higher joins less
     #[arg(long, value_name = "SHARE", default_value_t = TrackParameters::default().target_precision)]
     pub(crate) precision: f64,

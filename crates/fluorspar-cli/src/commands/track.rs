@@ -14,6 +14,7 @@ pub(super) fn track(command: &Track, json: bool, observer: &dyn Observer) -> Res
             max_shift_fraction: command.max_shift,
             bend: !command.rigid,
             plane_tolerance: command.planes_apart,
+            max_plane_offset: command.max_plane_offset,
             target_precision: command.precision,
             ..pipeline::TrackParameters::default()
         },

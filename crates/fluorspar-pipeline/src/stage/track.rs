@@ -32,6 +32,7 @@ pub(crate) fn track(
     }
     let parameters = Parameters {
         max_distance: config.track.max_distance_um / pixel_size_um,
+        target_precision: config.track.precision,
         ..Parameters::default()
     };
     let mut tracks = follow(&sessions, &parameters)?;
