@@ -16,7 +16,6 @@ pub(super) fn track(command: &Track, json: bool, observer: &dyn Observer) -> Res
             plane_tolerance: command.planes_apart,
             max_plane_offset: command.max_plane_offset,
             target_precision: command.precision,
-            ..pipeline::TrackParameters::default()
         },
         pixel_size_um: command.pixel_size.clone(),
         all_rois: command.all_rois,
