@@ -45,6 +45,7 @@ pub(crate) fn both(sessions: Sessions<'_>, (a, b): (usize, usize)) -> Option<(&P
     Some((sessions[a].as_ref()?, sessions[b].as_ref()?))
 }
 
+/// Probabilities of candidates of two sessions, the second of `theirs` ROIs.
 pub(crate) fn probabilities(
     candidates: &[Candidate],
     model: &MatchModel,
@@ -94,7 +95,7 @@ struct Couple {
 
 /// Probabilities of all pairs of sessions, by session, then ROI, and how well
 /// each two sessions fit. `seen` says whether a place of the reference session
-/// lies in the field of a session; `fields` is the area of each.
+/// lies in the field of a session.
 pub(crate) fn all_pairs(
     sessions: Sessions<'_>,
     setting: Setting,
@@ -148,8 +149,7 @@ fn one_couple(
             *p *= 0.5 * (aligned[ours] + around[theirs]);
         }
         // Where the fields do not lie on each other nothing is shared.
-        let part = aligned.iter().sum::<f64>() / aligned.len().max(1) as f64;
-        let new = share(&p, (part * numbers.0, part * numbers.1));
+        let new = share(&p, (mean(&aligned) * numbers.0, mean(&around) * numbers.1));
         let change = (new.found - sharing.found).abs() + (new.free - sharing.free).abs();
         sharing = new;
         if change < 1e-3 {
@@ -175,7 +175,7 @@ fn one_couple(
     let fit = Fit {
         sessions: (first, second),
         overlap: (fewer / smaller).min(1.0),
-        aligned_share: aligned.iter().sum::<f64>() / aligned.len().max(1) as f64,
+        aligned_share: mean(&aligned),
         expected_matches: expected,
         matched_share: if fewer > 0.0 { expected / fewer } else { 0.0 },
         median_distance,
@@ -196,6 +196,10 @@ fn one_couple(
         })
         .collect();
     Couple { pairs, fit }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
 /// The same candidates as the other session sees them.
