@@ -1,4 +1,4 @@
-use crate::check::{fraction, real, whole, wrong};
+use crate::check::{fraction, real, size, whole, wrong};
 use crate::{Epoch, Error};
 
 /// What to simulate. [`Default`] is the demonstration: eight days, forty
@@ -449,13 +449,6 @@ impl Plan {
         )?;
         real("optics.offset_counts", optics.offset_counts, -3e4, 3e4)?;
 
-        let bytes = self.bytes();
-        if bytes > BYTES {
-            return Err(Error::TooLarge {
-                bytes,
-                limit: BYTES,
-            });
-        }
-        Ok(())
+        size(self.bytes(), BYTES)
     }
 }

@@ -1,5 +1,5 @@
 use crate::Error;
-use crate::check::{fraction, real, whole, wrong};
+use crate::check::{fraction, real, size, whole, wrong};
 use crate::plan::BYTES;
 
 /// ROIs of many sessions of one tissue, without movies. [`Default`] is of
@@ -150,14 +150,7 @@ impl FieldsPlan {
         fraction("vignetting", self.vignetting)?;
         real("brightness_range", self.brightness_range, 0.0, 0.99)?;
         real("image_noise", self.image_noise, 0.0, 10.0)?;
-        let bytes = self.bytes();
-        if bytes > BYTES {
-            return Err(Error::TooLarge {
-                bytes,
-                limit: BYTES,
-            });
-        }
-        Ok(())
+        size(self.bytes(), BYTES)
     }
 
     /// Bytes that built sessions keep, about: footprints, mean images, and

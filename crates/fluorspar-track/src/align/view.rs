@@ -103,6 +103,12 @@ fn layer(session: &SessionRois<'_>, plane: i64, pitch: f64, diameter: f64) -> Tw
     image
 }
 
+/// Flat index of the pixel of a view in which a pixel of the session lies.
+fn bin((y, x): (usize, usize), pitch: f64, (rows, columns): (usize, usize)) -> usize {
+    let along = |at: usize, count: usize| (((at as f64 + 0.5) / pitch) as usize).min(count - 1);
+    along(y, rows) * columns + along(x, columns)
+}
+
 /// All ROIs, each with the same total weight.
 fn footprint_map(
     session: &SessionRois<'_>,
@@ -119,9 +125,7 @@ fn footprint_map(
         let total: f32 = footprint.weights.iter().sum();
         for (&index, &weight) in footprint.indices.iter().zip(footprint.weights) {
             let (y, x) = (index as usize / width, index as usize % width);
-            let row = (((y as f64 + 0.5) / pitch) as usize).min(rows - 1);
-            let column = (((x as f64 + 0.5) / pitch) as usize).min(columns - 1);
-            map[row * columns + column] += weight / total;
+            map[bin((y, x), pitch, (rows, columns))] += weight / total;
         }
     }
     map
@@ -139,9 +143,7 @@ fn mean_map(
     let mut sums = vec![(0.0_f64, 0_u32); rows * columns];
     for ((y, x), &value) in image.index_axis(Axis(0), plane).indexed_iter() {
         if value.is_finite() {
-            let row = (((y as f64 + 0.5) / pitch) as usize).min(rows - 1);
-            let column = (((x as f64 + 0.5) / pitch) as usize).min(columns - 1);
-            let slot = &mut sums[row * columns + column];
+            let slot = &mut sums[bin((y, x), pitch, (rows, columns))];
             slot.0 += f64::from(value);
             slot.1 += 1;
         }
