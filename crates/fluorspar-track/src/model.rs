@@ -36,6 +36,9 @@ const PRIOR: f64 = 10.0;
 /// diameters: half a cell lies 0.2 from its whole, two taken for one half.
 const FARTHEST: f64 = 0.3;
 
+/// The same at least, pixels: no centre is known better.
+const LEAST: f64 = 1e-2;
+
 /// What tells the same cell from different ones in one data set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MatchModel {
@@ -279,7 +282,7 @@ impl MatchModel {
             let variance = (sum.1 + PRIOR * guess.displacement.powi(2)) / (sum.0 + PRIOR);
             *class = SameCell {
                 share: (sum.0 + PRIOR * guess.share) / (total + PRIOR),
-                displacement: variance.sqrt().clamp(1e-2, FARTHEST * diameter),
+                displacement: variance.sqrt().min(FARTHEST * diameter).max(LEAST),
             };
         }
         // The better class is the nearer one.

@@ -79,6 +79,29 @@ fn left_out(tracks: &Tracks, session: usize) {
     );
 }
 
+/// Pixel sizes in different units by mistake: a cell of one session is far
+/// smaller than a pixel of the other.
+#[test]
+fn pixel_sizes_of_different_worlds_are_survived() {
+    let sessions = [fields(5), fields(6)].map(|fields| owned(&fields).remove(0));
+    for (a, b) in [(1e-6, 1e3), (1e3, 1e-6), (1.0, 400.0)] {
+        let given = [
+            SessionRois::new(&sessions[0].footprints).with_pixel_size(a),
+            SessionRois::new(&sessions[1].footprints).with_pixel_size(b),
+        ];
+        for reference in [0, 1] {
+            let parameters = Parameters {
+                reference: Some(reference),
+                ..Parameters::default()
+            };
+            let tracks = track(&given, &parameters).unwrap();
+            let seen = tracks.roi_index.iter().filter(|&&roi| roi >= 0).count();
+            let rois = sessions[0].footprints.len() + sessions[1].footprints.len();
+            assert_eq!(seen, rois);
+        }
+    }
+}
+
 /// A plane that no stack has would ask for as much memory as there are planes.
 #[test]
 fn a_roi_in_no_plane_is_refused() {
