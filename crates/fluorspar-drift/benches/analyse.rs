@@ -18,7 +18,7 @@ fn bench(c: &mut Criterion) {
             time_s: (0..25).map(f64::from).collect(),
             day: day as f64,
             labels: BTreeMap::from([("odour".to_owned(), (0..40).map(|t| t % 2).collect())]),
-            p_same: None,
+            ..Session::default()
         })
         .collect();
     let epochs = [Epoch {

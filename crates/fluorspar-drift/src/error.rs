@@ -1,4 +1,4 @@
-/// Why sessions could not be analysed.
+/// Why something could not be computed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -31,4 +31,13 @@ pub enum Error {
     /// There is nothing to analyse.
     #[error("there are no {0}")]
     Nothing(&'static str),
+    /// Arrays whose shapes do not fit together.
+    #[error("{0}")]
+    Shape(String),
+    /// An input holds a value that is not a finite number.
+    #[error("{0} holds a value that is not a finite number")]
+    NotFinite(&'static str),
+    /// The input is sound, but the number asked for does not exist or would mean nothing.
+    #[error("{0}")]
+    Undefined(String),
 }

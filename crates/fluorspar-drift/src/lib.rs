@@ -40,7 +40,7 @@
 //!     time_s: vec![0.0, 0.5, 1.0, 1.5],
 //!     day,
 //!     labels: BTreeMap::from([("odour".to_owned(), (0..20).map(|t| t % 2).collect())]),
-//!     p_same: None,
+//!     ..Session::default()
 //! };
 //! let epochs = [Epoch { name: "delay".into(), start_s: 0.0, stop_s: 2.0 }];
 //! let parameters = Parameters { variables: vec!["odour".into()], bootstrap: 100, ..Parameters::default() };
@@ -53,15 +53,20 @@
 #![forbid(unsafe_code)]
 
 mod analyse;
-mod cells;
-mod code;
-mod decoding;
 mod error;
+pub mod geometry;
+pub mod inference;
+pub mod law;
+pub mod maps;
 mod parameters;
-mod population;
+#[allow(dead_code)] // taken up by the modules that are on their way
+mod random;
 mod session;
+pub mod similarity;
+pub mod single_cell;
+#[allow(dead_code)] // taken up by the modules that are on their way
+mod statistics;
 mod table;
-mod trend;
 
 pub use analyse::analyse;
 pub use error::Error;

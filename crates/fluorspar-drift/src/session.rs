@@ -1,13 +1,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use ndarray::{Array2, Array3};
+use ndarray::{Array2, Array3, Axis};
 
 use crate::Error;
 
-/// One recording day.
-#[derive(Clone, Debug, PartialEq)]
+/// One recording session: its trials, its cells and what else is known of it.
+///
+/// Only the first five fields are needed; the others are empty or `None` by
+/// [`Default`]. *Not seen*, *silent* and *unsure* are three things: a cell
+/// that was not seen is left out of `cell` or has `present` false, a silent
+/// one is present with activity 0, an unsure one has a low `p_same`.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Session {
-    /// Activity `(trial, cell, time)`, any units, not negative by nature or z-scored.
+    /// Activity `(trial, cell, time)`: events, ΔF/F, rates or z-scores. A cell
+    /// with a value that is not finite counts as not seen.
     pub activity: Array3<f32>,
     /// Identity of each cell, shared by all sessions.
     pub cell: Vec<i64>,
@@ -17,8 +23,23 @@ pub struct Session {
     pub day: f64,
     /// One label per trial, by variable.
     pub labels: BTreeMap<String, Vec<i64>>,
-    /// How probable each cell's identity is, 0 to 1; certain if absent.
+    /// How probable each cell's identity is, 0 to 1; certain if `None`.
     pub p_same: Option<Vec<f32>>,
+    /// Whether each cell could be seen at all; all of them if `None`. What
+    /// `activity` holds for a cell that is not present is ignored.
+    pub present: Option<Vec<bool>>,
+    /// Which practice session of the animal this is, from 1, sessions without
+    /// a recording counted; the place among the recorded ones if `None`.
+    pub practice: Option<usize>,
+    /// Area, layer or other group of each cell.
+    pub group: Option<Vec<String>>,
+    /// Centre of each cell `(z, y, x)` in µm, for finding duplicates between planes.
+    pub place_um: Option<Vec<[f64; 3]>>,
+    /// Behaviour, one number per trial, by name: running speed, licks, pupil.
+    pub behaviour: BTreeMap<String, Vec<f64>>,
+    /// Numbers of the whole session that could explain a change, by name:
+    /// signal-to-noise ratio, mean fluorescence, offset in z.
+    pub covariates: BTreeMap<String, f64>,
 }
 
 /// A named part of the trial, `[start_s, stop_s)`.
@@ -61,12 +82,25 @@ impl Session {
         if !self.day.is_finite() || self.time_s.iter().any(|t| !t.is_finite()) {
             return Err(bad("the day or a time is not a finite number".into()));
         }
-        if let Some(((trial, cell, bin), _)) =
-            self.activity.indexed_iter().find(|(_, v)| !v.is_finite())
-        {
-            return Err(bad(format!(
-                "activity is not a finite number at trial {trial}, cell {cell}, bin {bin}"
-            )));
+        let per_cell = [
+            ("present", self.present.as_ref().map(Vec::len)),
+            ("group", self.group.as_ref().map(Vec::len)),
+            ("place_um", self.place_um.as_ref().map(Vec::len)),
+        ];
+        for (name, length) in per_cell {
+            if length.is_some_and(|n| n != cells) {
+                return Err(bad(format!(
+                    "{name} must hold one entry for each of {cells} cells"
+                )));
+            }
+        }
+        for (name, values) in &self.behaviour {
+            if values.len() != trials {
+                return Err(bad(format!(
+                    "{} values of the behaviour {name:?} for {trials} trials",
+                    values.len()
+                )));
+            }
         }
         let mut seen = BTreeSet::new();
         if let Some(twice) = self.cell.iter().find(|id| !seen.insert(**id)) {
@@ -85,6 +119,16 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Whether a cell was seen and all its values are finite.
+    pub(crate) fn seen(&self, cell: usize) -> bool {
+        self.present.as_ref().is_none_or(|p| p[cell])
+            && self
+                .activity
+                .index_axis(Axis(1), cell)
+                .iter()
+                .all(|v| v.is_finite())
     }
 
     /// Time bins of an epoch.

@@ -37,7 +37,7 @@ fn population(keep: &[f64], trials: &[usize], seed: u64) -> Vec<Session> {
                 time_s: vec![0.0, 1.0, 2.0],
                 day: s as f64 + 1.0,
                 labels: BTreeMap::from([("odour".into(), labels)]),
-                p_same: None,
+                ..Session::default()
             }
         })
         .collect()
@@ -247,6 +247,29 @@ fn what_cannot_be_known_is_nan_with_a_reason() {
 }
 
 #[test]
+fn a_cell_with_nan_counts_as_not_seen() {
+    let mut sessions = population(&[1.0; 2], &[20; 2], 8);
+    let whole = run(&sessions);
+    sessions[0].activity[[3, 7, 1]] = f32::NAN;
+    let damaged = run(&sessions);
+    sessions[0].activity[[3, 7, 1]] = 0.0;
+    sessions[0].present = Some((0..CELLS).map(|cell| cell != 7).collect());
+    assert_eq!(
+        damaged.metrics_csv(),
+        run(&sessions).metrics_csv(),
+        "the same as a cell that is not present"
+    );
+    assert_eq!(damaged.confounds[0].n_cells, CELLS - 1);
+    assert!(
+        whole
+            .metrics
+            .iter()
+            .zip(&damaged.metrics)
+            .all(|(a, b)| b.n_cells < a.n_cells || (b.session_i, b.session_j) == (2, 2))
+    );
+}
+
+#[test]
 fn malformed_input_is_refused() {
     let good = population(&[1.0; 2], &[20; 2], 8);
     let parameters = Parameters {
@@ -266,10 +289,6 @@ fn malformed_input_is_refused() {
     assert!(matches!(
         refused(&|s| s[1].cell[3] = s[1].cell[4]),
         Error::Session { session: 2, .. }
-    ));
-    assert!(matches!(
-        refused(&|s| s[0].activity[[0, 0, 0]] = f32::NAN),
-        Error::Session { session: 1, .. }
     ));
     assert!(matches!(
         refused(&|s| s[0].time_s.truncate(1)),

@@ -74,6 +74,7 @@ pub(crate) fn analyse_run(
                     .map(|&cell| tracks.p_same[[cell, index]])
                     .collect(),
             ),
+            ..Session::default()
         });
     }
     analyse(
@@ -213,5 +214,6 @@ fn load_tensor(path: &Path) -> Result<Session, Error> {
         day: day.into_scalar(),
         labels,
         p_same,
+        ..Session::default()
     })
 }

@@ -1,7 +1,17 @@
-use crate::cells::{Draws, Pair, Roster, interval};
+//! All tables of a drift analysis.
+
+mod cells;
+mod code;
+mod decoding;
+mod population;
+mod trend;
+
+use cells::{Draws, Pair, Roster};
+use trend::{Topic, crystallization, rates};
+
+use crate::statistics::interval;
 use crate::table::{ConfoundRow, Drift, MetricRow};
-use crate::trend::{Topic, crystallization, rates};
-use crate::{Epoch, Error, Parameters, Session, code, decoding, population};
+use crate::{Epoch, Error, Parameters, Session};
 
 /// Computes all tables.
 ///

@@ -7,7 +7,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::cells::{Roster, Shared, interval};
+use super::cells::{Roster, Shared};
+use crate::statistics::interval;
 use crate::{Epoch, Parameters, Session};
 
 /// Balanced accuracy of one pair of sessions.

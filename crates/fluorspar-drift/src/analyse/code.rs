@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::cells::{Draws, Pair, Roster, Shared};
+use super::cells::{Draws, Pair, Roster, Shared};
 use crate::{Epoch, Parameters, Session};
 
 /// Patterns of one session: for each class the mean of every cell, relative

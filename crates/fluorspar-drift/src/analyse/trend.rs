@@ -1,6 +1,7 @@
 //! Drift against elapsed days, and early against late.
 
-use crate::cells::{Pair, interval};
+use super::cells::Pair;
+use crate::statistics::interval;
 use crate::table::{CrystallizationRow, RateRow};
 use crate::{Parameters, Session};
 

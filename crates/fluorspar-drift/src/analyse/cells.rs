@@ -39,10 +39,11 @@ impl Roster {
             .map(|session| {
                 (0..session.cell.len())
                     .filter(|&k| {
-                        session
-                            .p_same
-                            .as_ref()
-                            .is_none_or(|p| f64::from(p[k]) >= parameters.min_p_same)
+                        session.seen(k)
+                            && session
+                                .p_same
+                                .as_ref()
+                                .is_none_or(|p| f64::from(p[k]) >= parameters.min_p_same)
                     })
                     .filter_map(|k| Some((ids.binary_search(&session.cell[k]).ok()?, k)))
                     .collect()
@@ -120,24 +121,6 @@ impl Draws {
     pub(crate) fn weight(&self, resample: usize, cell: usize) -> f64 {
         f64::from(self.counts[resample * self.cells + cell])
     }
-}
-
-/// Lower and upper end of the central interval of `values`, NaN left out.
-pub(crate) fn interval(values: &[f64], confidence: f64) -> (f64, f64) {
-    let mut finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
-    // An interval from a minority of resamples would hide what failed in the others.
-    if finite.is_empty() || 2 * finite.len() < values.len() {
-        return (f64::NAN, f64::NAN);
-    }
-    finite.sort_by(f64::total_cmp);
-    let at = |q: f64| {
-        let place = q * (finite.len() - 1) as f64;
-        let below = place.floor() as usize;
-        let above = (below + 1).min(finite.len() - 1);
-        finite[below] + (place - below as f64) * (finite[above] - finite[below])
-    };
-    let tail = (1.0 - confidence) / 2.0;
-    (at(tail), at(1.0 - tail))
 }
 
 /// A metric of one pair of sessions with its resamples.

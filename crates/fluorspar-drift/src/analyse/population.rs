@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::cells::{Draws, Pair, Roster, Shared};
+use super::cells::{Draws, Pair, Roster, Shared};
 use crate::{Epoch, Parameters, Session};
 
 /// Trial means of one session in the bins of an epoch.

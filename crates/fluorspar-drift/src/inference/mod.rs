@@ -1,0 +1,1 @@
+//! Permutation tests, Mantel tests, resampling of nested data, false discovery rate.

@@ -1,0 +1,1 @@
+//! Laws of drift over days, and the test of crystallization.

@@ -1,0 +1,1 @@
+//! How alike two sessions' codes are: correlations, dissimilarity matrices, subspaces, shapes.
