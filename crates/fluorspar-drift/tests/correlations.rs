@@ -110,7 +110,7 @@ fn a_fixed_component_stays() {
     let found = compare(&sessions[0], &sessions[1])
         .population_vector
         .corrected;
-    let expected = (1.0 + (-1.0_f64).exp()) / 2.0;
+    let expected = f64::midpoint(1.0, (-1.0_f64).exp());
     assert!((expected - 0.684).abs() < 5e-4);
     assert!((found - expected).abs() < 0.01, "{found}");
 }
@@ -165,16 +165,19 @@ fn the_diagonal_is_the_correlation_of_split_halves() {
         activity.slice(s![6.., .., ..]).to_owned(),
     );
     let halves = compare(&first, &second);
-    for (a, b) in [
-        (diagonal.population_vector.raw, halves.population_vector.raw),
-        (diagonal.tuning_curve.raw, halves.tuning_curve.raw),
-        (diagonal.ensemble_rate.raw, halves.ensemble_rate.raw),
+    // A single cell's variance over six bins is noisy, and a mean of ratios
+    // shows it; sums over cells are not touched.
+    for (a, b, tolerance) in [
+        (diagonal.population_vector, halves.population_vector, 0.02),
+        (diagonal.tuning_curve, halves.tuning_curve, 0.06),
+        (diagonal.ensemble_rate, halves.ensemble_rate, 0.04),
         (
-            diagonal.population_vector_centred.raw,
-            halves.population_vector_centred.raw,
+            diagonal.population_vector_centred,
+            halves.population_vector_centred,
+            0.02,
         ),
     ] {
-        assert!((a - b).abs() < 0.04, "{a} {b}");
+        assert!((a.raw - b.raw).abs() < tolerance, "{a:?} {b:?}");
     }
     let expected = 1.0 / (1.0 + 4.0 / 6.0);
     assert!((diagonal.population_vector.raw - expected).abs() < 0.02);
@@ -248,7 +251,7 @@ fn what_cannot_be_compared_is_refused() {
         Err(Error::Undefined(_))
     ));
     assert!(matches!(
-        Tuning::new(activity.view(), &[all.clone()], &[]),
+        Tuning::new(activity.view(), std::slice::from_ref(&all), &[]),
         Err(Error::Undefined(_))
     ));
     assert!(matches!(
@@ -256,7 +259,7 @@ fn what_cannot_be_compared_is_refused() {
         Err(Error::Shape(_))
     ));
     assert!(matches!(
-        Tuning::new(activity.view(), &[all.clone()], &[vec![99]]),
+        Tuning::new(activity.view(), std::slice::from_ref(&all), &[vec![99]]),
         Err(Error::Shape(_))
     ));
     let a = tuned(&activity);
