@@ -83,6 +83,37 @@ impl Roster {
         }
     }
 
+    /// The same, each cell kept in a session with the probability of its
+    /// identity there: draw number `draw` of which identities hold.
+    pub(crate) fn sampled(&self, sessions: &[Session], seed: u64, draw: u64) -> Self {
+        let mut rng = stream(seed, Domain::Tracks, draw);
+        let places: Vec<BTreeMap<usize, usize>> = self
+            .places
+            .iter()
+            .zip(sessions)
+            .map(|(here, session)| {
+                here.iter()
+                    .map(|(&global, &k)| (global, k))
+                    .filter(|&(_, k)| {
+                        let p = session.p_same.as_ref().map_or(1.0, |p| f64::from(p[k]));
+                        rng.random::<f64>() < p
+                    })
+                    .collect()
+            })
+            .collect();
+        let everywhere = (0..self.cells)
+            .map(|global| places.iter().all(|here| here.contains_key(&global)))
+            .collect();
+        Self {
+            places,
+            active: self.active.clone(),
+            informative: self.informative.clone(),
+            everywhere,
+            inclusion: self.inclusion,
+            cells: self.cells,
+        }
+    }
+
     /// Cells of one session that were seen with a sure enough identity.
     pub(crate) fn count(&self, session: usize) -> usize {
         self.places[session].len()
