@@ -64,7 +64,9 @@ pub fn demixed(
         return Err(Error::Undefined("the condition means do not differ".into()));
     }
     let floor = ridge * total / points as f64;
-    let shrunk = spectral(&values, &vectors, |v| if v > least { v / (v + floor) } else { 0.0 });
+    let shrunk = spectral(&values, &vectors, |v| {
+        if v > least { v / (v + floor) } else { 0.0 }
+    });
     let shared = Array2::from_shape_fn((points, points), |(a, b)| {
         if a % times == b % times {
             1.0 / labels as f64
@@ -76,7 +78,10 @@ pub fn demixed(
     [("time", shared), ("label", rest)]
         .into_iter()
         .map(|(part, projection)| {
-            let inside = product(product(projection.view(), centred.view()).view(), projection.view());
+            let inside = product(
+                product(projection.view(), centred.view()).view(),
+                projection.view(),
+            );
             let fitted = product(product(shrunk.view(), inside.view()).view(), shrunk.view());
             let symmetric = (&fitted + &fitted.t()) * 0.5;
             let (values, vectors) = symmetric_eigen(symmetric.view())?;

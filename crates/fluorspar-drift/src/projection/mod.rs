@@ -31,10 +31,10 @@ fn centred(gram: ArrayView2<'_, f64>) -> Array2<f64> {
 /// leave the sign open.
 fn fix_signs(scores: &mut Array2<f64>) {
     for mut column in scores.columns_mut() {
-        let largest = column
-            .iter()
-            .copied()
-            .fold(0.0, |best: f64, v| if v.abs() > best.abs() { v } else { best });
+        let largest = column.iter().copied().fold(
+            0.0,
+            |best: f64, v| if v.abs() > best.abs() { v } else { best },
+        );
         if largest < 0.0 {
             column.mapv_inplace(|v| -v);
         }

@@ -60,7 +60,10 @@ pub fn neighbours(
     let squared = Array2::from_shape_fn((n, n), |(i, j)| {
         (gram[[i, i]] + gram[[j, j]] - 2.0 * gram[[i, j]]).max(0.0)
     });
-    let near = affinities(&squared, options.perplexity.min((n - 1) as f64 / 3.0).max(1.0 + 1e-9));
+    let near = affinities(
+        &squared,
+        options.perplexity.min((n - 1) as f64 / 3.0).max(1.0 + 1e-9),
+    );
     let spread = start.scores.column(0).iter().map(|v| v * v).sum::<f64>() / n as f64;
     let scale = 1e-4 / spread.sqrt();
     let mut place: Vec<[f64; 2]> = (0..n)
@@ -100,7 +103,11 @@ fn affinities(squared: &Array2<f64>, perplexity: f64) -> Array2<f64> {
             }
             if entropy > wanted {
                 low = precision;
-                precision = if high.is_finite() { f64::midpoint(low, high) } else { 2.0 * precision };
+                precision = if high.is_finite() {
+                    f64::midpoint(low, high)
+                } else {
+                    2.0 * precision
+                };
             } else {
                 high = precision;
                 precision = f64::midpoint(low, high);
@@ -144,7 +151,11 @@ fn descend(place: &mut [[f64; 2]], near: &Array2<f64>, steps: usize) {
             }
             for k in 0..2 {
                 let turns = (gradient[k] > 0.0) == (velocity[i][k] > 0.0);
-                gain[i][k] = if turns { (gain[i][k] * 0.8).max(0.01) } else { gain[i][k] + 0.2 };
+                gain[i][k] = if turns {
+                    (gain[i][k] * 0.8).max(0.01)
+                } else {
+                    gain[i][k] + 0.2
+                };
                 velocity[i][k] = momentum * velocity[i][k] - rate * gain[i][k] * gradient[k];
             }
         }
