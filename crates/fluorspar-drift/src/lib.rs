@@ -72,4 +72,6 @@ pub use analyse::analyse;
 pub use error::Error;
 pub use parameters::{Inclusion, Parameters};
 pub use session::{Epoch, Session};
-pub use table::{ConfoundRow, CrystallizationRow, Drift, MetricRow, RateRow};
+pub use table::{
+    Column, ConfoundRow, CrystallizationRow, Drift, MetricRow, RateRow, Table, Tabular, Values,
+};
