@@ -5,11 +5,13 @@ mod code;
 mod context;
 mod decoding;
 mod identity;
+mod informative;
 mod population;
 mod trend;
 
 use code::Codes;
 use context::{Basis, Context, Topic};
+use informative::informative;
 use population::Population;
 
 use crate::table::{ConfoundRow, Drift};
@@ -50,7 +52,8 @@ pub fn analyse(
             });
         }
     }
-    let context = Context::new(sessions, parameters, Vec::new());
+    let informative = informative(sessions, epochs, parameters);
+    let context = Context::new(sessions, parameters, informative);
     let mut out = Drift::default();
     let mut stream = 1;
     for epoch in epochs {
