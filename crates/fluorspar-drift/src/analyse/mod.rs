@@ -5,9 +5,11 @@ mod code;
 mod context;
 mod decoding;
 mod population;
+mod single_cells;
 mod trend;
 
 use context::{Basis, Context, Topic};
+use single_cells::SingleCells;
 
 use crate::table::{ConfoundRow, Drift};
 use crate::{Epoch, Error, Parameters, Session};
@@ -49,9 +51,11 @@ pub fn analyse(
     }
     let context = Context::new(sessions, parameters, Vec::new());
     let mut out = Drift::default();
+    let mut single_cells = SingleCells::new(&context);
     let mut stream = 1;
     for epoch in epochs {
         let window = context.window(epoch);
+        single_cells.add(&context, &window);
         let topic = |metric, variable| Topic {
             metric,
             epoch: &epoch.name,
@@ -97,6 +101,7 @@ pub fn analyse(
         progress(1);
     }
     out.confounds = confounds(&context);
+    out.more.extend(single_cells.tables(&context));
     Ok(out)
 }
 
