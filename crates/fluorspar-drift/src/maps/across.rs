@@ -99,10 +99,7 @@ pub struct MapAlignment {
 /// twice, values that are not finite, a day that is not; [`Error::Nothing`]
 /// without sessions; [`Error::Parameter`] if `min_similarity` is not between 0
 /// and 1.
-pub fn align_maps(
-    sessions: &[MapSession<'_>],
-    min_similarity: f64,
-) -> Result<MapAlignment, Error> {
+pub fn align_maps(sessions: &[MapSession<'_>], min_similarity: f64) -> Result<MapAlignment, Error> {
     if !(min_similarity > 0.0 && min_similarity <= 1.0) {
         return Err(Error::Parameter {
             name: "min_similarity",
@@ -360,7 +357,9 @@ fn join(maps: &[Set], mut links: Vec<(f64, usize, usize)>) -> Vec<usize> {
         let (a, b) = (group[i], group[j]);
         let sessions = |g: usize| {
             let members = maps.iter().zip(&group);
-            members.filter(move |(_, h)| **h == g).map(|(m, _)| m.session)
+            members
+                .filter(move |(_, h)| **h == g)
+                .map(|(m, _)| m.session)
         };
         if a == b || sessions(a).any(|s| sessions(b).any(|t| s == t)) {
             continue;

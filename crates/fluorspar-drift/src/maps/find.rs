@@ -50,7 +50,12 @@ impl MapParameters {
     pub fn validate(&self) -> Result<(), Error> {
         let share = "must lie between 0 and 1";
         for (ok, name, value, rule) in [
-            (self.alpha > 0.0 && self.alpha < 1.0, "alpha", self.alpha, share),
+            (
+                self.alpha > 0.0 && self.alpha < 1.0,
+                "alpha",
+                self.alpha,
+                share,
+            ),
             (
                 self.max_similarity > 0.0 && self.max_similarity < 1.0,
                 "max_similarity",
@@ -209,7 +214,11 @@ pub fn find_maps(
     }
     let filled = Array2::from_shape_fn((usable.len(), usable.len()), |(a, b)| {
         let value = similarity[[usable[a], usable[b]]];
-        if a != b && value.is_finite() { value } else { 0.0 }
+        if a != b && value.is_finite() {
+            value
+        } else {
+            0.0
+        }
     });
     let (label, splits) = divide_further(&sparse.of(&usable), parameters);
     let label = sort_out(&filled, label, parameters);

@@ -3,7 +3,7 @@
 use ndarray::Array2;
 
 /// Starting points tried, of either kind.
-const STARTS: usize = 32;
+const STARTS: usize = 16;
 /// Rounds of moving traversals; they settle in a few.
 const ROUNDS: usize = 20;
 
@@ -214,7 +214,9 @@ mod tests {
     #[test]
     fn noisy_traversals_are_not_a_map() {
         // Every third traversal is a third as reliable.
-        let r: Vec<f64> = (0..15).map(|a| if a % 3 == 0 { 0.2 } else { 0.6 }).collect();
+        let r: Vec<f64> = (0..15)
+            .map(|a| if a % 3 == 0 { 0.2 } else { 0.6 })
+            .collect();
         let similarity = planted(&r, &[0; 15], 1.0, 1.0);
         let noisy: Vec<usize> = (0..15).map(|a| usize::from(a % 3 == 0)).collect();
         let filled = similarity.mapv(|v: f64| if v.is_finite() { v } else { 0.0 });
