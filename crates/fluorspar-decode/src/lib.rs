@@ -33,12 +33,27 @@
 
 #![forbid(unsafe_code)]
 
+mod classifier;
+mod decoder;
 mod error;
+mod gram;
+mod kernel;
 mod score;
 mod svm;
 mod validation;
 
+pub use classifier::Classifier;
+pub use decoder::{Decoder, Workspace};
 pub use error::Error;
-pub use score::balanced_accuracy;
-pub use svm::{Classifier, LinearSvm, linear_gram};
-pub use validation::{CrossValidation, Score, Split};
+pub use gram::{
+    Features, Scaling, centre_over_cells, cross_gram, gram, gram_of_some, linear_gram,
+};
+pub use kernel::Kernel;
+pub use score::{
+    Confusion, accuracy, area_under_roc, balanced_accuracy, d_prime, relative_accuracy,
+    rotated_accuracy,
+};
+pub use svm::LinearSvm;
+pub use validation::{
+    CrossValidation, HoldOut, Predictions, Score, Split, plain_score, predictions, score,
+};
