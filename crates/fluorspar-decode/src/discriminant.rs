@@ -1,6 +1,6 @@
+use faer::Mat;
 use faer::Side;
 use faer::prelude::Solve;
-use faer::Mat;
 
 use crate::{Classifier, Decoder, Error, Kernel, Workspace};
 
@@ -63,15 +63,14 @@ impl Decoder for Discriminant {
                     means[(class[i], j)] += matrix[(i, j)] / sizes[class[i]];
                 }
             }
-            Mat::from_fn(n, matrix.ncols(), |i, j| matrix[(i, j)] - means[(class[i], j)])
+            Mat::from_fn(n, matrix.ncols(), |i, j| {
+                matrix[(i, j)] - means[(class[i], j)]
+            })
         };
         let half = centred(&part);
         let within = centred(&half.transpose().to_owned());
         let total: f64 = (0..n).map(|i| within[(i, i)]).sum();
-        let dimensions = self
-            .cells
-            .unwrap_or(n.saturating_sub(classes.len()))
-            .max(1) as f64;
+        let dimensions = self.cells.unwrap_or(n.saturating_sub(classes.len())).max(1) as f64;
         let ridge = self.shrinkage * total / n as f64 / dimensions;
         if !(ridge > 0.0 && ridge.is_finite()) {
             return Err(Error::NoVariance);

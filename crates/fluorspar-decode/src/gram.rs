@@ -175,6 +175,17 @@ impl<'a> Features<'a> {
             .collect()
     }
 
+    /// The chosen cells of all trials, centred and weighted, `(trial, cell)`.
+    pub fn to_array(&self) -> Array2<f32> {
+        let mut out = Array2::zeros((self.trials(), self.len()));
+        for (trial, mut row) in out.rows_mut().into_iter().enumerate() {
+            if let Some(row) = row.as_slice_mut() {
+                self.fill(trial, 0, row);
+            }
+        }
+        out
+    }
+
     fn value(&self, trial: usize, cell: usize) -> f32 {
         self.activity[[trial, self.cells.map_or(cell, |c| c[cell])]]
     }
@@ -201,7 +212,8 @@ impl<'a> Features<'a> {
     fn fill(&self, trial: usize, start: usize, out: &mut [f32]) {
         self.raw(trial, start, out);
         if let Some(Scaling { centre, weight }) = self.scaling {
-            for ((out, centre), weight) in out.iter_mut().zip(&centre[start..]).zip(&weight[start..])
+            for ((out, centre), weight) in
+                out.iter_mut().zip(&centre[start..]).zip(&weight[start..])
             {
                 *out = (*out - centre) * weight;
             }

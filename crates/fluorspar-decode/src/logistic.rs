@@ -1,5 +1,5 @@
-use faer::Side;
 use faer::Mat;
+use faer::Side;
 use faer::prelude::Solve;
 
 use crate::decoder::{one_against_one, positive};

@@ -158,13 +158,7 @@ impl CrossValidation {
     ) -> Result<Score, Error> {
         let kernel = Kernel::new(gram)?;
         let splits = self.splits(labels)?;
-        let predicted = predictions(
-            decoder,
-            &kernel,
-            labels,
-            &splits,
-            &mut Workspace::default(),
-        )?;
+        let predicted = predictions(decoder, &kernel, labels, &splits, &mut Workspace::default())?;
         score(labels, &predicted)
     }
 }

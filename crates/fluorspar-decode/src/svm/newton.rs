@@ -8,14 +8,12 @@ use faer::{Mat, Side};
 use super::solver::Buffers;
 use crate::Kernel;
 
-/// Times that a trial may reach its bound before pairs go on.
-const BOUNDS: usize = 12;
-
 impl Buffers {
     /// Minimises the dual over the trials between their bounds, bounds kept
     /// and the sum of weights kept. The objective never grows.
     pub(super) fn newton(&mut self, kernel: &Kernel, train: &[usize]) {
-        for _ in 0..BOUNDS {
+        // At most every trial reaches its bound.
+        for _ in 0..train.len() {
             let free: Vec<usize> = train
                 .iter()
                 .copied()
@@ -31,10 +29,7 @@ impl Buffers {
             let image: Vec<f64> = (0..kernel.trials())
                 .map(|t| {
                     let row = kernel.row(t);
-                    free.iter()
-                        .zip(&direction)
-                        .map(|(&f, d)| row[f] * d)
-                        .sum()
+                    free.iter().zip(&direction).map(|(&f, d)| row[f] * d).sum()
                 })
                 .collect();
             let (mut slope, mut curvature) = (0.0, 0.0);
@@ -53,11 +48,16 @@ impl Buffers {
                     stopped = Some((k, bound));
                 }
             }
-            if !(slope > 0.0 && curvature > 0.0) {
+            // Along a direction that no cell sees, only a bound ends the way.
+            let best = if curvature > 0.0 {
+                slope / curvature
+            } else {
+                f64::INFINITY
+            };
+            let step = best.min(room);
+            if !(slope > 0.0 && step.is_finite()) {
                 return;
             }
-            let best = slope / curvature;
-            let step = best.min(room);
             for (k, (&t, &d)) in free.iter().zip(&direction).enumerate() {
                 let moved = self.weight[t] + step * d;
                 self.weight[t] = match stopped {
@@ -83,13 +83,7 @@ impl Buffers {
             // More free trials than dimensions make it singular.
             part[(i, i)] += 1e-9 * mean + f64::MIN_POSITIVE;
         }
-        let right = Mat::from_fn(n, 2, |i, k| {
-            if k == 0 {
-                self.error[free[i]]
-            } else {
-                1.0
-            }
-        });
+        let right = Mat::from_fn(n, 2, |i, k| if k == 0 { self.error[free[i]] } else { 1.0 });
         let solved = part.llt(Side::Lower).ok()?.solve(&right);
         let sums: [f64; 2] = [0, 1].map(|k| (0..n).map(|i| solved[(i, k)]).sum());
         let multiplier = sums[0] / sums[1];

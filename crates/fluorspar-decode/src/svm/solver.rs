@@ -48,8 +48,9 @@ impl Buffers {
             self.lower[trial] = if sign < 0.0 { -svm.c } else { 0.0 };
         }
         let mut left = svm.max_steps;
+        let mut patience = PATIENCE * train.len();
         loop {
-            let steps = left.min(PATIENCE * train.len());
+            let steps = left.min(patience);
             let converged = pulp::Arch::new().dispatch(Steps {
                 kernel,
                 steps,
@@ -66,11 +67,10 @@ impl Buffers {
                 });
             }
             self.newton(kernel, train);
+            // Then pairs only have to correct which trials are at a bound.
+            patience = train.len();
         }
-        let weights = train
-            .iter()
-            .map(|&t| self.weight[t])
-            .collect();
+        let weights = train.iter().map(|&t| self.weight[t]).collect();
         Ok((weights, self.bias(train, signs)))
     }
 
@@ -259,7 +259,11 @@ impl<S: Simd> Best<S> {
         let mut first = usize::MAX;
         for (lane, (&value, &place)) in values.iter().zip(places).enumerate() {
             let index = place as usize * S::F64_LANES + lane;
-            first = if value == most { first.min(index) } else { first };
+            first = if value == most {
+                first.min(index)
+            } else {
+                first
+            };
         }
         (most, if first == usize::MAX { 0 } else { first })
     }
