@@ -59,6 +59,7 @@ pub mod inference;
 pub mod law;
 pub mod maps;
 mod parameters;
+pub mod projection;
 #[allow(dead_code)] // taken up by the modules that are on their way
 mod random;
 mod session;

@@ -200,6 +200,7 @@ macro_rules! row {
     ($(#[$about:meta])* $row:ident in $file:literal { $($(#[$doc:meta])* $field:ident: $kind:ty,)* }) => {
         $(#[$about])*
         #[derive(Clone, Debug, PartialEq)]
+        #[allow(unreachable_pub, reason = "some rows leave the crate as tables only")]
         pub struct $row {
             $($(#[$doc])* pub $field: $kind,)*
         }

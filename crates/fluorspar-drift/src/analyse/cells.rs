@@ -7,6 +7,7 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 
 use crate::random::{Domain, stream};
+use crate::similarity::linear::product;
 use crate::{Inclusion, Parameters, Session};
 
 /// All cells with a sure enough identity, and where they are in each session.
@@ -83,6 +84,37 @@ impl Roster {
         }
     }
 
+    /// The same, each cell kept in a session with the probability of its
+    /// identity there: draw number `draw` of which identities hold.
+    pub(crate) fn sampled(&self, sessions: &[Session], seed: u64, draw: u64) -> Self {
+        let mut rng = stream(seed, Domain::Tracks, draw);
+        let places: Vec<BTreeMap<usize, usize>> = self
+            .places
+            .iter()
+            .zip(sessions)
+            .map(|(here, session)| {
+                here.iter()
+                    .map(|(&global, &k)| (global, k))
+                    .filter(|&(_, k)| {
+                        let p = session.p_same.as_ref().map_or(1.0, |p| f64::from(p[k]));
+                        rng.random::<f64>() < p
+                    })
+                    .collect()
+            })
+            .collect();
+        let everywhere = (0..self.cells)
+            .map(|global| places.iter().all(|here| here.contains_key(&global)))
+            .collect();
+        Self {
+            places,
+            active: self.active.clone(),
+            informative: self.informative.clone(),
+            everywhere,
+            inclusion: self.inclusion,
+            cells: self.cells,
+        }
+    }
+
     /// Cells of one session that were seen with a sure enough identity.
     pub(crate) fn count(&self, session: usize) -> usize {
         self.places[session].len()
@@ -142,7 +174,7 @@ fn usable(session: &Session, k: usize, parameters: &Parameters) -> bool {
 /// number of cells.
 #[derive(Debug)]
 pub(crate) struct Draws {
-    /// `(resample, group)`.
+    /// `(resample + 1, group)`; every group once in row 0.
     counts: Array2<f64>,
     /// Group of each cell, by global number.
     group: Vec<u32>,
@@ -161,8 +193,9 @@ impl Draws {
         for (place, &cell) in order.iter().enumerate() {
             group[cell] = (place % groups) as u32;
         }
-        let mut counts = Array2::zeros((resamples, groups));
-        for (resample, mut row) in counts.rows_mut().into_iter().enumerate() {
+        let mut counts = Array2::ones((resamples + 1, groups));
+        for (resample, mut row) in counts.rows_mut().into_iter().skip(1).enumerate() {
+            row.fill(0.0);
             let mut rng = stream(seed, Domain::Cells, resample as u64);
             for _ in 0..groups {
                 row[rng.random_range(0..groups)] += 1.0;
@@ -172,7 +205,7 @@ impl Draws {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.counts.nrows()
+        self.counts.nrows() - 1
     }
 
     /// Sums over `cells` of `width` terms each: as they are in row 0, in
@@ -194,15 +227,7 @@ impl Draws {
                 *sum += term;
             }
         }
-        let mut out = Array2::zeros((self.len() + 1, width));
-        let (mut whole, mut drawn) = out.view_mut().split_at(ndarray::Axis(0), 1);
-        for group in by_group.rows() {
-            for (sum, term) in whole.iter_mut().zip(group) {
-                *sum += term;
-            }
-        }
-        ndarray::linalg::general_mat_mul(1.0, &self.counts, &by_group, 0.0, &mut drawn);
-        out
+        product(self.counts.view(), by_group.view())
     }
 }
 

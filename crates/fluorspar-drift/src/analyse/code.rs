@@ -17,27 +17,37 @@ struct Patterns {
     scatter: Vec<f64>,
 }
 
-/// `Σ_k (m_ik − m̄_i)(m_jk − m̄_j)` over cells and classes, divided by the root
-/// of the two sessions' own, noise taken off: 1 for the same code, 0 for an
-/// unrelated one. One pair per `i < j`.
-pub(crate) fn similarity(context: &Context<'_>, window: &Window<'_>, variable: &str) -> Vec<Pair> {
-    let patterns: Vec<Result<Patterns, String>> = (0..context.sessions.len())
-        .into_par_iter()
-        .map(|session| patterns(context, window, session, variable))
-        .collect();
-    context
-        .pairs(false)
-        .par_iter()
-        .map(|&(i, j)| {
-            let shared = context.roster.shared(i, j);
-            match (&patterns[i], &patterns[j]) {
-                (Ok(a), Ok(b)) => compare(context, (i, j), a, b, &shared),
-                (Err(reason), _) | (_, Err(reason)) => {
-                    Pair::undefined(i, j, shared.len(), reason.clone())
+/// The code for one label in every session, where it can be told.
+pub(crate) struct Codes(Vec<Result<Patterns, String>>);
+
+impl Codes {
+    pub(crate) fn new(context: &Context<'_>, window: &Window<'_>, variable: &str) -> Self {
+        Self(
+            (0..context.sessions.len())
+                .into_par_iter()
+                .map(|session| patterns(context, window, session, variable))
+                .collect(),
+        )
+    }
+
+    /// `Σ_k (m_ik − m̄_i)(m_jk − m̄_j)` over cells and classes, divided by the
+    /// root of the two sessions' own, noise taken off: 1 for the same code, 0
+    /// for an unrelated one. One pair per `i < j`, on the cells that `context` has.
+    pub(crate) fn similarity(&self, context: &Context<'_>) -> Vec<Pair> {
+        context
+            .pairs(false)
+            .par_iter()
+            .map(|&(i, j)| {
+                let shared = context.roster.shared(i, j);
+                match (&self.0[i], &self.0[j]) {
+                    (Ok(a), Ok(b)) => compare(context, (i, j), a, b, &shared),
+                    (Err(reason), _) | (_, Err(reason)) => {
+                        Pair::undefined(i, j, shared.len(), reason.clone())
+                    }
                 }
-            }
-        })
-        .collect()
+            })
+            .collect()
+    }
 }
 
 fn patterns(

@@ -66,6 +66,26 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// The same with identities drawn from their probabilities and no resamples.
+    pub(crate) fn with_sampled_identity(&self, draw: u64) -> Self {
+        let seed = self.parameters.seed;
+        Self {
+            sessions: self.sessions,
+            parameters: self.parameters,
+            roster: self.roster.sampled(self.sessions, seed, draw),
+            draws: Draws::new(0, self.roster.cells, seed),
+        }
+    }
+
+    /// Whether any cell's identity is less than certain.
+    pub(crate) fn unsure(&self) -> bool {
+        self.sessions.iter().any(|s| {
+            s.p_same
+                .as_ref()
+                .is_some_and(|p| p.iter().any(|&p| p < 1.0))
+        })
+    }
+
     pub(crate) fn window(&self, epoch: &'a Epoch) -> Window<'a> {
         let bins: Vec<Vec<Vec<usize>>> = self
             .sessions

@@ -4,11 +4,16 @@ mod cells;
 mod code;
 mod context;
 mod decoding;
+mod identity;
+mod informative;
 mod population;
 mod single_cells;
 mod trend;
 
+use code::Codes;
 use context::{Basis, Context, Topic};
+use informative::informative;
+use population::Population;
 use single_cells::SingleCells;
 
 use crate::table::{ConfoundRow, Drift};
@@ -49,7 +54,8 @@ pub fn analyse(
             });
         }
     }
-    let context = Context::new(sessions, parameters, Vec::new());
+    let informative = informative(sessions, epochs, parameters);
+    let context = Context::new(sessions, parameters, informative);
     let mut out = Drift::default();
     let mut single_cells = SingleCells::new(&context);
     let mut stream = 1;
@@ -63,7 +69,8 @@ pub fn analyse(
         };
         let whole = [String::new()];
         for variable in whole.iter().chain(&parameters.variables) {
-            for metric in population::similarity(&context, &window, variable) {
+            let population = Population::new(&context, &window, variable);
+            for metric in population.similarity(&context) {
                 let topic = topic(metric.name, variable);
                 let rows = metric.pairs.iter();
                 out.metrics
@@ -75,7 +82,8 @@ pub fn analyse(
             if variable.is_empty() {
                 continue;
             }
-            let pairs = code::similarity(&context, &window, variable);
+            let codes = Codes::new(&context, &window, variable);
+            let pairs = codes.similarity(&context);
             let coded = topic("code_similarity", variable);
             out.metrics.extend(
                 pairs
@@ -83,6 +91,11 @@ pub fn analyse(
                     .map(|pair| context.row_of(coded, pair, context::SAME_CODE)),
             );
             trend::rows(&context, coded, &pairs, &mut out);
+            let drawn = topic("code_similarity_drawn_identities", variable);
+            out.metrics
+                .extend(identity::rows(&context, drawn, |context| {
+                    codes.similarity(context)
+                }));
             let decoded = decoding::all_pairs(&context, &window, variable, stream);
             stream += 1;
             out.metrics.extend(decoded.into_iter().map(|d| {

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::cells::{Draws, Pair, Shared};
+use super::cells::{Pair, Shared};
 use super::context::{Context, SAME_CODE, Window};
 use crate::Error;
 use crate::similarity::{Correlations, Terms, Tuning};
@@ -59,88 +59,147 @@ const fn corrected(name: &'static str, read: fn(&Correlations) -> f64) -> Readin
     }
 }
 
-/// The correlations of all pairs `i ≤ j`. Bins are the epoch's time bins, by
-/// label if `variable` is not empty. The diagonal holds split halves, and in
-/// `pv_reliability` the reliability of each session's means.
-pub(crate) fn similarity(
-    context: &Context<'_>,
-    window: &Window<'_>,
-    variable: &str,
-) -> Vec<Metric> {
-    let tunings = tunings(context, window, variable);
-    // Raw correlations are those of means over this many trials in every session.
-    let fewest = tunings
-        .iter()
-        .filter_map(|t| t.as_ref().ok().map(Tuning::fewest_trials))
-        .min()
-        .unwrap_or(0);
-    let matched = fewest as f64 / 2.0;
-    let all: Vec<Vec<Pair>> = context
-        .pairs(true)
-        .par_iter()
-        .map(|&(i, j)| {
-            let shared = context.roster.shared(i, j);
-            compare(context, &tunings, matched, (i, j), &shared).unwrap_or_else(|reason| {
-                let pair = Pair::undefined(i, j, shared.len(), reason);
-                vec![pair; READINGS.len() + 2]
-            })
-        })
-        .collect();
-    let mut out: Vec<Metric> = READINGS
-        .iter()
-        .enumerate()
-        .map(|(k, reading)| Metric {
-            name: reading.name,
-            null: reading.null,
-            pairs: all
-                .iter()
-                .map(|pairs| pairs[k].clone())
-                .filter(|pair| reading.diagonal || pair.i != pair.j)
-                .collect(),
-        })
-        .collect();
-    for (k, name) in [
-        (READINGS.len(), "pv_reliability"),
-        (READINGS.len() + 1, "pv_centred_reliability"),
-    ] {
-        out.push(Metric {
-            name,
-            null: "",
-            pairs: all
-                .iter()
-                .map(|pairs| pairs[k].clone())
-                .filter(|pair| pair.i == pair.j)
-                .collect(),
-        });
-    }
-    out
+/// What every session's cells do in an epoch, as far as it can be told.
+pub(crate) struct Population {
+    tunings: Vec<Result<Tuning, String>>,
+    /// Raw correlations are those of means over this many trials of every condition.
+    matched: f64,
 }
 
-fn tunings(
+impl Population {
+    /// Bins are the epoch's time bins, by label if `variable` is not empty.
+    pub(crate) fn new(context: &Context<'_>, window: &Window<'_>, variable: &str) -> Self {
+        let classes = context.classes(variable);
+        let tunings: Vec<Result<Tuning, String>> = (0..context.sessions.len())
+            .into_par_iter()
+            .map(|session| tuning(context, window, session, variable, &classes))
+            .collect();
+        let fewest = tunings
+            .iter()
+            .filter_map(|t| t.as_ref().ok().map(Tuning::fewest_trials))
+            .min()
+            .unwrap_or(0);
+        Self {
+            tunings,
+            matched: fewest as f64 / 2.0,
+        }
+    }
+
+    /// The correlations of all pairs `i ≤ j`. The diagonal holds split halves,
+    /// and in `pv_reliability` the reliability of each session's means.
+    pub(crate) fn similarity(&self, context: &Context<'_>) -> Vec<Metric> {
+        let all: Vec<Vec<Pair>> = context
+            .pairs(true)
+            .par_iter()
+            .map(|&(i, j)| {
+                let shared = context.roster.shared(i, j);
+                self.compare(context, (i, j), &shared)
+                    .unwrap_or_else(|reason| {
+                        let pair = Pair::undefined(i, j, shared.len(), reason);
+                        vec![pair; READINGS.len() + RELIABILITY.len()]
+                    })
+            })
+            .collect();
+        let column = |k: usize, name, null, keep: &dyn Fn(&Pair) -> bool| Metric {
+            name,
+            null,
+            pairs: all
+                .iter()
+                .map(|pairs| pairs[k].clone())
+                .filter(|pair| keep(pair))
+                .collect(),
+        };
+        let mut out = Vec::new();
+        for (k, reading) in READINGS.iter().enumerate() {
+            out.push(column(k, reading.name, reading.null, &|pair| {
+                reading.diagonal || pair.i != pair.j
+            }));
+        }
+        for (k, name) in RELIABILITY.into_iter().enumerate() {
+            let diagonal = |pair: &Pair| pair.i == pair.j;
+            out.push(column(READINGS.len() + k, name, "", &diagonal));
+        }
+        out
+    }
+
+    fn compare(
+        &self,
+        context: &Context<'_>,
+        (i, j): (usize, usize),
+        shared: &[Shared],
+    ) -> Result<Vec<Pair>, String> {
+        if shared.len() < context.parameters.min_cells {
+            return Err(few(shared.len(), context.parameters.min_cells));
+        }
+        let (a, b) = match (&self.tunings[i], &self.tunings[j]) {
+            (Ok(a), Ok(b)) => (a, b),
+            (Err(reason), _) | (_, Err(reason)) => return Err(reason.clone()),
+        };
+        let terms =
+            Terms::new(a, b, Some(self.matched), i == j).map_err(|e: Error| e.to_string())?;
+        let sums = context.draws.sums(shared, terms.width(), |cell, out| {
+            terms.of_cell(cell.i, cell.j, out);
+        });
+        let rows = || sums.rows().into_iter().map(|row| row.to_vec());
+        let found: Vec<Correlations> = rows().map(|row| terms.correlate(&row)).collect();
+        let reliability: Vec<[f64; 2]> = rows().map(|row| terms.reliability(&row)).collect();
+        let mut out = Vec::new();
+        for reading in &READINGS {
+            let values = found.iter().map(reading.read).collect();
+            out.push(guarded((i, j), shared.len(), values, !reading.diagonal));
+        }
+        for k in 0..RELIABILITY.len() {
+            let values = reliability.iter().map(|r| r[k]).collect();
+            out.push(guarded((i, j), shared.len(), values, false));
+        }
+        Ok(out)
+    }
+}
+
+/// The share of variance over cells that is not noise, with all trials: of
+/// population vectors, and of those without the cells' mean rates.
+const RELIABILITY: [&str; 2] = ["pv_reliability", "pv_centred_reliability"];
+
+fn tuning(
     context: &Context<'_>,
     window: &Window<'_>,
+    session: usize,
     variable: &str,
-) -> Vec<Result<Tuning, String>> {
-    let classes = context.classes(variable);
-    (0..context.sessions.len())
-        .into_par_iter()
-        .map(|s| {
-            if window.bins[s].is_empty() {
-                return Err(outside(s));
-            }
-            let activity = context.sessions[s].activity.view();
-            let conditions = if variable.is_empty() {
-                vec![(0..activity.dim().0).collect()]
-            } else {
-                if let Some(reason) = context.shortage(s, variable, &classes) {
-                    return Err(reason);
-                }
-                context.members(s, variable, &classes)
-            };
-            Tuning::new(activity, &conditions, &window.bins[s])
-                .map_err(|e| format!("session {}: {e}", s + 1))
-        })
-        .collect()
+    classes: &[i64],
+) -> Result<Tuning, String> {
+    if window.bins[session].is_empty() {
+        return Err(outside(session));
+    }
+    let activity = context.sessions[session].activity.view();
+    let conditions = if variable.is_empty() {
+        vec![(0..activity.dim().0).collect()]
+    } else {
+        if let Some(reason) = context.shortage(session, variable, classes) {
+            return Err(reason);
+        }
+        context.members(session, variable, classes)
+    };
+    Tuning::new(activity, &conditions, &window.bins[session])
+        .map_err(|e| format!("session {}: {e}", session + 1))
+}
+
+/// The first of `values` with the others as its resamples. One that divides by
+/// a reliability (`divides`) is refused if that is not clearly above 0.
+fn guarded((i, j): (usize, usize), n_cells: usize, values: Vec<f64>, divides: bool) -> Pair {
+    let (value, resampled) = (values[0], values[1..].to_vec());
+    let failed = resampled.iter().filter(|v| !v.is_finite()).count();
+    if !value.is_finite() || (divides && 20 * failed > resampled.len()) {
+        let reason = "activity of a session is not reliably above its trial noise";
+        return Pair::undefined(i, j, n_cells, reason.into());
+    }
+    Pair {
+        i,
+        j,
+        value,
+        resampled,
+        n_cells,
+        reason: String::new(),
+    }
 }
 
 /// Why an epoch has no value in a session.
@@ -149,62 +208,6 @@ pub(crate) fn outside(session: usize) -> String {
         "the epoch lies outside the trials of session {}",
         session + 1
     )
-}
-
-fn compare(
-    context: &Context<'_>,
-    tunings: &[Result<Tuning, String>],
-    matched: f64,
-    (i, j): (usize, usize),
-    shared: &[Shared],
-) -> Result<Vec<Pair>, String> {
-    if shared.len() < context.parameters.min_cells {
-        return Err(few(shared.len(), context.parameters.min_cells));
-    }
-    let (a, b) = match (&tunings[i], &tunings[j]) {
-        (Ok(a), Ok(b)) => (a, b),
-        (Err(reason), _) | (_, Err(reason)) => return Err(reason.clone()),
-    };
-    let terms = Terms::new(a, b, Some(matched), i == j).map_err(|e: Error| e.to_string())?;
-    let draws: &Draws = &context.draws;
-    let sums = draws.sums(shared, terms.width(), |cell, out| {
-        terms.of_cell(cell.i, cell.j, out);
-    });
-    let found: Vec<Correlations> = sums
-        .rows()
-        .into_iter()
-        .map(|row| terms.correlate(row.as_slice().unwrap_or(&[])))
-        .collect();
-    let pair = |values: Vec<f64>, guarded: bool| {
-        let (value, resampled) = (values[0], values[1..].to_vec());
-        let failed = resampled.iter().filter(|v| !v.is_finite()).count();
-        // A division by a reliability that may be zero says nothing.
-        if !value.is_finite() || (guarded && 20 * failed > resampled.len()) {
-            let reason = "activity of a session is not reliably above its trial noise";
-            return Pair::undefined(i, j, shared.len(), reason.into());
-        }
-        Pair {
-            i,
-            j,
-            value,
-            resampled,
-            n_cells: shared.len(),
-            reason: String::new(),
-        }
-    };
-    let mut out: Vec<Pair> = READINGS
-        .iter()
-        .map(|reading| pair(found.iter().map(reading.read).collect(), !reading.diagonal))
-        .collect();
-    let reliability: Vec<[f64; 2]> = sums
-        .rows()
-        .into_iter()
-        .map(|row| terms.reliability(row.as_slice().unwrap_or(&[])))
-        .collect();
-    for k in 0..2 {
-        out.push(pair(reliability.iter().map(|r| r[k]).collect(), false));
-    }
-    Ok(out)
 }
 
 /// Why a pair of sessions is not compared.
