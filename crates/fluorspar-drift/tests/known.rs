@@ -277,6 +277,28 @@ fn a_cell_with_nan_counts_as_not_seen() {
 }
 
 #[test]
+fn more_trials_raise_no_value_that_is_matched() {
+    // The same code, drifting at one pace; ten times as many trials late.
+    let drift = run(&population(&[0.8; 6], &[20, 20, 20, 200, 200, 200], 21));
+    let step = |metric: &str, i: usize| {
+        drift
+            .metrics
+            .iter()
+            .find(|m| m.metric == metric && (m.session_i, m.session_j) == (i, i + 1))
+            .unwrap()
+            .value
+    };
+    for metric in [
+        "pv_correlation",
+        "pv_correlation_corrected",
+        "pv_correlation_snr_matched",
+    ] {
+        let (early, late) = (step(metric, 1), step(metric, 5));
+        assert!((late - early).abs() < 0.08, "{metric}: {early} {late}");
+    }
+}
+
+#[test]
 fn every_rule_of_inclusion_says_which_cells_it_took() {
     let mut sessions = population(&[1.0; 3], &[40; 3], 12);
     // Silent in one session, not seen in another; half of the cells carry no code.
