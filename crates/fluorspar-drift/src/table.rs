@@ -201,6 +201,7 @@ macro_rules! row {
         $(#[$about])*
         #[allow(unreachable_pub, reason = "rows of some tables stay inside the crate")]
         #[derive(Clone, Debug, PartialEq)]
+        #[allow(unreachable_pub, reason = "some rows leave the crate as tables only")]
         pub struct $row {
             $($(#[$doc])* pub $field: $kind,)*
         }
