@@ -162,8 +162,8 @@ fn main() {
 fn one_experiment(name: &str, cells: usize, seed: u64) -> [bool; 9] {
     let animals = scenario(name, cells, &mut ChaCha8Rng::seed_from_u64(seed));
     let options = Options {
-        simulations: 199,
-        permutations: 199,
+        simulations: 99,
+        permutations: 99,
         seed,
         ..Options::default()
     };

@@ -188,7 +188,7 @@ fn against(
             .map(|k| {
                 let mut rng = stream(options.seed, Domain::Models, task << 32 | k as u64);
                 let observed = animal.simulate(law, &inner, &mut rng);
-                let null = problem.search(law, &observed, &grid, Some(&inner)).1;
+                let null = problem.near(law, &observed, &inner).1;
                 let near = Some(animal.crystal.0.as_slice());
                 let other = problem
                     .search(Law::Crystallizing, &observed, &animal.grid, near)

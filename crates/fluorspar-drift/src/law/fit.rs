@@ -111,7 +111,8 @@ impl Problem {
         expected_at(&self.points, &self.points.times, law, inner)
     }
 
-    /// Best inner parameters for `observed` and the weighted sum of squares.
+    /// Best inner parameters for `observed` and the weighted sum of squares,
+    /// from the best starts of `grid` and from `near`.
     pub(crate) fn search(
         &self,
         law: Law,
@@ -119,27 +120,37 @@ impl Problem {
         grid: &Grid,
         near: Option<&[f64]>,
     ) -> (Vec<f64>, f64) {
-        let bounds = law.bounds(self.points.gap, self.points.span);
         let mut whitened = observed.to_vec();
         self.root.whiten(&mut whitened);
-        let residuals = |inner: &[f64]| {
-            let mut r = self.expected(law, inner);
-            self.root.whiten(&mut r);
-            for (r, y) in r.iter_mut().zip(&whitened) {
-                *r -= y;
-            }
-            r
-        };
         let mut starts = grid.best(&whitened, if near.is_some() { 1 } else { 3 });
         starts.extend(near.map(<[f64]>::to_vec));
         let mut best = (Vec::new(), f64::INFINITY);
         for start in starts {
-            let found = minimise(&start, &bounds, residuals);
+            let found = self.descend(law, &whitened, &start);
             if best.0.is_empty() || found.1 < best.1 {
                 best = found;
             }
         }
         best
+    }
+
+    /// The same from `near` alone, for data made from these parameters.
+    pub(crate) fn near(&self, law: Law, observed: &[f64], near: &[f64]) -> (Vec<f64>, f64) {
+        let mut whitened = observed.to_vec();
+        self.root.whiten(&mut whitened);
+        self.descend(law, &whitened, near)
+    }
+
+    fn descend(&self, law: Law, whitened: &[f64], start: &[f64]) -> (Vec<f64>, f64) {
+        let bounds = law.bounds(self.points.gap, self.points.span);
+        minimise(start, &bounds, |inner| {
+            let mut r = self.expected(law, inner);
+            self.root.whiten(&mut r);
+            for (r, y) in r.iter_mut().zip(whitened) {
+                *r -= y;
+            }
+            r
+        })
     }
 
     pub(crate) fn fit(&self, law: Law) -> Result<Fit, Error> {
