@@ -92,7 +92,9 @@ impl Buffers {
             .collect();
         // Rounding of the solution must not move the sum of the weights.
         let rest = direction.iter().sum::<f64>() / n as f64;
-        direction.iter_mut().for_each(|d| *d -= rest);
+        for d in &mut direction {
+            *d -= rest;
+        }
         direction.iter().all(|d| d.is_finite()).then_some(direction)
     }
 }

@@ -53,7 +53,7 @@ impl Buffers {
             let steps = left.min(patience);
             let converged = pulp::Arch::new().dispatch(Steps {
                 kernel,
-                steps,
+                most: steps,
                 tolerance: svm.tolerance,
                 buffers: self,
             });
@@ -68,7 +68,7 @@ impl Buffers {
             }
             self.newton(kernel, train);
             // Then pairs only have to correct which trials are at a bound.
-            patience = train.len();
+            patience = train.len().div_ceil(4);
         }
         let weights = train.iter().map(|&t| self.weight[t]).collect();
         Ok((weights, self.bias(train, signs)))
@@ -104,7 +104,7 @@ impl Buffers {
 /// Neither the order of a sum nor a choice depends on their width.
 struct Steps<'a> {
     kernel: &'a Kernel,
-    steps: usize,
+    most: usize,
     tolerance: f64,
     buffers: &'a mut Buffers,
 }
@@ -122,7 +122,7 @@ impl WithSimd for Steps<'_> {
             lower,
         } = self.buffers;
         let (mut highest, mut grow) = highest(simd, error, weight, upper);
-        for _ in 0..self.steps {
+        for _ in 0..self.most {
             if highest == f64::NEG_INFINITY {
                 return true;
             }
