@@ -30,10 +30,10 @@
 //! };
 //! use ndarray::Array2;
 //!
-//! // 40 trials of 10 cells; the first cell tells the classes apart.
+//! // 40 trials of 10 cells; the first three tell the classes apart.
 //! let labels: Vec<i64> = (0..40).map(|trial| trial % 2).collect();
 //! let activity = Array2::from_shape_fn((40, 10), |(trial, cell)| {
-//!     if cell == 0 { 2.0 * labels[trial] as f32 } else { ((trial * 7 + cell * 3) % 5) as f32 }
+//!     if cell < 3 { 2.0 * labels[trial] as f32 } else { ((trial * 7 + cell * 3) % 5) as f32 }
 //! });
 //! let features = Features::new(activity.view());
 //! let scaling = Scaling::standardise(&features)?;
