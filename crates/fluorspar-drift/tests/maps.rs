@@ -130,6 +130,26 @@ fn one_map_is_one_map_whether_still_or_drifting() {
 }
 
 #[test]
+fn a_gradual_change_of_all_cells_is_one_map() {
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    let maps: Vec<Map> = (0..2).map(|_| map(&mut rng)).collect();
+    // Each cell is in the second map with a probability that grows from 0 to 1.
+    let activity = stack(
+        (0..30)
+            .map(|t| {
+                let morph: Map = (0..CELLS)
+                    .map(|cell| maps[usize::from(rng.random_bool(t as f64 / 29.0))][cell])
+                    .collect();
+                traverse(&morph, &mut rng)
+            })
+            .collect(),
+    );
+    let found = find(&activity);
+    assert_eq!(found.count, 1);
+    assert!(found.splits[0].similarity > 0.5);
+}
+
+#[test]
 fn traversals_with_few_events_are_not_another_map() {
     let mut rng = ChaCha8Rng::seed_from_u64(4);
     let maps = [map(&mut rng)];
@@ -249,6 +269,7 @@ fn the_test_keeps_its_level() {
 
 #[test]
 #[ignore = "a minute; measures the level that the documentation states"]
+#[allow(clippy::print_stderr, reason = "to be read")]
 fn measured_level() {
     for rate in [0.0, 0.03, 0.1, 0.3] {
         for traversals in [8, 16, 30] {

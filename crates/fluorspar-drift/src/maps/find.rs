@@ -180,12 +180,12 @@ const NULL: &str = "every cell changes at its own time";
 ///    [`MapParameters::max_similarity`]. Each set is then divided further.
 ///
 /// In simulated sessions of one map (80 cells, 8 to 30 traversals, still or
-/// with up to a tenth of the cells changing before each traversal) p ≤ 0.05
-/// occurs in 4 to 7 % of 400.
-///
-/// The level is that of the test for cells whose changes do not depend on
-/// each other. Changes of all cells together that are gradual may be
-/// significant, but have a similarity near 1 and are not called maps.
+/// with up to a third of the cells changing before each traversal) p ≤ 0.05
+/// occurs in 3.5 to 6.3 % of 400. The level is that of the test for cells whose
+/// changes do not depend on each other. If all cells change together but
+/// gradually, from one map into another in the course of the session, p may be
+/// small; but traversals that follow each other stay alike, and this is not
+/// called two maps.
 ///
 /// Works on the caller's rayon pool; the result does not depend on the number
 /// of threads.
