@@ -6,6 +6,8 @@
 //! The file holds `x` and `y` (condition, cell), `folds` (fold, condition,
 //! cell), `residuals` (trial, cell), and may hold `precision` (cell, cell).
 
+#![allow(clippy::print_stdout)]
+
 use std::error::Error;
 use std::fs::File;
 use std::time::Instant;
