@@ -2,6 +2,8 @@
 //!
 //! | question | function |
 //! |---|---|
+//! | is population activity, tuning, mean activity alike? | [`correlations()`], corrected by reliability |
+//! | how reliable is a session's own pattern? | [`split_half_reliability`], [`disattenuate`] |
 //! | which conditions does the code hold apart? | [`correlation_rdm`], [`euclidean_rdm`], [`mahalanobis_rdm`], [`crossnobis_rdm`] |
 //! | do two sessions hold the same conditions apart? | [`compare_rdms`], [`noise_ceiling`], [`linear_cka`] |
 //! | do they use the same directions of activity? | [`principal_angles`], [`subspace_overlap`], [`alignment_index`] |
@@ -15,10 +17,12 @@
 mod assignment;
 mod cca;
 mod cka;
+mod correlations;
 pub(crate) mod linear;
 mod noise;
 mod rdm;
 mod rdm_compare;
+mod reliability;
 mod shape;
 mod shape_ladder;
 mod stochastic;
@@ -29,11 +33,14 @@ pub use cca::{
     shuffled_correlations,
 };
 pub use cka::{biased_linear_cka, linear_cka};
+pub(crate) use correlations::Terms;
+pub use correlations::{Correlation, Correlations, Tuning, correlations};
 pub use noise::NoisePrecision;
 pub use rdm::{Rdm, correlation_rdm, crossnobis_rdm, euclidean_rdm, mahalanobis_rdm};
 pub use rdm_compare::{
     MINIMUM_CONDITIONS, NoiseCeiling, RdmComparison, compare_rdms, noise_ceiling,
 };
+pub use reliability::{Disattenuated, ceiling, disattenuate, split_half_reliability};
 pub use shape::{ShapeAlignment, ShapeScore};
 pub use shape_ladder::{
     CellMatching, LadderRung, MAXIMUM_MATCHED_CELLS, ShapeLadder, shape_ladder,
