@@ -53,7 +53,7 @@ fn main() -> Outcome<()> {
             let likeness = score::likeness(&score.notes[index - 1], notes)?;
             format!(", order as in the session before: {likeness:.2}")
         };
-        println!("{}  day {}{change}", path.display(), day.day);
+        println!("{}  day {}{change}", path.display(), day.elapsed);
         all.extend(samples);
     }
     let path = out.join("all-sessions.wav");

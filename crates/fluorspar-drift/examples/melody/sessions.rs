@@ -10,7 +10,7 @@ use crate::Outcome;
 
 /// One session.
 pub(crate) struct Day {
-    pub(crate) day: f64,
+    pub(crate) elapsed: f64,
     /// Identities, the same cell in every session.
     pub(crate) cell: Vec<i64>,
     /// Activity `(trial, cell, time)`.
@@ -40,12 +40,12 @@ pub(crate) fn read(folder: &Path) -> Outcome<Vec<Day>> {
             return Err(told(&"activity and cell disagree in the number of cells").into());
         }
         days.push(Day {
-            day: day.into_scalar(),
+            elapsed: day.into_scalar(),
             cell: cell.to_vec(),
             activity,
         });
     }
-    days.sort_by(|a, b| a.day.total_cmp(&b.day));
+    days.sort_by(|a, b| a.elapsed.total_cmp(&b.elapsed));
     Ok(days)
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn simulate(seed: u64) -> Vec<Day> {
                 (2.0 * (-0.5 * away * away).exp() + 2.0 * (chance.next() - 0.5)) as f32
             });
             Day {
-                day: session as f64 + 1.0,
+                elapsed: session as f64 + 1.0,
                 cell: (0..CELLS as i64).collect(),
                 activity,
             }
