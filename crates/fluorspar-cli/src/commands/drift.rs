@@ -14,11 +14,12 @@ pub(super) fn drift(command: &Drift, json: bool, observer: &dyn Observer) -> Res
         variables: command.variables.clone(),
         activity: command.activity.clone(),
         inclusion: command.inclusion.clone(),
+        group: command.group.clone(),
         min_p_same: command.min_p_same,
         bootstrap: command.bootstrap.map(|n| n as usize),
         permutations: command.permutations.map(|n| n as usize),
         seed: command.seed,
-        tables: None,
+        tables: command.format.clone(),
     };
     let done = pipeline::drift(&command.input, &command.out, &options, observer)?;
     if json {

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use fluorspar_drift::{Inclusion, Parameters};
 use serde::{Deserialize, Serialize};
 
 /// How the tables of trials are read.
@@ -44,9 +45,12 @@ pub struct Drift {
     pub behaviour: Vec<String>,
     /// What a cell's activity is: `"events"` or `"dff"`.
     pub activity: String,
-    /// Cells that two sessions are compared on: `"active-in-both"`,
-    /// `"active-in-either"` or `"tracked"`.
+    /// Cells that two sessions are compared on: the name of an
+    /// [`Inclusion`](fluorspar_drift::Inclusion), such as `"active-in-both"`.
     pub inclusion: String,
+    /// Only cells of this area or other group; all if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// What a cell is whose place was seen and where nothing was found:
     /// `"unseen"`, so that nothing is said of it, or `"silent"`.
     pub undetected: String,
@@ -58,30 +62,40 @@ pub struct Drift {
     pub confidence: f64,
     /// Matches less sure than this are left out.
     pub min_p_same: f64,
-    /// Format of the tables.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    /// Fewest cells that two sessions must share.
+    pub min_cells: usize,
+    /// Fewest trials of each label.
+    pub min_trials: usize,
+    /// An epoch's time bins are averaged into at most this many.
+    pub time_bins: usize,
+    /// Cells with a false discovery rate at or below this are selective.
+    pub false_discovery: f64,
+    /// Format of the tables: `"csv"`, or `"both"` for Parquet beside it.
     pub tables: String,
 }
 
 impl Default for Drift {
     fn default() -> Self {
+        let parameters = Parameters::default();
         Self {
             variables: Vec::new(),
             behaviour: Vec::new(),
             activity: "events".into(),
-            inclusion: "active-in-both".into(),
+            inclusion: Inclusion::default().name().into(),
+            group: None,
             undetected: "unseen".into(),
-            bootstrap: 1000,
-            permutations: 1000,
-            confidence: 0.95,
-            min_p_same: 0.5,
+            bootstrap: parameters.bootstrap,
+            permutations: parameters.permutations,
+            confidence: parameters.confidence,
+            min_p_same: parameters.min_p_same,
+            min_cells: parameters.min_cells,
+            min_trials: parameters.min_trials,
+            time_bins: parameters.time_bins,
+            false_discovery: parameters.false_discovery,
             tables: "csv".into(),
         }
     }
 }
-
-/// Words of [`Drift::inclusion`].
-pub(crate) const INCLUSIONS: [&str; 3] = ["active-in-both", "active-in-either", "tracked"];
 
 impl Trials {
     pub(super) fn check(&self) -> Result<(), String> {
@@ -98,9 +112,9 @@ impl Drift {
     pub(super) fn check(&self) -> Result<(), String> {
         for (key, value, allowed) in [
             ("activity", &self.activity, &["events", "dff"][..]),
-            ("inclusion", &self.inclusion, &INCLUSIONS),
+            ("inclusion", &self.inclusion, &Inclusion::ALL.map(Inclusion::name)),
             ("undetected", &self.undetected, &["unseen", "silent"]),
-            ("tables", &self.tables, &["csv", "parquet", "both"]),
+            ("tables", &self.tables, &["csv", "both"]),
         ] {
             if !allowed.contains(&value.as_str()) {
                 let words: Vec<String> = allowed.iter().map(|w| format!("{w:?}")).collect();
@@ -108,11 +122,22 @@ impl Drift {
                 return Err(format!("drift.{key} = {value:?}: must be {words}"));
             }
         }
-        if !(self.confidence > 0.0 && self.confidence < 1.0) {
-            let value = self.confidence;
-            return Err(format!(
-                "drift.confidence = {value}: must lie between 0 and 1"
-            ));
+        for (key, value) in [
+            ("confidence", self.confidence),
+            ("false_discovery", self.false_discovery),
+        ] {
+            if !(value > 0.0 && value < 1.0) {
+                return Err(format!("drift.{key} = {value}: must lie between 0 and 1"));
+            }
+        }
+        for (key, value, least) in [
+            ("min_cells", self.min_cells, 2),
+            ("min_trials", self.min_trials, 2),
+            ("time_bins", self.time_bins, 1),
+        ] {
+            if value < least {
+                return Err(format!("drift.{key} = {value}: must be at least {least}"));
+            }
         }
         if !(0.0..=1.0).contains(&self.min_p_same) {
             let value = self.min_p_same;

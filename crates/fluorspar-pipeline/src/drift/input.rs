@@ -108,6 +108,9 @@ impl DriftOptions {
         put(self.variables.as_ref(), &mut drift.variables);
         put(self.activity.as_ref(), &mut drift.activity);
         put(self.inclusion.as_ref(), &mut drift.inclusion);
+        if self.group.is_some() {
+            drift.group.clone_from(&self.group);
+        }
         put(self.min_p_same.as_ref(), &mut drift.min_p_same);
         put(self.bootstrap.as_ref(), &mut drift.bootstrap);
         put(self.permutations.as_ref(), &mut drift.permutations);

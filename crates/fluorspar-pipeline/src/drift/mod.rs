@@ -42,6 +42,8 @@ pub struct DriftOptions {
     pub activity: Option<String>,
     /// Cells that two sessions are compared on; see [`crate::config::Drift::inclusion`].
     pub inclusion: Option<String>,
+    /// Only cells of this area or other group.
+    pub group: Option<String>,
     /// Matches less sure than this are left out.
     pub min_p_same: Option<f64>,
     /// Bootstrap resamples behind each interval.
@@ -158,12 +160,13 @@ pub(crate) fn analyse(
         bootstrap: settings.bootstrap,
         permutations: settings.permutations,
         confidence: settings.confidence,
-        inclusion: match settings.inclusion.as_str() {
-            "active-in-either" => Inclusion::ActiveInEither,
-            "tracked" => Inclusion::Tracked,
-            _ => Inclusion::ActiveInBoth,
-        },
+        inclusion: Inclusion::named(&settings.inclusion).unwrap_or_default(),
+        group: settings.group.clone(),
         min_p_same: settings.min_p_same,
+        min_cells: settings.min_cells,
+        min_trials: settings.min_trials,
+        time_bins: settings.time_bins,
+        false_discovery: settings.false_discovery,
         c: config.decode.c,
         seed: config.experiment.seed,
         ..Parameters::default()

@@ -206,14 +206,14 @@ fn describe(
     if let Some(name) = settings.cell.as_deref().or_else(|| tree.first(&table, &["cell_id"])) {
         let values = tree
             .whole(&format!("{table}/{name}"))
-            .map_err(|e| format!("{table}/{name}, asked for by nwb.cell: {e}"))?;
+            .map_err(|e| format!("{e}; it is asked for by nwb.cell"))?;
         let rows = of(name, values.len())?;
         recording.identity = Some(rows.into_iter().map(|row| values[row]).collect());
     }
     if let Some(name) = settings.group.as_deref() {
         let values = tree
             .texts(&format!("{table}/{name}"))
-            .map_err(|e| format!("{table}/{name}, asked for by nwb.group: {e}"))?;
+            .map_err(|e| format!("{e}; it is asked for by nwb.group"))?;
         let rows = of(name, values.len())?;
         recording.group = Some(rows.into_iter().map(|row| values[row].clone()).collect());
     }

@@ -430,7 +430,8 @@ fn check_bins(session: &Session, epochs: &[Epoch], path: &Path) -> Result<(), Er
     Ok(())
 }
 
-/// Sessions are compared bin by bin: an epoch must have the same in each.
+/// Sessions are compared bin by bin, after bins are averaged into few: an
+/// epoch must have as many in each.
 fn check_alike(
     sessions: &[Session],
     epochs: &[Epoch],
@@ -439,7 +440,8 @@ fn check_alike(
     for epoch in epochs {
         let bins = |session: &Session| {
             let inside = |t: &&f64| **t >= epoch.start_s && **t < epoch.stop_s;
-            session.time_s.iter().filter(inside).count()
+            let count = session.time_s.iter().filter(inside).count();
+            count.min(experiment.config.drift.time_bins)
         };
         let first = sessions.first().map_or(0, bins);
         if let Some(other) = sessions.iter().position(|session| bins(session) != first) {
@@ -493,7 +495,7 @@ pub(crate) fn check_times(
     }
     if cut > 0 {
         observer.warn(&format!(
-            "{}: {cut} of {} trials have epochs outside the recording and are left out",
+            "{}: {cut} of {} trials are left out: an epoch is outside the recording, or its event did not happen",
             path.display(),
             trials.len()
         ));

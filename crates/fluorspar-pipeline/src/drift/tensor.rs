@@ -154,9 +154,14 @@ impl Npz {
                     .into(),
             ),
             Err(error) => Err(format!("cannot be read: {error}")),
-            Ok(mut member) => {
-                Header::read(&mut member).and_then(|header| then(header, &mut member))
-            }
+            Ok(mut member) => Header::read(&mut member).and_then(|header| {
+                let found = then(header, &mut member)?;
+                // The checksum is only compared at the end.
+                match std::io::copy(&mut member, &mut std::io::sink()) {
+                    Ok(_) => Ok(found),
+                    Err(error) => Err(format!("is damaged: {error}")),
+                }
+            }),
         };
         found.map_err(|reason: String| self.bad(name, &reason))
     }

@@ -230,9 +230,7 @@ impl Tree {
     }
 
     fn dataset(&self, path: &str) -> Result<Dataset, String> {
-        self.file
-            .dataset(path)
-            .map_err(|error| format!("{path}: {error}"))
+        self.file.dataset(path).map_err(|error| said(path, &error))
     }
 
     /// An array whose values its file can hold: what is asked for is what is
