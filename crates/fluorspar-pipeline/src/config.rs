@@ -463,7 +463,12 @@ impl ExperimentConfig {
         // NWB files and tensors bring their own trials.
         let bring = |s: &Session| s.nwb.is_some() || s.tensor.is_some();
         let with_trials = self.sessions.iter().filter(|s| s.trials.is_some()).count();
-        if with_trials > 0 && self.sessions.iter().any(|s| s.trials.is_none() && !bring(s)) {
+        if with_trials > 0
+            && self
+                .sessions
+                .iter()
+                .any(|s| s.trials.is_none() && !bring(s))
+        {
             return fail(
                 "some sessions name a trials table and some do not; give all of them one, or none"
                     .into(),

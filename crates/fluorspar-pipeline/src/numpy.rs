@@ -197,7 +197,9 @@ impl Header {
         let too_large = || format!("of {:?} values is too large", self.shape);
         let mut sides = self.shape.iter();
         let count = sides.try_fold(1_usize, |n, &side| n.checked_mul(side));
-        let bytes = count.and_then(|n| n.checked_mul(size)).ok_or_else(too_large)?;
+        let bytes = count
+            .and_then(|n| n.checked_mul(size))
+            .ok_or_else(too_large)?;
         let mut values = Vec::new();
         let mut chunk = vec![0; CHUNK / size * size];
         let mut left = bytes;
@@ -224,10 +226,18 @@ impl Header {
         let (wide, width) = match (plain.get(..1), width) {
             (Some("U"), Some(width)) => (true, width.checked_mul(4)),
             (Some("S"), Some(width)) => (false, Some(width)),
-            _ => return Err(format!("holds values of the type {:?}, not text", self.kind)),
+            _ => {
+                return Err(format!(
+                    "holds values of the type {:?}, not text",
+                    self.kind
+                ));
+            }
         };
         let &[count] = self.shape.as_slice() else {
-            return Err(format!("must have one axis, not the shape {:?}", self.shape));
+            return Err(format!(
+                "must have one axis, not the shape {:?}",
+                self.shape
+            ));
         };
         let Some(width) = width.filter(|&width| width <= CHUNK) else {
             return Err("holds texts that are too long".into());

@@ -147,14 +147,28 @@ pub fn run(
     };
     let mut key = Fingerprint::new("drift");
     key.add(tracks_key.as_bytes());
-    key.add_config(&(&config.trials, &config.epochs, &config.decode, &config.drift));
+    key.add_config(&(
+        &config.trials,
+        &config.epochs,
+        &config.decode,
+        &config.drift,
+    ));
     key.add_config(&config.experiment);
     let mut tables: Vec<PathBuf> = Vec::new();
     for session in &config.sessions {
         key.add_config(&(session.day, session.practice, session.video_rate));
-        tables.extend([&session.trials, &session.behaviour].into_iter().flatten().map(|n| folder.join(n)));
+        tables.extend(
+            [&session.trials, &session.behaviour]
+                .into_iter()
+                .flatten()
+                .map(|n| folder.join(n)),
+        );
     }
-    let areas = config.experiment.areas.iter().filter(|name| *name != "plane");
+    let areas = config
+        .experiment
+        .areas
+        .iter()
+        .filter(|name| *name != "plane");
     tables.extend(areas.map(|name| folder.join(name)));
     for path in &tables {
         key.add(&std::fs::read(path).map_err(|e| Error::io(path, e))?);
@@ -413,11 +427,7 @@ struct Ledger {
 }
 
 impl Ledger {
-    fn open(
-        config: &ExperimentConfig,
-        folder: &Path,
-        options: &RunOptions,
-    ) -> Result<Self, Error> {
+    fn open(config: &ExperimentConfig, folder: &Path, options: &RunOptions) -> Result<Self, Error> {
         disk::check_writable(&options.out)?;
         let lock = FolderLock::take(&options.out)?;
         disk::remove_leftovers(&options.out)?;

@@ -302,7 +302,10 @@ mod tests {
         let error = kept.numbers("laser", "drift.behaviour", path).unwrap_err();
         assert!(error.to_string().contains("trial 1"), "{error}");
         let all = BTreeMap::from([("laser".to_owned(), vec!["on".to_owned(), "off".into()])]);
-        assert_eq!(table.clone().without(&all, path).unwrap_err().exit_code(), 3);
+        assert_eq!(
+            table.clone().without(&all, path).unwrap_err().exit_code(),
+            3
+        );
         let unknown = BTreeMap::from([("lazer".to_owned(), vec![])]);
         assert!(table.without(&unknown, path).is_err());
         let gap = parse("onset_s,odour1\n5,\n").unwrap();

@@ -112,7 +112,11 @@ impl Drift {
     pub(super) fn check(&self) -> Result<(), String> {
         for (key, value, allowed) in [
             ("activity", &self.activity, &["events", "dff"][..]),
-            ("inclusion", &self.inclusion, &Inclusion::ALL.map(Inclusion::name)),
+            (
+                "inclusion",
+                &self.inclusion,
+                &Inclusion::ALL.map(Inclusion::name),
+            ),
             ("undetected", &self.undetected, &["unseen", "silent"]),
             ("tables", &self.tables, &["csv", "both"]),
         ] {

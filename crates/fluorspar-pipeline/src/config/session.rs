@@ -74,9 +74,9 @@ impl Session {
         .collect();
         match named.as_slice() {
             [one] => Ok(*one),
-            [] => Err(
-                "names no recording; give one of movie, rois, suite2p, nwb and tensor".into(),
-            ),
+            [] => {
+                Err("names no recording; give one of movie, rois, suite2p, nwb and tensor".into())
+            }
             _ => Err(
                 "names several recordings; give only one of movie, rois, suite2p, nwb and tensor"
                     .into(),
@@ -108,10 +108,12 @@ impl Session {
             return Err("frames are of a movie, and none is named".into());
         }
         match source {
-            Source::Tensor(_) if self.trials.is_some() => Err(
-                "names a tensor and trials; the trials of a tensor are in its file".into(),
-            ),
-            Source::Movie(_) | Source::Tensor(_) if self.behaviour.is_some() && self.trials.is_none() => {
+            Source::Tensor(_) if self.trials.is_some() => {
+                Err("names a tensor and trials; the trials of a tensor are in its file".into())
+            }
+            Source::Movie(_) | Source::Tensor(_)
+                if self.behaviour.is_some() && self.trials.is_none() =>
+            {
                 Err("names behaviour but no trials to average it over".into())
             }
             _ => Ok(()),

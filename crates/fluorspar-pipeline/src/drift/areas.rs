@@ -114,7 +114,13 @@ mod tests {
             assert_eq!(areas.of([0.0, y, x]), area, "{y} {x}");
         }
         assert_eq!(Areas::Planes.of([3.0, 0.0, 0.0]), "plane 3");
-        for bad in ["", "area,y,x\n", "area,y\na,1\n", "area,y,x\na,1,1\na,2,2\n", "area,y,x\na,nan,1\n"] {
+        for bad in [
+            "",
+            "area,y,x\n",
+            "area,y\na,1\n",
+            "area,y,x\na,1,1\na,2,2\n",
+            "area,y,x\na,nan,1\n",
+        ] {
             assert!(Areas::parse(bad.as_bytes()).is_err(), "{bad:?}");
         }
     }

@@ -68,9 +68,9 @@ impl Behaviour {
             for ((column, text), name) in columns.iter_mut().zip(&row).zip(&names) {
                 column.push(match text {
                     "" | "nan" | "NaN" | "NA" => f64::NAN,
-                    text => text
-                        .parse()
-                        .map_err(|_| format!("row {}: {name} is {text:?}, not a number", index + 1))?,
+                    text => text.parse().map_err(|_| {
+                        format!("row {}: {name} is {text:?}, not a number", index + 1)
+                    })?,
                 });
             }
         }
@@ -181,7 +181,11 @@ mod tests {
                      0,0,0,0.99\n1,3,4,0.99\n2,50,50,0.1\n3,6,8,0.99\n";
         let traces = Behaviour::parse(text, 10.0).unwrap();
         let found = traces.over(&[(0.0, 0.4)]);
-        assert_eq!(found["paw_speed"], [50.0], "only one step between sure places");
+        assert_eq!(
+            found["paw_speed"],
+            [50.0],
+            "only one step between sure places"
+        );
         assert_eq!(found["paw_x"], [3.0]);
         assert_eq!(found.len(), 3);
     }

@@ -36,7 +36,10 @@ impl Clock {
         }
         let mut steps: Vec<f64> = stamps.windows(2).map(|pair| pair[1] - pair[0]).collect();
         if let Some(frame) = steps.iter().position(|&step| step <= 0.0) {
-            return Err(format!("frame {} is not later than the one before", frame + 1));
+            return Err(format!(
+                "frame {} is not later than the one before",
+                frame + 1
+            ));
         }
         steps.sort_by(f64::total_cmp);
         let Some(&median) = steps.get(steps.len() / 2) else {

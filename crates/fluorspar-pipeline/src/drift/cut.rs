@@ -209,7 +209,8 @@ impl Layout {
                 let trace = activity.row(roi);
                 let ranges = frames.iter().zip(&bins).flat_map(|(frames, bins)| {
                     let first = frames.start;
-                    bins.iter().map(move |bin| first + bin.start..first + bin.end)
+                    bins.iter()
+                        .map(move |bin| first + bin.start..first + bin.end)
                 });
                 for (value, range) in row.iter_mut().zip(ranges) {
                     *value = if range.len() == 1 {
@@ -260,7 +261,10 @@ fn bins(window: Window, frame_rate: f64, bin_s: Option<f64>) -> (Vec<Range<usize
         let within = within.min(frames - 1);
         within..within + 1
     });
-    (ranges.collect(), (0..count).map(|k| middle(bin_s, k)).collect())
+    (
+        ranges.collect(),
+        (0..count).map(|k| middle(bin_s, k)).collect(),
+    )
 }
 
 /// Median time of an event after the onset, over all trials in which it happened.
@@ -268,17 +272,22 @@ fn usual_delay(event: &str, sessions: &[(&Path, &Trials)]) -> Result<f64, Error>
     let mut delays = Vec::new();
     for (path, trials) in sessions {
         let times = trials.numbers(event, "[epochs]", path)?;
-        let after = times.iter().zip(&trials.onset_s).map(|(t, onset)| t - onset);
+        let after = times
+            .iter()
+            .zip(&trials.onset_s)
+            .map(|(t, onset)| t - onset);
         delays.extend(after.filter(|delay| delay.is_finite()));
     }
     delays.sort_by(f64::total_cmp);
     let median = delays.get(delays.len() / 2).copied();
     // To the millisecond, so that bins have readable times.
-    median.map(|delay| (delay * 1e3).round() / 1e3).ok_or_else(|| {
-        let path = sessions.first().map_or(Path::new(""), |(path, _)| *path);
-        let message = format!("the event {event:?}, named in [epochs], happens in no trial");
-        Error::bad_data(path, message)
-    })
+    median
+        .map(|delay| (delay * 1e3).round() / 1e3)
+        .ok_or_else(|| {
+            let path = sessions.first().map_or(Path::new(""), |(path, _)| *path);
+            let message = format!("the event {event:?}, named in [epochs], happens in no trial");
+            Error::bad_data(path, message)
+        })
 }
 
 #[cfg(test)]
@@ -314,7 +323,11 @@ mod tests {
         ]);
         let table = trials("onset_s\n0.5\n3\n9\n");
         let (_, cut) = cut(&activity, &epochs, None, &table);
-        assert_eq!(cut.kept, [1], "one starts before the movie, one ends after it");
+        assert_eq!(
+            cut.kept,
+            [1],
+            "one starts before the movie, one ends after it"
+        );
         assert_eq!(cut.activity.dim(), (1, 3, 30));
         assert_eq!(cut.activity[[0, 0, 0]], 1020.0);
         assert_eq!(cut.activity[[0, 1, 29]], 49.0);
@@ -360,11 +373,17 @@ mod tests {
             .map(|e| (e.name.clone(), e.start_s))
             .collect();
         let expected = [("odour1", 0.0), ("late", 2.0), ("lick", 4.0)];
-        assert_eq!(times, expected.map(|(name, start)| (name.to_owned(), start)));
+        assert_eq!(
+            times,
+            expected.map(|(name, start)| (name.to_owned(), start))
+        );
         assert!(layout.moved.is_empty());
         // The second trial: onset at 8 s, odour 2 at 12 s, lick at 12.5 s.
         let at = |time: f64| {
-            let bin = cut.time_s.iter().position(|t| (t - time - 0.05).abs() < 1e-9);
+            let bin = cut
+                .time_s
+                .iter()
+                .position(|t| (t - time - 0.05).abs() < 1e-9);
             cut.activity[[1, 0, bin.unwrap()]]
         };
         assert_eq!((at(0.0), at(2.0), at(4.0)), (80.0, 110.0, 125.0));

@@ -114,7 +114,11 @@ impl Identity {
             Self::Own => own(recording)?,
         };
         let most = recording.rois();
-        match members.iter().filter_map(|m| m.roi).find(|&roi| roi >= most) {
+        match members
+            .iter()
+            .filter_map(|m| m.roi)
+            .find(|&roi| roi >= most)
+        {
             None => Ok(members),
             Some(roi) => Err(Error::bad_data(
                 &recording.path,
@@ -153,14 +157,12 @@ fn own(recording: &Recording) -> Result<Vec<Member>, Error> {
 }
 
 /// The ROI of each cell in one session, counted among all ROIs of it.
-fn among_all(
-    given: &Identities,
-    session: usize,
-    recording: &Recording,
-) -> Result<Vec<i32>, Error> {
+fn among_all(given: &Identities, session: usize, recording: &Recording) -> Result<Vec<i32>, Error> {
     let column = given.roi_index.column(session);
     let counted = match &given.counted {
-        Counted::Among(counts) => Counted::Among(counts.get(session).copied().into_iter().collect()),
+        Counted::Among(counts) => {
+            Counted::Among(counts.get(session).copied().into_iter().collect())
+        }
         other => other.clone(),
     };
     let alone = Identities {
@@ -188,7 +190,10 @@ fn certainty(path: &Path, index: &Array2<i32>) -> Result<Option<Array2<f32>>, Er
     } else {
         path.to_path_buf()
     };
-    if path.extension().is_none_or(|e| !e.eq_ignore_ascii_case("csv")) {
+    if path
+        .extension()
+        .is_none_or(|e| !e.eq_ignore_ascii_case("csv"))
+    {
         return Ok(None);
     }
     let bad = |reason: String| Error::bad_data(&path, reason);
@@ -208,7 +213,8 @@ fn certainty(path: &Path, index: &Array2<i32>) -> Result<Option<Array2<f32>>, Er
     for row in reader.records() {
         let row = row.map_err(|e| bad(e.to_string()))?;
         let get = |at: usize| row.get(at).unwrap_or_default();
-        let (Ok(session), Ok(roi)) = (get(session).parse::<usize>(), get(roi).parse::<i32>()) else {
+        let (Ok(session), Ok(roi)) = (get(session).parse::<usize>(), get(roi).parse::<i32>())
+        else {
             continue;
         };
         if roi < 0 {

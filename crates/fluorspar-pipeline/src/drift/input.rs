@@ -22,7 +22,10 @@ impl Input {
             Self::of_run(path)?
         } else if path.is_dir() {
             Self::of_tensors(path)?
-        } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml")) {
+        } else if path
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("toml"))
+        {
             Self {
                 config: ExperimentConfig::read(path)?,
                 path: path.to_path_buf(),
@@ -80,10 +83,13 @@ impl Input {
                 ..Session::default()
             });
         }
-        let late = sessions.windows(2).position(|pair| pair[0].day >= pair[1].day);
+        let late = sessions
+            .windows(2)
+            .position(|pair| pair[0].day >= pair[1].day);
         if let Some(at) = late {
             let (before, after) = (sessions[at].day, sessions[at + 1].day);
-            let message = format!("day {after} does not come after day {before} of the file before");
+            let message =
+                format!("day {after} does not come after day {before} of the file before");
             return Err(Error::bad_data(&files[at + 1], message));
         }
         let name = folder.file_name().unwrap_or_default().to_string_lossy();

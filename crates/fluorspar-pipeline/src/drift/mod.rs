@@ -7,6 +7,8 @@ mod cut;
 mod identity;
 mod input;
 mod nwb;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod prepare;
 mod recording;
 mod rois;
@@ -133,7 +135,11 @@ fn analyse_into(
     observer.start("drift", 0);
     let drift = analyse(&prepared, &input.config, observer)?;
     let tables = write_tables(out, &drift, &input.config.drift.tables)?;
-    let days: Vec<f64> = prepared.sessions.iter().map(|session| session.day).collect();
+    let days: Vec<f64> = prepared
+        .sessions
+        .iter()
+        .map(|session| session.day)
+        .collect();
     let page = figures::drift_report(&input.config.experiment.name, out, &days)?;
     let report = out.join("report.html");
     disk::write(&report, page.as_bytes())?;
@@ -171,9 +177,14 @@ pub(crate) fn analyse(
         seed: config.experiment.seed,
         ..Parameters::default()
     };
-    fluorspar_drift::analyse(&prepared.sessions, &prepared.epochs, &parameters, &|units| {
-        observer.advance(units);
-    })
+    fluorspar_drift::analyse(
+        &prepared.sessions,
+        &prepared.epochs,
+        &parameters,
+        &|units| {
+            observer.advance(units);
+        },
+    )
     .at("drift")
 }
 

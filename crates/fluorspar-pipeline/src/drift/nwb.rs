@@ -68,9 +68,9 @@ pub(crate) fn read_trials(
     let name = named.unwrap_or("intervals/trials").trim_matches('/');
     match trials(&tree, name, onset.unwrap_or(START)).map_err(bad)? {
         Some(table) => Ok(Some((path.to_path_buf(), table))),
-        None if named.is_some() => Err(bad(format!(
-            "holds no table {name:?}, named in nwb.trials"
-        ))),
+        None if named.is_some() => {
+            Err(bad(format!("holds no table {name:?}, named in nwb.trials")))
+        }
         None => Ok(None),
     }
 }
@@ -170,7 +170,9 @@ fn responses(
         }
     };
     if let Some(members) = members.filter(|&count| count != rois) {
-        return Err(bad(format!("has responses of {rois} ROIs but names {members}")));
+        return Err(bad(format!(
+            "has responses of {rois} ROIs but names {members}"
+        )));
     }
     Ok((data.as_standard_layout().into_owned(), clock))
 }
@@ -203,7 +205,11 @@ fn describe(
         });
         rows.collect::<Result<Vec<usize>, String>>()
     };
-    if let Some(name) = settings.cell.as_deref().or_else(|| tree.first(&table, &["cell_id"])) {
+    if let Some(name) = settings
+        .cell
+        .as_deref()
+        .or_else(|| tree.first(&table, &["cell_id"]))
+    {
         let values = tree
             .whole(&format!("{table}/{name}"))
             .map_err(|e| format!("{e}; it is asked for by nwb.cell"))?;

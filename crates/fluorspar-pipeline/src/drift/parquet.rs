@@ -66,7 +66,12 @@ fn write(values: &Values, to: &mut SerializedColumnWriter<'_>) -> Result<()> {
         }
         Values::Category { index, names } => {
             let names: Vec<ByteArray> = names.iter().map(|name| name.as_str().into()).collect();
-            let name = |&k: &u16| names.get(usize::from(k)).cloned().unwrap_or_else(|| "".into());
+            let name = |&k: &u16| {
+                names
+                    .get(usize::from(k))
+                    .cloned()
+                    .unwrap_or_else(|| "".into())
+            };
             let texts: Vec<ByteArray> = index.iter().map(name).collect();
             put::<ByteArrayType>(to, &texts, None)
         }
@@ -103,6 +108,7 @@ mod tests {
     use super::*;
     use parquet::file::reader::{FileReader, SerializedFileReader};
     use parquet::record::RowAccessor;
+    use std::io::Write as _;
 
     #[test]
     fn columns_come_back_with_their_types() {
@@ -125,8 +131,10 @@ mod tests {
             ],
         };
         let file = bytes(&table).unwrap();
-        assert_eq!(file, bytes(&table).unwrap());
-        let file = SerializedFileReader::new(parquet_bytes(file)).unwrap();
+        assert_eq!(file, bytes(&table).unwrap(), "the same bytes each time");
+        let mut on_disk = tempfile::tempfile().unwrap();
+        on_disk.write_all(&file).unwrap();
+        let file = SerializedFileReader::new(on_disk).unwrap();
         let rows: Vec<_> = file
             .get_row_iter(None)
             .unwrap()
@@ -144,6 +152,6 @@ mod tests {
             name: "rates",
             columns: vec![column("rate", Values::Number(Vec::new()))],
         };
-        assert!(super::bytes(&none).is_ok());
+        assert!(bytes(&none).is_ok());
     }
 }

@@ -88,7 +88,15 @@ impl Experiment<'_> {
                     check_bins(&session, &layout.epochs, &opened.path)?;
                     (session, kept, opened.trials)
                 }
-                None => self.cut(index, opened, &layout, &identity, areas.as_ref(), &mut groups, observer)?,
+                None => self.cut(
+                    index,
+                    opened,
+                    &layout,
+                    &identity,
+                    areas.as_ref(),
+                    &mut groups,
+                    observer,
+                )?,
             };
             let of_kept = |all: Vec<i64>| kept.iter().map(|&trial| all[trial]).collect();
             session.labels = codes
@@ -139,8 +147,7 @@ impl Experiment<'_> {
             }
             (None, Source::Nwb(name)) => {
                 let path = self.folder.join(name);
-                let found =
-                    nwb::read_trials(&path, &self.config.nwb, settings.onset.as_deref())?;
+                let found = nwb::read_trials(&path, &self.config.nwb, settings.onset.as_deref())?;
                 let Some((path, trials)) = found else {
                     return Err(Error::bad_data(
                         &path,
@@ -355,7 +362,11 @@ fn groups_of(
     areas: Option<&Areas>,
 ) -> Option<Vec<String>> {
     if let Some(group) = &recording.group {
-        let own = |member: &Member| member.roi.map_or(OUTSIDE.to_owned(), |roi| group[roi].clone());
+        let own = |member: &Member| {
+            member
+                .roi
+                .map_or(OUTSIDE.to_owned(), |roi| group[roi].clone())
+        };
         return Some(members.iter().map(own).collect());
     }
     let (areas, centre) = (areas?, recording.centre.as_ref()?);
@@ -369,7 +380,12 @@ fn groups_of(
         }
         member.roi.map_or([f64::NAN; 3], |roi| centre[roi])
     };
-    Some(members.iter().map(|member| areas.of(place(member))).collect())
+    Some(
+        members
+            .iter()
+            .map(|member| areas.of(place(member)))
+            .collect(),
+    )
 }
 
 /// A session with only these of its trials.
@@ -413,7 +429,11 @@ fn check_bins(session: &Session, epochs: &[Epoch], path: &Path) -> Result<(), Er
         let inside = |&t: &f64| t >= epoch.start_s && t < epoch.stop_s;
         if !session.time_s.iter().copied().any(|t| inside(&t)) {
             let first = session.time_s.iter().copied().fold(f64::INFINITY, f64::min);
-            let last = session.time_s.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let last = session
+                .time_s
+                .iter()
+                .copied()
+                .fold(f64::NEG_INFINITY, f64::max);
             return Err(Error::bad_data(
                 path,
                 format!(

@@ -80,7 +80,10 @@ pub(crate) fn read(path: &Path, making: &Making<'_>) -> Result<Recording, Error>
     };
     for name in ["snr", "noise"] {
         if let Some(values) = per_roi(name)? {
-            told(name, median(cells.iter().map(|&roi| f64::from(values[roi]))));
+            told(
+                name,
+                median(cells.iter().map(|&roi| f64::from(values[roi]))),
+            );
         }
     }
     if has("F") {

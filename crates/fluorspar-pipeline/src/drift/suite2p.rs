@@ -20,8 +20,14 @@ pub(crate) fn read(path: &Path, making: &Making<'_>) -> Result<Recording, Error>
         planes.push(plane(folder, number, making)?);
     }
     let rate = planes[0].rate;
-    if let Some(other) = planes.iter().position(|p| (p.rate / rate - 1.0).abs() > 1e-6) {
-        let message = format!("is at {} Hz, but plane 0 is at {rate} Hz", planes[other].rate);
+    if let Some(other) = planes
+        .iter()
+        .position(|p| (p.rate / rate - 1.0).abs() > 1e-6)
+    {
+        let message = format!(
+            "is at {} Hz, but plane 0 is at {rate} Hz",
+            planes[other].rate
+        );
         return Err(Error::bad_data(&folders[other], message));
     }
     // The last volume may lack its last planes.
@@ -54,7 +60,8 @@ fn planes(path: &Path) -> Result<Vec<PathBuf>, Error> {
     if !path.is_dir() {
         return Err(Error::bad_data(path, "no such folder of Suite2p"));
     }
-    let has_traces = |folder: &Path| folder.join("F.npy").is_file() || folder.join("spks.npy").is_file();
+    let has_traces =
+        |folder: &Path| folder.join("F.npy").is_file() || folder.join("spks.npy").is_file();
     if has_traces(path) {
         return Ok(vec![path.to_path_buf()]);
     }
@@ -156,11 +163,16 @@ fn centres(folder: &Path, plane: usize, rois: usize) -> Result<Vec<[f64; 3]>, Er
         Array::Numbers(_) => return Err(Error::bad_data(&path, "is not a list of ROIs")),
     };
     if stat.len() != rois {
-        let message = format!("tells of {} ROIs, but there are traces of {rois}", stat.len());
+        let message = format!(
+            "tells of {} ROIs, but there are traces of {rois}",
+            stat.len()
+        );
         return Err(Error::bad_data(&path, message));
     }
     let middle = |numbers: Option<&Numbers>| {
-        numbers.and_then(|n| mean(n.values.iter().copied())).unwrap_or(f64::NAN)
+        numbers
+            .and_then(|n| mean(n.values.iter().copied()))
+            .unwrap_or(f64::NAN)
     };
     let centre = |roi: &crate::numpy::Dict| {
         let plane = roi.number("iplane").unwrap_or(plane as f64);

@@ -2,12 +2,26 @@
 
 use std::path::{Path, PathBuf};
 
-use fluorspar_drift::Drift;
+use fluorspar_drift::{Drift, Table};
 
 use crate::{Error, disk};
 
-/// Writes all tables as CSV, as Parquet, or both; returns their paths. The
-/// report is drawn from CSV: what is to be drawn later is written first.
+#[cfg(feature = "parquet")]
+fn parquet(table: &Table, path: &Path) -> Result<Vec<u8>, Error> {
+    use crate::error::Context;
+    super::parquet::bytes(table).at(path.display())
+}
+
+#[cfg(not(feature = "parquet"))]
+fn parquet(_: &Table, path: &Path) -> Result<Vec<u8>, Error> {
+    Err(Error::Usage(format!(
+        "{}: this program was built without Parquet; ask for drift.tables = \"csv\"",
+        path.display()
+    )))
+}
+
+/// Writes all tables as CSV, and as Parquet beside it if `format` is
+/// `"both"`; returns their paths. The report is drawn from CSV.
 pub(crate) fn write_tables(
     folder: &Path,
     drift: &Drift,
@@ -19,9 +33,9 @@ pub(crate) fn write_tables(
     all.sort_by_key(|table| matches!(table.name, "metrics" | "crystallization"));
     let mut paths = Vec::new();
     for table in all {
-        if format != "csv" {
+        if format == "both" {
             let path = folder.join(format!("{}.parquet", table.name));
-            disk::write(&path, &super::parquet::bytes(&table).at(path.display())?)?;
+            disk::write(&path, &parquet(&table, &path)?)?;
             paths.push(path);
         }
         let path = folder.join(format!("{}.csv", table.name));

@@ -182,7 +182,10 @@ impl Npz {
     fn along(&mut self, name: &str, count: usize, of: &str) -> Result<Vec<f64>, Error> {
         let (shape, values) = self.required(name, |v| v)?;
         if shape.len() != 1 {
-            return Err(self.bad(name, &format!("must have one axis, not the shape {shape:?}")));
+            return Err(self.bad(
+                name,
+                &format!("must have one axis, not the shape {shape:?}"),
+            ));
         }
         self.count(name, values.len(), count, of)?;
         Ok(values)
@@ -200,7 +203,10 @@ impl Npz {
         let (_, values) = self.required(name, |v| v)?;
         match values.as_slice() {
             [one] => Ok(*one),
-            _ => Err(self.bad(name, &format!("must be a single number, not {}", values.len()))),
+            _ => Err(self.bad(
+                name,
+                &format!("must be a single number, not {}", values.len()),
+            )),
         }
     }
 
@@ -218,7 +224,10 @@ impl Npz {
         if number >= 1.0 && number.fract() == 0.0 && number < MOST_EXACT {
             return Ok(number as usize);
         }
-        Err(self.bad("practice", &format!("is {number}; sessions are counted from 1")))
+        Err(self.bad(
+            "practice",
+            &format!("is {number}; sessions are counted from 1"),
+        ))
     }
 
     /// Texts along one axis; whole numbers as they are written.

@@ -110,7 +110,9 @@ impl Tree {
             let name = name.trim_matches('/');
             return match self.file.group(name) {
                 Ok(_) => Ok(Some(name.to_owned())),
-                Err(_) => Err(format!("holds no group {name:?}, named in nwb.segmentation")),
+                Err(_) => Err(format!(
+                    "holds no group {name:?}, named in nwb.segmentation"
+                )),
             };
         }
         let all: Vec<&str> = self
@@ -156,7 +158,9 @@ impl Tree {
         let shape = self.dataset(path)?.shape().map_err(|e| said(path, &e))?;
         match shape[..] {
             [length] if length <= MOST_ROWS => Ok(length),
-            _ => Err(format!("{path} must have one axis, not the shape {shape:?}")),
+            _ => Err(format!(
+                "{path} must have one axis, not the shape {shape:?}"
+            )),
         }
     }
 
@@ -198,7 +202,13 @@ impl Tree {
         let length = self.length(path)?;
         let (dataset, _) = self.sized(path)?;
         let fail = |e: hdf5_pure::Error| said(path, &e);
-        let number = |v: f64| if v.is_finite() { v.to_string() } else { String::new() };
+        let number = |v: f64| {
+            if v.is_finite() {
+                v.to_string()
+            } else {
+                String::new()
+            }
+        };
         let texts: Vec<String> = match dataset.datatype().map_err(fail)? {
             Datatype::String { .. } | Datatype::VariableLength { .. } => {
                 let texts = dataset.read_string().map_err(fail)?;
@@ -208,15 +218,22 @@ impl Tree {
                 let values = dataset.read_i64().map_err(fail)?;
                 values.iter().map(ToString::to_string).collect()
             }
-            Datatype::FloatingPoint { .. } => {
-                dataset.read_f64().map_err(fail)?.into_iter().map(number).collect()
-            }
+            Datatype::FloatingPoint { .. } => dataset
+                .read_f64()
+                .map_err(fail)?
+                .into_iter()
+                .map(number)
+                .collect(),
             // Truth values are an enumeration of one byte.
             Datatype::Enumeration { size: 1, .. } => {
                 let raw = dataset.read_raw().map_err(fail)?;
                 raw.iter().map(ToString::to_string).collect()
             }
-            other => return Err(format!("{path} holds values that are not read here: {other:?}")),
+            other => {
+                return Err(format!(
+                    "{path} holds values that are not read here: {other:?}"
+                ));
+            }
         };
         self.complete(path, &[length as usize], texts.len())?;
         Ok(texts)
@@ -242,7 +259,9 @@ impl Tree {
         let mut sides = shape.iter();
         let bytes = sides.try_fold(size.max(1), |n, &side| n.checked_mul(side));
         if bytes.is_none_or(|bytes| bytes > self.most_bytes) {
-            return Err(format!("{path} of {shape:?} values is not in a file this small"));
+            return Err(format!(
+                "{path} of {shape:?} values is not in a file this small"
+            ));
         }
         Ok((dataset, shape.iter().map(|&side| side as usize).collect()))
     }
