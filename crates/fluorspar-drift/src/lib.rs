@@ -61,6 +61,7 @@ pub mod law;
 pub mod maps;
 mod parameters;
 pub mod planted;
+pub mod projection;
 #[allow(dead_code)] // taken up by the modules that are on their way
 mod random;
 mod session;
@@ -74,4 +75,6 @@ pub use analyse::analyse;
 pub use error::Error;
 pub use parameters::{Inclusion, Parameters};
 pub use session::{Epoch, Session};
-pub use table::{ConfoundRow, CrystallizationRow, Drift, MetricRow, RateRow};
+pub use table::{
+    Column, ConfoundRow, CrystallizationRow, Drift, MetricRow, RateRow, Table, Tabular, Values,
+};

@@ -1,248 +1,259 @@
+//! Tidy tables: one row per number, the same columns in every file.
+
+mod rows;
+
+pub use rows::{ConfoundRow, CrystallizationRow, Drift, MetricRow, RateRow};
+
 use std::fmt::Write as _;
 
-/// Everything that was found, as tables.
+/// A table by columns, ready to be written as CSV or Parquet.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Drift {
-    /// Similarity of every pair of sessions.
-    pub metrics: Vec<MetricRow>,
-    /// Drift against elapsed days.
-    pub rates: Vec<RateRow>,
-    /// Whether drift slows with practice.
-    pub crystallization: Vec<CrystallizationRow>,
-    /// What else differs between sessions.
-    pub confounds: Vec<ConfoundRow>,
+pub struct Table {
+    /// Name of the file without its ending, such as `metrics`.
+    pub name: &'static str,
+    /// Columns of equal length.
+    pub columns: Vec<Column>,
 }
 
-/// A metric of one pair of sessions; a row of `metrics.csv`.
+/// One column of a [`Table`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct MetricRow {
-    /// Which metric.
-    pub metric: &'static str,
-    /// Epoch of the trial.
-    pub epoch: String,
-    /// Label, or empty.
-    pub variable: String,
-    /// First session, from 1; for decoding, the one trained on.
-    pub session_i: usize,
-    /// Second session, from 1; for decoding, the one tested on.
-    pub session_j: usize,
-    /// Elapsed days of the first.
-    pub day_i: f64,
-    /// Elapsed days of the second.
-    pub day_j: f64,
-    /// The metric, or NaN.
-    pub value: f64,
-    /// Lower end of its interval.
-    pub lo: f64,
-    /// Upper end of its interval.
-    pub hi: f64,
-    /// Cells compared.
-    pub n_cells: usize,
-    /// Trials of the session with fewer.
-    pub n_trials: usize,
-    /// Probability of a value as extreme under `null`.
-    pub p: f64,
-    /// The null hypothesis.
-    pub null: &'static str,
-    /// Seed of the resamples.
-    pub seed: u64,
-    /// Why the value is NaN, or empty.
-    pub reason: String,
+pub struct Column {
+    /// Its name, spelt as in the documentation.
+    pub name: &'static str,
+    /// Its values.
+    pub values: Values,
 }
 
-/// Change of a metric with elapsed days; a row of `rates.csv`.
+/// The values of a column.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RateRow {
-    /// Which metric.
-    pub metric: &'static str,
-    /// Epoch of the trial.
-    pub epoch: String,
-    /// Label, or empty.
-    pub variable: String,
-    /// `"linear"`: value = intercept + rate · days; `"exponential"`:
-    /// value = intercept · exp(−rate · days).
-    pub law: &'static str,
-    /// Per day.
-    pub rate_per_day: f64,
-    /// Lower end of its interval.
-    pub lo: f64,
-    /// Upper end of its interval.
-    pub hi: f64,
-    /// Value at no distance.
-    pub intercept: f64,
-    /// Days in which an exponential falls to one half.
-    pub half_life_days: f64,
-    /// Pairs of sessions fitted.
-    pub n_pairs: usize,
-    /// Seed of the resamples.
-    pub seed: u64,
-    /// Why the rate is NaN, or empty.
-    pub reason: String,
+pub enum Values {
+    /// Text.
+    Text(Vec<String>),
+    /// One of few texts: an index into `names` for each row.
+    Category {
+        /// Index into `names`, one per row.
+        index: Vec<u16>,
+        /// The texts.
+        names: Vec<String>,
+    },
+    /// Whole numbers.
+    Integer(Vec<i64>),
+    /// Numbers; NaN where there is none.
+    Number(Vec<f64>),
+    /// Numbers of single precision; NaN where there is none.
+    Single(Vec<f32>),
+    /// Yes or no.
+    Flag(Vec<bool>),
 }
 
-/// Early against late stability; a row of `crystallization.csv`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CrystallizationRow {
-    /// Epoch of the trial.
-    pub epoch: String,
-    /// Label, or empty for population activity.
-    pub variable: String,
-    /// What is compared.
-    pub test: &'static str,
-    /// Late minus early similarity, pairs the same number of days apart.
-    pub statistic: f64,
-    /// Lower end of its interval.
-    pub lo: f64,
-    /// Upper end of its interval.
-    pub hi: f64,
-    /// Two-sided bootstrap probability of no change.
-    pub p: f64,
-    /// The null hypothesis.
-    pub null: &'static str,
-    /// Sessions used.
-    pub n_sessions: usize,
-    /// Fewest cells that a compared pair shares.
-    pub n_cells: usize,
-    /// Seed of the resamples.
-    pub seed: u64,
-    /// What the interval says, in words.
-    pub verdict: String,
-}
+impl Values {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Text(v) => v.len(),
+            Self::Category { index, .. } => index.len(),
+            Self::Integer(v) => v.len(),
+            Self::Number(v) => v.len(),
+            Self::Single(v) => v.len(),
+            Self::Flag(v) => v.len(),
+        }
+    }
 
-/// What may look like drift and is not; a row of `confounds.csv`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ConfoundRow {
-    /// Session, from 1.
-    pub session: usize,
-    /// Elapsed days.
-    pub day: f64,
-    /// Cells with a sure enough identity.
-    pub n_cells: usize,
-    /// Trials.
-    pub n_trials: usize,
-    /// Mean activity over trials, cells and time.
-    pub mean_activity: f64,
-    /// Mean probability of the cells' identities.
-    pub mean_p_same: f64,
-}
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 
-/// A number as short as it can be read back exactly; NaN stays empty.
-fn number(value: f64) -> String {
-    if value.is_finite() {
-        format!("{value}")
-    } else {
-        String::new()
+    fn write(&self, row: usize, out: &mut String) {
+        // Writing to a String does not fail, so the results of `write!` are dropped.
+        match self {
+            Self::Text(v) => field(v.get(row).map_or("", String::as_str), out),
+            Self::Category { index, names } => {
+                let name = index.get(row).and_then(|&k| names.get(usize::from(k)));
+                field(name.map_or("", String::as_str), out);
+            }
+            Self::Integer(v) => {
+                if let Some(value) = v.get(row) {
+                    let _ = write!(out, "{value}");
+                }
+            }
+            // As short as can be read back exactly.
+            Self::Number(v) => {
+                if let Some(value) = v.get(row).filter(|v| v.is_finite()) {
+                    let _ = write!(out, "{value}");
+                }
+            }
+            Self::Single(v) => {
+                if let Some(value) = v.get(row).filter(|v| v.is_finite()) {
+                    let _ = write!(out, "{value}");
+                }
+            }
+            Self::Flag(v) => {
+                if let Some(value) = v.get(row) {
+                    out.push(if *value { '1' } else { '0' });
+                }
+            }
+        }
     }
 }
 
 /// A field of a CSV file, quoted where it must be.
-fn field(text: &str) -> String {
+fn field(text: &str, out: &mut String) {
     if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
+        out.push('"');
+        out.push_str(&text.replace('"', "\"\""));
+        out.push('"');
     } else {
-        text.to_owned()
+        out.push_str(text);
     }
 }
 
-// Writing to a String does not fail, so the results of `writeln!` are dropped.
-impl Drift {
-    /// `metrics.csv`; values that are NaN are empty.
-    pub fn metrics_csv(&self) -> String {
-        let mut out = String::from(
-            "metric,epoch,variable,session_i,session_j,day_i,day_j,value,lo,hi,n_cells,n_trials,p,null,seed,reason\n",
-        );
-        for r in &self.metrics {
-            let _ = writeln!(
-                out,
-                "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
-                r.metric,
-                field(&r.epoch),
-                field(&r.variable),
-                r.session_i,
-                r.session_j,
-                number(r.day_i),
-                number(r.day_j),
-                number(r.value),
-                number(r.lo),
-                number(r.hi),
-                r.n_cells,
-                r.n_trials,
-                number(r.p),
-                r.null,
-                r.seed,
-                field(&r.reason)
-            );
+impl Table {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.columns
+            .iter()
+            .map(|c| c.values.len())
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The table as CSV with a header; values that are not finite are empty,
+    /// yes and no are 1 and 0.
+    pub fn csv(&self) -> String {
+        let names: Vec<&str> = self.columns.iter().map(|c| c.name).collect();
+        let mut out = names.join(",");
+        out.push('\n');
+        for row in 0..self.len() {
+            for (k, column) in self.columns.iter().enumerate() {
+                if k > 0 {
+                    out.push(',');
+                }
+                column.values.write(row, &mut out);
+            }
+            out.push('\n');
         }
         out
     }
+}
 
-    /// `rates.csv`.
-    pub fn rates_csv(&self) -> String {
-        let mut out = String::from(
-            "metric,epoch,variable,law,rate_per_day,lo,hi,intercept,half_life_days,n_pairs,seed,reason\n",
-        );
-        for r in &self.rates {
-            let _ = writeln!(
-                out,
-                "{},{},{},{},{},{},{},{},{},{},{},{}",
-                r.metric,
-                field(&r.epoch),
-                field(&r.variable),
-                r.law,
-                number(r.rate_per_day),
-                number(r.lo),
-                number(r.hi),
-                number(r.intercept),
-                number(r.half_life_days),
-                r.n_pairs,
-                r.seed,
-                field(&r.reason)
-            );
-        }
-        out
+/// Rows that make a [`Table`].
+pub trait Tabular: Sized {
+    /// The table of `rows`.
+    fn table(rows: &[Self]) -> Table;
+}
+
+/// How a field of a row becomes a column.
+pub(crate) trait Cell: Clone {
+    fn column(values: Vec<Self>) -> Values;
+}
+
+impl Cell for String {
+    fn column(values: Vec<Self>) -> Values {
+        Values::Text(values)
     }
+}
 
-    /// `crystallization.csv`.
-    pub fn crystallization_csv(&self) -> String {
-        let mut out = String::from(
-            "epoch,variable,test,statistic,lo,hi,p,null,n_sessions,n_cells,seed,verdict\n",
-        );
-        for r in &self.crystallization {
-            let _ = writeln!(
-                out,
-                "{},{},{},{},{},{},{},{},{},{},{},{}",
-                field(&r.epoch),
-                field(&r.variable),
-                r.test,
-                number(r.statistic),
-                number(r.lo),
-                number(r.hi),
-                number(r.p),
-                r.null,
-                r.n_sessions,
-                r.n_cells,
-                r.seed,
-                field(&r.verdict)
-            );
-        }
-        out
+impl Cell for &'static str {
+    fn column(values: Vec<Self>) -> Values {
+        Values::Text(values.into_iter().map(str::to_owned).collect())
     }
+}
 
-    /// `confounds.csv`.
-    pub fn confounds_csv(&self) -> String {
-        let mut out = String::from("session,day,n_cells,n_trials,mean_activity,mean_p_same\n");
-        for r in &self.confounds {
-            let _ = writeln!(
-                out,
-                "{},{},{},{},{},{}",
-                r.session,
-                number(r.day),
-                r.n_cells,
-                r.n_trials,
-                number(r.mean_activity),
-                number(r.mean_p_same)
-            );
+impl Cell for f64 {
+    fn column(values: Vec<Self>) -> Values {
+        Values::Number(values)
+    }
+}
+
+impl Cell for usize {
+    fn column(values: Vec<Self>) -> Values {
+        Values::Integer(values.into_iter().map(|v| v as i64).collect())
+    }
+}
+
+impl Cell for u64 {
+    fn column(values: Vec<Self>) -> Values {
+        Values::Integer(values.into_iter().map(|v| v as i64).collect())
+    }
+}
+
+impl Cell for i64 {
+    fn column(values: Vec<Self>) -> Values {
+        Values::Integer(values)
+    }
+}
+
+impl Cell for bool {
+    fn column(values: Vec<Self>) -> Values {
+        Values::Flag(values)
+    }
+}
+
+/// Declares a row type whose fields, in order, are the columns of a table.
+macro_rules! row {
+    ($(#[$about:meta])* $row:ident in $file:literal { $($(#[$doc:meta])* $field:ident: $kind:ty,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $row {
+            $($(#[$doc])* pub $field: $kind,)*
         }
-        out
+
+        impl $crate::table::Tabular for $row {
+            fn table(rows: &[Self]) -> $crate::table::Table {
+                $crate::table::Table {
+                    name: $file,
+                    columns: vec![$($crate::table::Column {
+                        name: stringify!($field),
+                        values: <$kind as $crate::table::Cell>::column(
+                            rows.iter().map(|row| row.$field.clone()).collect(),
+                        ),
+                    },)*],
+                }
+            }
+        }
+    };
+}
+pub(crate) use row;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn csv_quotes_what_it_must_and_leaves_out_what_is_not_there() {
+        let table = Table {
+            name: "x",
+            columns: vec![
+                Column {
+                    name: "a",
+                    values: Values::Text(vec!["p,q".into(), "say \"r\"".into()]),
+                },
+                Column {
+                    name: "b",
+                    values: Values::Number(vec![0.1, f64::NAN]),
+                },
+                Column {
+                    name: "c",
+                    values: Values::Flag(vec![true, false]),
+                },
+                Column {
+                    name: "d",
+                    values: Values::Category {
+                        index: vec![1, 0],
+                        names: vec!["u".into(), "v".into()],
+                    },
+                },
+            ],
+        };
+        assert_eq!(
+            table.csv(),
+            "a,b,c,d\n\"p,q\",0.1,1,v\n\"say \"\"r\"\"\",,0,u\n"
+        );
     }
 }

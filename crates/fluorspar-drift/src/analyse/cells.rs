@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use ndarray::Array2;
+use rand::RngExt;
+use rand::seq::SliceRandom;
 
+use crate::random::{Domain, stream};
+use crate::similarity::linear::product;
 use crate::{Inclusion, Parameters, Session};
 
 /// All cells with a sure enough identity, and where they are in each session.
@@ -14,6 +17,10 @@ pub(crate) struct Roster {
     places: Vec<BTreeMap<usize, usize>>,
     /// For each session and index: whether the cell is ever active.
     active: Vec<Vec<bool>>,
+    /// For each session and index: whether the cell is selective; empty unless asked for.
+    informative: Vec<Vec<bool>>,
+    /// For each global number: whether the cell was seen in every session.
+    everywhere: Vec<bool>,
     inclusion: Inclusion,
     pub(crate) cells: usize,
 }
@@ -21,30 +28,31 @@ pub(crate) struct Roster {
 /// A cell in two sessions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shared {
+    /// Its number among all cells of the experiment.
     pub(crate) global: usize,
+    /// Its index in the first session.
     pub(crate) i: usize,
+    /// Its index in the second session.
     pub(crate) j: usize,
 }
 
 impl Roster {
-    pub(crate) fn new(sessions: &[Session], parameters: &Parameters) -> Self {
+    pub(crate) fn new(
+        sessions: &[Session],
+        parameters: &Parameters,
+        informative: Vec<Vec<bool>>,
+    ) -> Self {
         let mut ids: Vec<i64> = sessions
             .iter()
             .flat_map(|s| s.cell.iter().copied())
             .collect();
         ids.sort_unstable();
         ids.dedup();
-        let places = sessions
+        let places: Vec<BTreeMap<usize, usize>> = sessions
             .iter()
             .map(|session| {
                 (0..session.cell.len())
-                    .filter(|&k| {
-                        session.seen(k)
-                            && session
-                                .p_same
-                                .as_ref()
-                                .is_none_or(|p| f64::from(p[k]) >= parameters.min_p_same)
-                    })
+                    .filter(|&k| usable(session, k, parameters))
                     .filter_map(|k| Some((ids.binary_search(&session.cell[k]).ok()?, k)))
                     .collect()
             })
@@ -63,29 +71,80 @@ impl Roster {
                     .collect()
             })
             .collect();
+        let everywhere = (0..ids.len())
+            .map(|global| places.iter().all(|here| here.contains_key(&global)))
+            .collect();
         Self {
             places,
             active,
+            informative,
+            everywhere,
             inclusion: parameters.inclusion,
             cells: ids.len(),
         }
     }
 
-    /// Cells of one session with a sure enough identity.
+    /// The same, each cell kept in a session with the probability of its
+    /// identity there: draw number `draw` of which identities hold.
+    pub(crate) fn sampled(&self, sessions: &[Session], seed: u64, draw: u64) -> Self {
+        let mut rng = stream(seed, Domain::Tracks, draw);
+        let places: Vec<BTreeMap<usize, usize>> = self
+            .places
+            .iter()
+            .zip(sessions)
+            .map(|(here, session)| {
+                here.iter()
+                    .map(|(&global, &k)| (global, k))
+                    .filter(|&(_, k)| {
+                        let p = session.p_same.as_ref().map_or(1.0, |p| f64::from(p[k]));
+                        rng.random::<f64>() < p
+                    })
+                    .collect()
+            })
+            .collect();
+        let everywhere = (0..self.cells)
+            .map(|global| places.iter().all(|here| here.contains_key(&global)))
+            .collect();
+        Self {
+            places,
+            active: self.active.clone(),
+            informative: self.informative.clone(),
+            everywhere,
+            inclusion: self.inclusion,
+            cells: self.cells,
+        }
+    }
+
+    /// Cells of one session that were seen with a sure enough identity.
     pub(crate) fn count(&self, session: usize) -> usize {
         self.places[session].len()
     }
 
+    /// Global number and index of the cells of one session.
+    pub(crate) fn of(&self, session: usize) -> impl Iterator<Item = (usize, usize)> {
+        self.places[session].iter().map(|(&global, &k)| (global, k))
+    }
+
+    /// Index in `session` of the cell with this global number.
+    #[allow(dead_code)] // taken up by the modules that are on their way
+    pub(crate) fn find(&self, session: usize, global: usize) -> Option<usize> {
+        self.places[session].get(&global).copied()
+    }
+
+    /// The cells that sessions `i` and `j` are compared on, by global number.
     pub(crate) fn shared(&self, i: usize, j: usize) -> Vec<Shared> {
         self.places[i]
             .iter()
             .filter_map(|(&global, &a)| {
                 let b = *self.places[j].get(&global)?;
-                let (left, right) = (self.active[i][a], self.active[j][b]);
+                let flags = |of: &[Vec<bool>]| (of[i][a], of[j][b]);
                 let keep = match self.inclusion {
-                    Inclusion::ActiveInBoth => left && right,
-                    Inclusion::ActiveInEither => left || right,
+                    Inclusion::ActiveInBoth => flags(&self.active) == (true, true),
+                    Inclusion::ActiveInEither => flags(&self.active) != (false, false),
                     Inclusion::Tracked => true,
+                    Inclusion::TrackedInAll => self.everywhere[global],
+                    Inclusion::InformativeInEither => flags(&self.informative) != (false, false),
+                    Inclusion::InformativeInBoth => flags(&self.informative) == (true, true),
                 };
                 keep.then_some(Shared { global, i: a, j: b })
             })
@@ -93,33 +152,82 @@ impl Roster {
     }
 }
 
-/// How often each cell is drawn in each resample, `(resample, cell)`.
+fn usable(session: &Session, k: usize, parameters: &Parameters) -> bool {
+    let sure = session
+        .p_same
+        .as_ref()
+        .is_none_or(|p| f64::from(p[k]) >= parameters.min_p_same);
+    let member = match (&parameters.group, &session.group) {
+        (None, _) => true,
+        (Some(wanted), Some(groups)) => groups[k] == *wanted,
+        (Some(_), None) => false,
+    };
+    sure && member && session.seen(k)
+}
+
+/// How often each cell is drawn in each resample.
+///
+/// Up to [`GROUPS`] cells are drawn one by one. More of them are dealt at
+/// random into that many groups of equal size, and groups are drawn: a sum
+/// over cells then has the same variance between resamples (but for the few
+/// per cent that so many groups leave), at a cost that does not grow with the
+/// number of cells.
 #[derive(Debug)]
 pub(crate) struct Draws {
-    counts: Vec<u8>,
-    cells: usize,
+    /// `(resample + 1, group)`; every group once in row 0.
+    counts: Array2<f64>,
+    /// Group of each cell, by global number.
+    group: Vec<u32>,
 }
+
+const GROUPS: usize = 512;
 
 impl Draws {
     pub(crate) fn new(resamples: usize, cells: usize, seed: u64) -> Self {
-        let mut counts = vec![0_u8; resamples * cells];
-        for (resample, row) in counts.chunks_exact_mut(cells.max(1)).enumerate() {
-            let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            rng.set_stream(resample as u64);
-            for _ in 0..cells {
-                let cell = rng.random_range(0..cells);
-                row[cell] = row[cell].saturating_add(1);
+        let groups = cells.min(GROUPS);
+        let mut group = vec![0; cells];
+        let mut order: Vec<usize> = (0..cells).collect();
+        if cells > groups {
+            order.shuffle(&mut stream(seed, Domain::Cells, u64::from(u32::MAX)));
+        }
+        for (place, &cell) in order.iter().enumerate() {
+            group[cell] = (place % groups) as u32;
+        }
+        let mut counts = Array2::ones((resamples + 1, groups));
+        for (resample, mut row) in counts.rows_mut().into_iter().skip(1).enumerate() {
+            row.fill(0.0);
+            let mut rng = stream(seed, Domain::Cells, resample as u64);
+            for _ in 0..groups {
+                row[rng.random_range(0..groups)] += 1.0;
             }
         }
-        Self { counts, cells }
+        Self { counts, group }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.counts.len().checked_div(self.cells).unwrap_or(0)
+        self.counts.nrows() - 1
     }
 
-    pub(crate) fn weight(&self, resample: usize, cell: usize) -> f64 {
-        f64::from(self.counts[resample * self.cells + cell])
+    /// Sums over `cells` of `width` terms each: as they are in row 0, in
+    /// resample `b` in row `b + 1`. `terms` fills in the terms of one cell.
+    pub(crate) fn sums(
+        &self,
+        cells: &[Shared],
+        width: usize,
+        mut terms: impl FnMut(&Shared, &mut [f64]),
+    ) -> Array2<f64> {
+        let groups = self.counts.ncols();
+        let mut by_group = Array2::zeros((groups, width));
+        let mut one = vec![0.0; width];
+        for cell in cells {
+            one.fill(0.0);
+            terms(cell, &mut one);
+            let mut row = by_group.row_mut(self.group[cell.global] as usize);
+            for (sum, term) in row.iter_mut().zip(&one) {
+                *sum += term;
+            }
+        }
+        product(self.counts.view(), by_group.view())
     }
 }
 
@@ -131,6 +239,7 @@ pub(crate) struct Pair {
     pub(crate) value: f64,
     pub(crate) resampled: Vec<f64>,
     pub(crate) n_cells: usize,
+    /// Why `value` is NaN, or empty.
     pub(crate) reason: String,
 }
 

@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::cells::{Draws, Pair, Roster, Shared};
-use crate::{Epoch, Parameters, Session};
+use super::cells::{Pair, Shared};
+use super::context::{Context, Window};
+use super::population::{few, outside};
 
 /// Patterns of one session: for each class the mean of every cell, relative
 /// to the mean over classes.
@@ -14,87 +15,76 @@ struct Patterns {
     noise: Vec<f64>,
     /// Variance of each cell over trials of one class.
     scatter: Vec<f64>,
-    classes: Vec<i64>,
 }
 
-/// `Σ_k (m_ik − m̄_i)(m_jk − m̄_j)` over cells and classes, divided by the root
-/// of the two sessions' own, noise taken off: 1 for the same code, 0 for an
-/// unrelated one. One pair per `i < j`.
-pub(crate) fn similarity(
-    sessions: &[Session],
-    epoch: &Epoch,
-    variable: &str,
-    parameters: &Parameters,
-    roster: &Roster,
-    draws: &Draws,
-) -> Vec<Pair> {
-    let patterns: Vec<Result<Patterns, String>> = sessions
-        .iter()
-        .enumerate()
-        .map(|(number, session)| patterns(session, number, epoch, variable, parameters))
-        .collect();
-    let pairs: Vec<(usize, usize)> = (0..sessions.len())
-        .flat_map(|i| (i + 1..sessions.len()).map(move |j| (i, j)))
-        .collect();
-    pairs
-        .par_iter()
-        .map(|&(i, j)| {
-            let shared = roster.shared(i, j);
-            match (&patterns[i], &patterns[j]) {
-                (Ok(a), Ok(b)) => compare(i, j, a, b, &shared, parameters, draws),
-                (Err(reason), _) | (_, Err(reason)) => {
-                    Pair::undefined(i, j, shared.len(), reason.clone())
+/// The code for one label in every session, where it can be told.
+pub(crate) struct Codes(Vec<Result<Patterns, String>>);
+
+impl Codes {
+    pub(crate) fn new(context: &Context<'_>, window: &Window<'_>, variable: &str) -> Self {
+        Self(
+            (0..context.sessions.len())
+                .into_par_iter()
+                .map(|session| patterns(context, window, session, variable))
+                .collect(),
+        )
+    }
+
+    /// `Σ_k (m_ik − m̄_i)(m_jk − m̄_j)` over cells and classes, divided by the
+    /// root of the two sessions' own, noise taken off: 1 for the same code, 0
+    /// for an unrelated one. One pair per `i < j`, on the cells that `context` has.
+    pub(crate) fn similarity(&self, context: &Context<'_>) -> Vec<Pair> {
+        context
+            .pairs(false)
+            .par_iter()
+            .map(|&(i, j)| {
+                let shared = context.roster.shared(i, j);
+                match (&self.0[i], &self.0[j]) {
+                    (Ok(a), Ok(b)) => compare(context, (i, j), a, b, &shared),
+                    (Err(reason), _) | (_, Err(reason)) => {
+                        Pair::undefined(i, j, shared.len(), reason.clone())
+                    }
                 }
-            }
-        })
-        .collect()
+            })
+            .collect()
+    }
 }
 
 fn patterns(
-    session: &Session,
-    number: usize,
-    epoch: &Epoch,
+    context: &Context<'_>,
+    window: &Window<'_>,
+    session: usize,
     variable: &str,
-    parameters: &Parameters,
 ) -> Result<Patterns, String> {
-    let x = session.epoch_means(epoch);
-    let labels = &session.labels[variable];
-    let mut classes = labels.clone();
-    classes.sort_unstable();
-    classes.dedup();
-    if classes.len() < 2 {
-        return Err(format!("session {} has one label only", number + 1));
+    if window.bins[session].is_empty() {
+        return Err(outside(session));
     }
-    let members: Vec<Vec<usize>> = classes
-        .iter()
-        .map(|class| (0..labels.len()).filter(|&t| labels[t] == *class).collect())
-        .collect();
-    if let Some(k) = (0..classes.len()).find(|&k| members[k].len() < parameters.min_trials) {
-        return Err(format!(
-            "session {} has {} trials with label {}",
-            number + 1,
-            members[k].len(),
-            classes[k]
-        ));
+    let classes = context.classes(variable);
+    if let Some(reason) = context.shortage(session, variable, &classes) {
+        return Err(reason);
     }
-    let cells = x.ncols();
+    let members = context.members(session, variable, &classes);
+    let trials: usize = members.iter().map(Vec::len).sum();
+    let x = &window.means[session];
+    let cells = x.nrows();
     let share = 1.0 - 1.0 / classes.len() as f64;
     let mut means = vec![vec![0.0; cells]; classes.len()];
     let mut noise = vec![0.0; cells];
     let mut scatter = vec![0.0; cells];
     for cell in 0..cells {
-        let column = x.column(cell);
+        let row = x.row(cell);
         let mut within = 0.0;
-        for (k, trials) in members.iter().enumerate() {
-            let n = trials.len() as f64;
-            let mean = trials.iter().map(|&t| column[t]).sum::<f64>() / n;
-            let squares: f64 = trials.iter().map(|&t| (column[t] - mean).powi(2)).sum();
+        for (k, members) in members.iter().enumerate() {
+            let n = members.len() as f64;
+            let value = |t: usize| f64::from(row[t]);
+            let mean = members.iter().map(|&t| value(t)).sum::<f64>() / n;
+            let squares: f64 = members.iter().map(|&t| (value(t) - mean).powi(2)).sum();
             means[k][cell] = mean;
             within += squares;
             noise[cell] += share * squares / (n - 1.0) / n;
         }
         let middle = means.iter().map(|m| m[cell]).sum::<f64>() / classes.len() as f64;
-        scatter[cell] = within / (labels.len() - classes.len()) as f64;
+        scatter[cell] = within / (trials - classes.len()) as f64;
         for mean in &mut means {
             mean[cell] -= middle;
         }
@@ -103,83 +93,61 @@ fn patterns(
         means,
         noise,
         scatter,
-        classes,
     })
 }
 
 fn compare(
-    i: usize,
-    j: usize,
+    context: &Context<'_>,
+    (i, j): (usize, usize),
     a: &Patterns,
     b: &Patterns,
     shared: &[Shared],
-    parameters: &Parameters,
-    draws: &Draws,
 ) -> Pair {
-    if a.classes != b.classes {
-        return Pair::undefined(i, j, shared.len(), "the sessions have other labels".into());
-    }
-    if shared.len() < parameters.min_cells {
-        let reason = format!("{} shared cells are too few", shared.len());
+    if shared.len() < context.parameters.min_cells {
+        let reason = few(shared.len(), context.parameters.min_cells);
         return Pair::undefined(i, j, shared.len(), reason);
     }
     // Per cell: across, within the first, within the second. A cell counts in
     // units of its scatter, the same for both sessions: a scale of its own for
     // each would carry their noise into the ratio.
-    let terms: Vec<[f64; 3]> = shared
-        .iter()
-        .map(|cell| {
-            let (mut across, mut first, mut second) = (0.0, -a.noise[cell.i], -b.noise[cell.j]);
-            for (ma, mb) in a.means.iter().zip(&b.means) {
-                across += ma[cell.i] * mb[cell.j];
-                first += ma[cell.i].powi(2);
-                second += mb[cell.j].powi(2);
-            }
-            let scatter = 0.5 * (a.scatter[cell.i] + b.scatter[cell.j]);
-            let weight = if scatter > 0.0 { 1.0 / scatter } else { 0.0 };
-            [weight * across, weight * first, weight * second]
-        })
-        .collect();
-    let ratio = |sums: [f64; 3]| {
-        if sums[1] > 0.0 && sums[2] > 0.0 {
-            sums[0] / (sums[1] * sums[2]).sqrt()
-        } else {
-            f64::NAN
+    let sums = context.draws.sums(shared, 3, |cell, out| {
+        let mut terms = [0.0, -a.noise[cell.i], -b.noise[cell.j]];
+        for (ma, mb) in a.means.iter().zip(&b.means) {
+            terms[0] += ma[cell.i] * mb[cell.j];
+            terms[1] += ma[cell.i].powi(2);
+            terms[2] += mb[cell.j].powi(2);
         }
-    };
-    let mut whole = [0.0; 3];
-    for term in &terms {
-        for (sum, t) in whole.iter_mut().zip(term) {
-            *sum += t;
+        let scatter = 0.5 * (a.scatter[cell.i] + b.scatter[cell.j]);
+        let weight = if scatter > 0.0 { 1.0 / scatter } else { 0.0 };
+        for (out, term) in out.iter_mut().zip(terms) {
+            *out = weight * term;
         }
-    }
-    let mut resampled = Vec::with_capacity(draws.len());
-    let mut unreliable = [0_usize; 2];
-    for resample in 0..draws.len() {
-        let mut sums = [0.0; 3];
-        for (cell, term) in shared.iter().zip(&terms) {
-            let weight = draws.weight(resample, cell.global);
-            for (sum, t) in sums.iter_mut().zip(term) {
-                *sum += weight * t;
-            }
-        }
-        for k in 0..2 {
-            unreliable[k] += usize::from(sums[k + 1] <= 0.0);
-        }
-        resampled.push(ratio(sums));
-    }
+    });
     // A division by a reliability that may be zero says nothing.
-    for (k, session) in [(0, i), (1, j)] {
-        if 20 * unreliable[k] > draws.len() || whole[k + 1] <= 0.0 {
+    for (k, session) in [(1, i), (2, j)] {
+        let column = sums.column(k);
+        let failed = column.iter().skip(1).filter(|&&v| v <= 0.0).count();
+        if 20 * failed > context.draws.len() || column[0] <= 0.0 {
             let reason = format!("the code of session {} is not above its noise", session + 1);
             return Pair::undefined(i, j, shared.len(), reason);
         }
     }
+    let ratios: Vec<f64> = sums
+        .rows()
+        .into_iter()
+        .map(|row| {
+            if row[1] > 0.0 && row[2] > 0.0 {
+                row[0] / (row[1] * row[2]).sqrt()
+            } else {
+                f64::NAN
+            }
+        })
+        .collect();
     Pair {
         i,
         j,
-        value: ratio(whole),
-        resampled,
+        value: ratios[0],
+        resampled: ratios[1..].to_vec(),
         n_cells: shared.len(),
         reason: String::new(),
     }

@@ -7,9 +7,11 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::cells::{Roster, Shared};
+use super::cells::Shared;
+use super::context::{Context, Window};
+use super::population::few;
+use crate::Parameters;
 use crate::statistics::interval;
-use crate::{Epoch, Parameters, Session};
 
 /// Balanced accuracy of one pair of sessions.
 #[derive(Clone, Debug)]
@@ -30,27 +32,25 @@ const REPEATS: usize = 4;
 /// Trains on session `i`, tests on `j`, for all pairs in both directions; on
 /// the diagonal, cross-validates. Cells are scaled by the training session.
 pub(crate) fn all_pairs(
-    sessions: &[Session],
-    epoch: &Epoch,
+    context: &Context<'_>,
+    window: &Window<'_>,
     variable: &str,
-    parameters: &Parameters,
-    roster: &Roster,
     stream: u64,
 ) -> Vec<Decoded> {
-    let means: Vec<Array2<f64>> = sessions.iter().map(|s| s.epoch_means(epoch)).collect();
-    let pairs: Vec<(usize, usize)> = (0..sessions.len())
-        .flat_map(|i| (0..sessions.len()).map(move |j| (i, j)))
+    let parameters = context.parameters;
+    let pairs: Vec<(usize, usize)> = (0..context.sessions.len())
+        .flat_map(|i| (0..context.sessions.len()).map(move |j| (i, j)))
         .collect();
     pairs
         .par_iter()
         .enumerate()
         .map(|(number, &(i, j))| {
-            let shared = roster.shared(i, j);
-            let (train, test) = (&sessions[i].labels[variable], &sessions[j].labels[variable]);
+            let shared = context.roster.shared(i, j);
+            let (train, test) = (context.labels(i, variable), context.labels(j, variable));
             let mut rng = ChaCha8Rng::seed_from_u64(parameters.seed);
             rng.set_stream((stream << 32) | number as u64);
             let result = enough(train, test, &shared, parameters).and_then(|()| {
-                let x = scaled(&means[i], &means[j], &shared);
+                let x = scaled(&window.means[i], &window.means[j], &shared);
                 if i == j {
                     within(&x, train, parameters)
                 } else {
@@ -81,7 +81,7 @@ fn enough(
     parameters: &Parameters,
 ) -> Result<(), String> {
     if shared.len() < parameters.min_cells {
-        return Err(format!("{} shared cells are too few", shared.len()));
+        return Err(few(shared.len(), parameters.min_cells));
     }
     for labels in [train, test] {
         let mut classes = labels.to_vec();
@@ -102,19 +102,17 @@ fn enough(
 
 /// Trials of both sessions `(trials of i, then of j; cell)`, cells centred
 /// and scaled by the first session.
-fn scaled(a: &Array2<f64>, b: &Array2<f64>, shared: &[Shared]) -> Array2<f64> {
-    let mut out = Array2::zeros((a.nrows() + b.nrows(), shared.len()));
+fn scaled(a: &Array2<f32>, b: &Array2<f32>, shared: &[Shared]) -> Array2<f64> {
+    let mut out = Array2::zeros((a.ncols() + b.ncols(), shared.len()));
     for (k, cell) in shared.iter().enumerate() {
-        let column = a.column(cell.i);
-        let n = column.len() as f64;
-        let mean = column.sum() / n;
-        let sd = (column.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt();
+        let row = a.row(cell.i);
+        let n = row.len() as f64;
+        let mean = row.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
+        let squares: f64 = row.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum();
+        let sd = (squares / n).sqrt();
         let scale = if sd > 0.0 { 1.0 / sd } else { 0.0 };
-        for (t, &v) in column.iter().enumerate() {
-            out[[t, k]] = (v - mean) * scale;
-        }
-        for (t, &v) in b.column(cell.j).iter().enumerate() {
-            out[[a.nrows() + t, k]] = (v - mean) * scale;
+        for (t, &v) in row.iter().chain(b.row(cell.j)).enumerate() {
+            out[[t, k]] = (f64::from(v) - mean) * scale;
         }
     }
     out

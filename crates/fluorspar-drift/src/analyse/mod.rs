@@ -2,15 +2,17 @@
 
 mod cells;
 mod code;
+mod context;
 mod decoding;
+mod identity;
 mod population;
 mod trend;
 
-use cells::{Draws, Pair, Roster};
-use trend::{Topic, crystallization, rates};
+use code::Codes;
+use context::{Basis, Context, Topic};
+use population::Population;
 
-use crate::statistics::interval;
-use crate::table::{ConfoundRow, Drift, MetricRow};
+use crate::table::{ConfoundRow, Drift};
 use crate::{Epoch, Error, Parameters, Session};
 
 /// Computes all tables.
@@ -48,139 +50,93 @@ pub fn analyse(
             });
         }
     }
-    let roster = Roster::new(sessions, parameters);
-    let draws = Draws::new(parameters.bootstrap, roster.cells, parameters.seed);
+    let context = Context::new(sessions, parameters, Vec::new());
     let mut out = Drift::default();
     let mut stream = 1;
     for epoch in epochs {
+        let window = context.window(epoch);
         let topic = |metric, variable| Topic {
             metric,
             epoch: &epoch.name,
             variable,
         };
-        let found = population::similarity(sessions, epoch, parameters, &roster, &draws);
-        for (metric, pairs, null) in [
-            ("pv_correlation", &found.plain, ""),
-            ("pv_correlation_corrected", &found.corrected, SAME),
-            ("ensemble_rate_correlation", &found.rate, ""),
-            ("tuning_correlation", &found.tuning, ""),
-        ] {
-            let topic = topic(metric, "");
+        let whole = [String::new()];
+        for variable in whole.iter().chain(&parameters.variables) {
+            let population = Population::new(&context, &window, variable);
+            for metric in population.similarity(&context) {
+                let topic = topic(metric.name, variable);
+                let rows = metric.pairs.iter();
+                out.metrics
+                    .extend(rows.map(|pair| context.row_of(topic, pair, metric.null)));
+                if metric.name == "pv_correlation_corrected" && variable.is_empty() {
+                    trend::rows(&context, topic, &metric.pairs, &mut out);
+                }
+            }
+            if variable.is_empty() {
+                continue;
+            }
+            let codes = Codes::new(&context, &window, variable);
+            let pairs = codes.similarity(&context);
+            let coded = topic("code_similarity", variable);
             out.metrics.extend(
                 pairs
                     .iter()
-                    .map(|pair| row(topic, pair, null, sessions, parameters)),
+                    .map(|pair| context.row_of(coded, pair, context::SAME_CODE)),
             );
-        }
-        let corrected = topic("pv_correlation_corrected", "");
-        out.rates
-            .extend(rates(corrected, &found.corrected, sessions, parameters));
-        out.crystallization.push(crystallization(
-            corrected,
-            &found.corrected,
-            sessions,
-            parameters,
-        ));
-        progress(1);
-        for variable in &parameters.variables {
-            let pairs = code::similarity(sessions, epoch, variable, parameters, &roster, &draws);
-            let topic = topic("code_similarity", variable);
-            out.metrics.extend(
-                pairs
-                    .iter()
-                    .map(|pair| row(topic, pair, SAME, sessions, parameters)),
-            );
-            out.rates.extend(rates(topic, &pairs, sessions, parameters));
-            out.crystallization
-                .push(crystallization(topic, &pairs, sessions, parameters));
-            let decoded =
-                decoding::all_pairs(sessions, epoch, variable, parameters, &roster, stream);
+            trend::rows(&context, coded, &pairs, &mut out);
+            let drawn = topic("code_similarity_drawn_identities", variable);
+            out.metrics
+                .extend(identity::rows(&context, drawn, |context| {
+                    codes.similarity(context)
+                }));
+            let decoded = decoding::all_pairs(&context, &window, variable, stream);
             stream += 1;
-            out.metrics.extend(decoded.into_iter().map(|d| MetricRow {
-                metric: "decoding",
-                epoch: epoch.name.clone(),
-                variable: variable.clone(),
-                session_i: d.i + 1,
-                session_j: d.j + 1,
-                day_i: sessions[d.i].day,
-                day_j: sessions[d.j].day,
-                value: d.value,
-                lo: d.lo,
-                hi: d.hi,
-                n_cells: d.n_cells,
-                n_trials: trials(sessions, d.i, d.j),
-                p: d.p,
-                null: "shuffled test labels",
-                seed: parameters.seed,
-                reason: d.reason,
+            out.metrics.extend(decoded.into_iter().map(|d| {
+                let basis = Basis {
+                    unit: "test trials",
+                    null: "shuffled test labels",
+                };
+                let mut row = context.row(topic("decoding", variable), basis, d.i, d.j);
+                (row.value, row.lo, row.hi, row.p) = (d.value, d.lo, d.hi, d.p);
+                row.n_cells = d.n_cells;
+                row.reason = d.reason;
+                row
             }));
             progress(1);
         }
+        progress(1);
     }
-    out.confounds = confounds(sessions, &roster);
+    out.confounds = confounds(&context);
     Ok(out)
 }
 
-const SAME: &str = "same code";
-
-fn trials(sessions: &[Session], i: usize, j: usize) -> usize {
-    sessions[i]
-        .activity
-        .dim()
-        .0
-        .min(sessions[j].activity.dim().0)
-}
-
-fn row(
-    topic: Topic<'_>,
-    pair: &Pair,
-    null: &'static str,
-    sessions: &[Session],
-    parameters: &Parameters,
-) -> MetricRow {
-    let (lo, hi) = interval(&pair.resampled, parameters.confidence);
-    let p = if null == SAME && pair.value.is_finite() {
-        let reached = pair.resampled.iter().filter(|&&v| v >= 1.0).count();
-        (reached + 1) as f64 / (pair.resampled.len() + 1) as f64
-    } else {
-        f64::NAN
-    };
-    MetricRow {
-        metric: topic.metric,
-        epoch: topic.epoch.into(),
-        variable: topic.variable.into(),
-        session_i: pair.i + 1,
-        session_j: pair.j + 1,
-        day_i: sessions[pair.i].day,
-        day_j: sessions[pair.j].day,
-        value: pair.value,
-        lo,
-        hi,
-        n_cells: pair.n_cells,
-        n_trials: trials(sessions, pair.i, pair.j),
-        p,
-        null,
-        seed: parameters.seed,
-        reason: pair.reason.clone(),
-    }
-}
-
-fn confounds(sessions: &[Session], roster: &Roster) -> Vec<ConfoundRow> {
-    sessions
+fn confounds(context: &Context<'_>) -> Vec<ConfoundRow> {
+    context
+        .sessions
         .iter()
         .enumerate()
         .map(|(index, session)| {
-            let total: f64 = session.activity.iter().map(|&v| f64::from(v)).sum();
-            let p = session.p_same.as_ref().map_or(1.0, |p| {
-                p.iter().map(|&p| f64::from(p)).sum::<f64>() / p.len() as f64
-            });
+            let seen: Vec<usize> = context.roster.of(index).map(|(_, cell)| cell).collect();
+            let mean = |values: &mut dyn Iterator<Item = f64>| {
+                let (sum, n) = values.fold((0.0, 0.0), |(sum, n), v| (sum + v, n + 1.0));
+                sum / n
+            };
+            let activity = &session.activity;
+            let of = |&cell: &usize| activity.index_axis(ndarray::Axis(1), cell);
             ConfoundRow {
                 session: index + 1,
                 day: session.day,
-                n_cells: roster.count(index),
-                n_trials: session.activity.dim().0,
-                mean_activity: total / session.activity.len() as f64,
-                mean_p_same: p,
+                n_cells: context.roster.count(index),
+                n_trials: activity.dim().0,
+                mean_activity: mean(&mut seen.iter().flat_map(|cell| {
+                    of(cell)
+                        .into_iter()
+                        .map(|&v| f64::from(v))
+                        .collect::<Vec<_>>()
+                })),
+                mean_p_same: session.p_same.as_ref().map_or(1.0, |p| {
+                    mean(&mut seen.iter().map(|&cell| f64::from(p[cell])))
+                }),
             }
         })
         .collect()

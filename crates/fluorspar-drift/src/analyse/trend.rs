@@ -1,19 +1,20 @@
 //! Drift against elapsed days, and early against late.
 
 use super::cells::Pair;
+use super::context::{Context, Topic};
 use crate::statistics::interval;
-use crate::table::{CrystallizationRow, RateRow};
+use crate::table::{CrystallizationRow, Drift, RateRow};
 use crate::{Parameters, Session};
 
 /// Fits points (days, similarity) and gives rate per day and intercept.
 type Law = fn(&[(f64, f64)]) -> (f64, f64);
 
-/// What a set of pairs is about.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Topic<'a> {
-    pub(crate) metric: &'static str,
-    pub(crate) epoch: &'a str,
-    pub(crate) variable: &'a str,
+/// Adds what the pairs of one metric say about time to the tables.
+pub(crate) fn rows(context: &Context<'_>, topic: Topic<'_>, pairs: &[Pair], out: &mut Drift) {
+    let (sessions, parameters) = (context.sessions, context.parameters);
+    out.rates.extend(rates(topic, pairs, sessions, parameters));
+    out.crystallization
+        .push(crystallization(topic, pairs, sessions, parameters));
 }
 
 /// Pairs with a value: distance in days, index of the pair.
@@ -36,7 +37,7 @@ fn at(pairs: &[Pair], k: usize, resample: Option<usize>) -> f64 {
 }
 
 /// Linear and exponential change with elapsed days.
-pub(crate) fn rates(
+fn rates(
     topic: Topic<'_>,
     pairs: &[Pair],
     sessions: &[Session],
@@ -142,7 +143,7 @@ fn decay(points: &[(f64, f64)]) -> (f64, f64) {
 
 /// Compares pairs within the later half of the sessions with pairs within the
 /// earlier half, the same number of days apart.
-pub(crate) fn crystallization(
+fn crystallization(
     topic: Topic<'_>,
     pairs: &[Pair],
     sessions: &[Session],

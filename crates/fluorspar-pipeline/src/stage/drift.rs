@@ -148,13 +148,12 @@ pub(crate) fn analyse(
 /// Writes the `drift/*.csv` tables.
 pub(crate) fn write_tables(folder: &Path, tables: &DriftTables) -> Result<(), Error> {
     disk::create_folder(folder)?;
-    for (name, text) in [
-        ("rates.csv", tables.drift.rates_csv()),
-        ("confounds.csv", tables.drift.confounds_csv()),
-        ("metrics.csv", tables.drift.metrics_csv()),
-        ("crystallization.csv", tables.drift.crystallization_csv()),
-    ] {
-        disk::write(&folder.join(name), text.as_bytes())?;
+    // `metrics` and `crystallization` tell a resumed run that all is there: they come last.
+    let mut all = tables.drift.tables();
+    all.sort_by_key(|table| matches!(table.name, "metrics" | "crystallization"));
+    for table in all {
+        let path = folder.join(format!("{}.csv", table.name));
+        disk::write(&path, table.csv().as_bytes())?;
     }
     Ok(())
 }
