@@ -33,12 +33,50 @@
 
 #![forbid(unsafe_code)]
 
+mod abstraction;
+mod axis;
+mod bellafard;
+mod classifier;
+mod counts;
+mod decoder;
+mod discriminant;
 mod error;
+mod gram;
+mod kernel;
+mod logistic;
+mod permutation;
 mod score;
+mod selection;
 mod svm;
+mod template;
+mod transfer;
+mod tuned;
 mod validation;
 
+pub use abstraction::{Generalisation, Generalised, Parallelism, parallelism};
+pub use axis::{Axis, AxisAngle, AxisKind, axis_angle, cosine_of_blocks, cosine_without_drift};
+pub use bellafard::{Bellafard2024, Window};
+pub use classifier::Classifier;
+pub use counts::{Drawn, EqualCounts};
+pub use decoder::{Decoder, Workspace};
+pub use discriminant::Discriminant;
 pub use error::Error;
-pub use score::balanced_accuracy;
-pub use svm::{Classifier, LinearSvm, linear_gram};
-pub use validation::{CrossValidation, Score, Split};
+pub use gram::{Features, Scaling, centre_over_cells, cross_gram, gram, gram_of_some, linear_gram};
+pub use kernel::Kernel;
+pub use logistic::Logistic;
+pub use permutation::{PermutationTest, Tested};
+pub use score::{
+    Confusion, accuracy, area_under_roc, balanced_accuracy, d_prime, relative_accuracy,
+    rotated_accuracy,
+};
+pub use selection::{MostSelective, selectivity};
+pub use svm::LinearSvm;
+pub use template::Template;
+pub use transfer::{
+    Concatenated, across, apart, concatenated, cross_temporal, cross_temporal_across,
+    leave_one_session_out,
+};
+pub use tuned::Tuned;
+pub use validation::{
+    CrossValidation, HoldOut, Predictions, Score, Split, plain_score, predictions, score,
+};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fluorspar_drift::{Drift, Epoch, Error, Parameters, Session, analyse};
+use fluorspar_drift::{Drift, Epoch, Error, Inclusion, Parameters, Session, analyse};
 use ndarray::Array3;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -273,6 +273,82 @@ fn a_cell_with_nan_counts_as_not_seen() {
             .iter()
             .zip(&damaged.metrics)
             .all(|(a, b)| b.n_cells < a.n_cells || (b.session_i, b.session_j) == (2, 2))
+    );
+}
+
+#[test]
+fn more_trials_raise_no_value_that_is_matched() {
+    // The same code, drifting at one pace; ten times as many trials late.
+    let drift = run(&population(&[0.8; 6], &[20, 20, 20, 200, 200, 200], 21));
+    let step = |metric: &str, i: usize| {
+        drift
+            .metrics
+            .iter()
+            .find(|m| m.metric == metric && (m.session_i, m.session_j) == (i, i + 1))
+            .unwrap()
+            .value
+    };
+    for metric in [
+        "pv_correlation",
+        "pv_correlation_corrected",
+        "pv_correlation_snr_matched",
+    ] {
+        let (early, late) = (step(metric, 1), step(metric, 5));
+        assert!((late - early).abs() < 0.08, "{metric}: {early} {late}");
+    }
+}
+
+#[test]
+fn every_rule_of_inclusion_says_which_cells_it_took() {
+    let mut sessions = population(&[1.0; 3], &[40; 3], 12);
+    // Silent in one session, not seen in another; half of the cells carry no code.
+    for session in &mut sessions {
+        for cell in CELLS / 2..CELLS {
+            for trial in 0..40 {
+                for bin in 0..3 {
+                    session.activity[[trial, cell, bin]] = ((trial * 7 + cell + bin) % 5) as f32;
+                }
+            }
+        }
+    }
+    sessions[1]
+        .activity
+        .index_axis_mut(ndarray::Axis(1), 0)
+        .fill(0.0);
+    sessions[2].present = Some((0..CELLS).map(|cell| cell != 1).collect());
+    let epochs = [Epoch {
+        name: "delay".into(),
+        start_s: 0.0,
+        stop_s: 3.0,
+    }];
+    let count = |inclusion| {
+        let parameters = Parameters {
+            variables: vec!["odour".into()],
+            bootstrap: 20,
+            permutations: 200,
+            inclusion,
+            ..Parameters::default()
+        };
+        let drift = analyse(&sessions, &epochs, &parameters, &|_| {}).unwrap();
+        let row = drift
+            .metrics
+            .iter()
+            .find(|m| m.metric == "code_similarity" && (m.session_i, m.session_j) == (1, 2))
+            .unwrap();
+        assert_eq!(Inclusion::named(row.inclusion), Some(inclusion));
+        row.n_cells
+    };
+    assert_eq!(count(Inclusion::Tracked), CELLS);
+    assert_eq!(count(Inclusion::ActiveInBoth), CELLS - 1);
+    assert_eq!(count(Inclusion::ActiveInEither), CELLS);
+    assert_eq!(count(Inclusion::TrackedInAll), CELLS - 1);
+    let (both, either) = (
+        count(Inclusion::InformativeInBoth),
+        count(Inclusion::InformativeInEither),
+    );
+    assert!(
+        both < either && either < CELLS * 6 / 10 && both > CELLS / 10,
+        "{both} {either}"
     );
 }
 

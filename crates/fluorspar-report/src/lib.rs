@@ -1,18 +1,23 @@
 //! One self-contained HTML page for a calcium-imaging study.
 //!
 //! A [`Report`] is a title, a lead and [`Section`]s of [`Block`]s: paragraphs,
-//! tables and figures. Figures are drawn here from plain arrays, as SVG
-//! (`plotters`) or as PNG inside the page; the page needs no network and no
-//! other file. It needs no script either but for a [`Browser`], which brings a
+//! tables, figures, checks with a light each. Figures are drawn here from plain
+//! arrays, as SVG with a PNG inside where there are many values; the page needs
+//! no network and no other file. It needs no script either but for a [`Browser`], which brings a
 //! small one.
 //!
 //! | to show | use |
 //! |---|---|
 //! | an image with cell outlines | [`figure::image`] |
 //! | a map of values on a fixed scale of colours | [`figure::heat`] |
+//! | activity of many cells over time, session beside session | [`figure::heatmap`] |
 //! | traces one above the other | [`figure::traces`] |
-//! | curves with intervals | [`figure::curves`] |
-//! | a session × session matrix | [`figure::matrix`] |
+//! | curves with bars or bands, raw beside corrected, a fitted law | [`figure::curves`] |
+//! | points over practice with their slope | [`figure::strip`] |
+//! | fractions per session, stacked or beside each other | [`figure::bars`] |
+//! | accuracy and d′ per session | [`figure::learning`] |
+//! | the epochs and events of a trial | [`figure::trial`] |
+//! | a session × session matrix | [`figure::matrix`], [`figure::MatrixPlot`] |
 //! | which cell was seen when | [`figure::presence`] |
 //! | one cell on every day, to judge its matches | [`Browser`] |
 //!
@@ -39,4 +44,4 @@ mod page;
 pub use browser::{Browser, BrowserCell, BrowserEntry, BrowserSession, Outline, polygons};
 pub use error::Error;
 pub use figure::Figure;
-pub use page::{Block, Report, Section, Table};
+pub use page::{Block, Check, Light, Report, Section, Table};

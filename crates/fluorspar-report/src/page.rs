@@ -25,8 +25,21 @@ pub struct Section {
 pub enum Block {
     /// Running text.
     Paragraph(String),
+    /// A heading within the section.
+    Heading(String),
+    /// A sentence in small print: where the numbers lie, what was left out.
+    Note(String),
     /// A table.
     Table(Table),
+    /// A long table that opens when its summary is clicked.
+    LongTable {
+        /// What the table holds.
+        summary: String,
+        /// The table.
+        table: Table,
+    },
+    /// Questions with a light and a sentence each.
+    Checks(Vec<Check>),
     /// Figures beside each other, wrapping.
     Figures(Vec<Figure>),
     /// A browser of cells over sessions: the one block that needs a script.
@@ -40,6 +53,30 @@ pub struct Table {
     pub header: Vec<String>,
     /// Rows, each as long as the header.
     pub rows: Vec<Vec<String>>,
+}
+
+/// A question that was asked of the data.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// The answer in one colour.
+    pub light: Light,
+    /// What was asked.
+    pub question: String,
+    /// What was found, with its numbers.
+    pub finding: String,
+}
+
+/// The answer to a [`Check`]; each has a shape and a word besides its colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Light {
+    /// Nothing found.
+    Clear,
+    /// Something that must be looked at.
+    Caution,
+    /// Something that may make the result.
+    Alarm,
+    /// The data do not say.
+    Unknown,
 }
 
 impl Report {
@@ -147,13 +184,14 @@ impl Block {
     fn markup(&self) -> Markup {
         match self {
             Self::Paragraph(text) => html! { p { (text) } },
-            Self::Table(table) => html! {
-                div.scroll { table {
-                    thead { tr { @for cell in &table.header { th { (cell) } } } }
-                    tbody {
-                        @for row in &table.rows { tr { @for cell in row { td { (cell) } } } }
-                    }
-                } }
+            Self::Heading(text) => html! { h3.part { (text) } },
+            Self::Note(text) => html! { p.note { (text) } },
+            Self::Table(table) => table.markup(),
+            Self::LongTable { summary, table } => html! {
+                details { summary { (summary) } (table.markup()) }
+            },
+            Self::Checks(checks) => html! {
+                ul.checks { @for check in checks { (check.markup()) } }
             },
             Self::Figures(figures) => html! {
                 div.figures {
@@ -171,6 +209,36 @@ impl Block {
     }
 }
 
+impl Table {
+    fn markup(&self) -> Markup {
+        html! {
+            div.scroll { table {
+                thead { tr { @for cell in &self.header { th { (cell) } } } }
+                tbody {
+                    @for row in &self.rows { tr { @for cell in row { td { (cell) } } } }
+                }
+            } }
+        }
+    }
+}
+
+impl Check {
+    fn markup(&self) -> Markup {
+        let (class, sign, word) = match self.light {
+            Light::Clear => ("clear", "●", "clear"),
+            Light::Caution => ("caution", "▲", "look"),
+            Light::Alarm => ("alarm", "■", "problem"),
+            Light::Unknown => ("unknown", "○", "not known"),
+        };
+        html! {
+            li {
+                span.light.(class) { span aria-hidden="true" { (sign) } " " (word) }
+                div { strong { (self.question) } " " (self.finding) }
+            }
+        }
+    }
+}
+
 const STYLE: &str = "
 :root { --ink: #1c2530; --soft: #5b6875; --line: #dde3e8; --accent: #0b6e75; }
 * { box-sizing: border-box; }
@@ -181,18 +249,31 @@ header { padding-top: 40px; }
 h1 { font-size: 30px; line-height: 1.2; margin: 0 0 12px; }
 h2 { font-size: 21px; margin: 48px 0 8px; padding-top: 16px; border-top: 1px solid var(--line); }
 h3 { font-size: 14px; margin: 0 0 6px; font-weight: 600; }
+h3.part { font-size: 16px; margin: 28px 0 4px; }
 p { max-width: 78ch; margin: 8px 0; }
 .lead { font-size: 18px; }
 nav { margin: 16px 0 0; display: flex; flex-wrap: wrap; gap: 6px 18px; }
 nav a { color: var(--accent); text-decoration: none; font-size: 14px; }
 nav a:hover { text-decoration: underline; }
 .figures { display: flex; flex-wrap: wrap; gap: 20px; margin: 16px 0; }
-figure { margin: 0; padding: 12px; background: #fff; border: 1px solid var(--line); border-radius: 6px; }
+figure { margin: 0; max-width: 100%; padding: 12px; background: #fff; border: 1px solid var(--line); border-radius: 6px; }
 figure svg { display: block; max-width: 100%; height: auto; }
 figcaption { color: var(--soft); font-size: 13px; max-width: 60ch; margin-top: 6px; }
 .scroll { overflow-x: auto; margin: 12px 0; }
 table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 5px 14px 5px 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { color: var(--soft); font-weight: 600; }
+.note { color: var(--soft); font-size: 13px; }
+details { margin: 12px 0; font-size: 14px; }
+summary { color: var(--accent); cursor: pointer; }
+.checks { list-style: none; margin: 16px 0; padding: 0; max-width: 88ch; }
+.checks li { display: flex; gap: 14px; padding: 8px 0; border-bottom: 1px solid var(--line); }
+.light { flex: 0 0 92px; font-size: 14px; font-weight: 600; white-space: nowrap; }
+.clear { color: #00795c; } .caution { color: #a86200; } .alarm { color: #b32d00; } .unknown { color: var(--soft); }
 footer { color: var(--soft); font-size: 13px; padding: 40px 24px; }
+@media print {
+  body { background: #fff; } nav { display: none; }
+  figure, li, tr { break-inside: avoid; } h2, h3 { break-after: avoid; }
+  details::details-content { content-visibility: visible; block-size: auto; }
+}
 ";

@@ -1,7 +1,7 @@
 //! The page is one well-formed, self-contained document.
 
 use fluorspar_report::figure::{self, Curve, CurvesPlot};
-use fluorspar_report::{Block, Report, Section, Table};
+use fluorspar_report::{Block, Check, Light, Report, Section, Table};
 use ndarray::{Array2, array};
 use proptest::prelude::*;
 
@@ -35,7 +35,18 @@ fn page() -> String {
                     header: vec!["a".into()],
                     rows: vec![vec!["<b>".into()]],
                 }))
-                .block(Block::Figures(figures)),
+                .block(Block::Figures(figures))
+                .block(Block::Heading("a & b".into()))
+                .block(Block::Note("c < d".into()))
+                .block(Block::LongTable {
+                    summary: "<all>".into(),
+                    table: Table::default(),
+                })
+                .block(Block::Checks(vec![Check {
+                    light: Light::Alarm,
+                    question: "<why>?".into(),
+                    finding: "p < 0.05".into(),
+                }])),
         )
         .colophon("fluorspar")
         .render()
@@ -47,6 +58,15 @@ fn nothing_is_loaded_and_everything_is_escaped() {
     assert!(page.starts_with("<!DOCTYPE html>"));
     assert!(!page.contains("<script"));
     assert!(page.contains("&lt;b&gt;") && page.contains("lead &amp; more"));
+    for text in [
+        "a &amp; b",
+        "c &lt; d",
+        "&lt;all&gt;",
+        "&lt;why&gt;?",
+        "p &lt; 0.05",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
     for loader in ["src=\"http", "href=\"http", "url(http", "@import"] {
         assert!(!page.contains(loader), "{loader}");
     }
@@ -57,7 +77,8 @@ fn nothing_is_loaded_and_everything_is_escaped() {
 fn tags_are_balanced() {
     let page = page();
     for tag in [
-        "svg", "figure", "section", "table", "tr", "td", "html", "body",
+        "svg", "figure", "section", "table", "tr", "td", "html", "body", "details", "ul", "li",
+        "title",
     ] {
         let opened =
             page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();

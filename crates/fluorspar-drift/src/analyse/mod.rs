@@ -5,12 +5,16 @@ mod code;
 mod context;
 mod decoding;
 mod identity;
+mod informative;
 mod population;
+mod single_cells;
 mod trend;
 
 use code::Codes;
 use context::{Basis, Context, Topic};
+use informative::informative;
 use population::Population;
+use single_cells::SingleCells;
 
 use crate::table::{ConfoundRow, Drift};
 use crate::{Epoch, Error, Parameters, Session};
@@ -50,11 +54,14 @@ pub fn analyse(
             });
         }
     }
-    let context = Context::new(sessions, parameters, Vec::new());
+    let informative = informative(sessions, epochs, parameters);
+    let context = Context::new(sessions, parameters, informative);
     let mut out = Drift::default();
+    let mut single_cells = SingleCells::new(&context);
     let mut stream = 1;
     for epoch in epochs {
         let window = context.window(epoch);
+        single_cells.add(&context, &window);
         let topic = |metric, variable| Topic {
             metric,
             epoch: &epoch.name,
@@ -107,6 +114,7 @@ pub fn analyse(
         progress(1);
     }
     out.confounds = confounds(&context);
+    out.more.extend(single_cells.tables(&context));
     Ok(out)
 }
 

@@ -119,6 +119,7 @@ impl Population {
             let diagonal = |pair: &Pair| pair.i == pair.j;
             out.push(column(READINGS.len() + k, name, "", &diagonal));
         }
+        out.push(at_lowest_reliability(&out));
         out
     }
 
@@ -153,6 +154,36 @@ impl Population {
             out.push(guarded((i, j), shared.len(), values, false));
         }
         Ok(out)
+    }
+}
+
+/// Population-vector correlations as they would be measured if every session
+/// were as noisy as the noisiest: the corrected value times the lowest
+/// reliability of a session. Raw values at one number of trials still differ
+/// where the signal-to-noise ratio of single trials does.
+fn at_lowest_reliability(metrics: &[Metric]) -> Metric {
+    let pairs = |name: &str| metrics.iter().find(|m| m.name == name).map(|m| &m.pairs);
+    let lowest = pairs("pv_reliability")
+        .into_iter()
+        .flatten()
+        .map(|pair| pair.value)
+        .fold(f64::NAN, f64::min);
+    Metric {
+        name: "pv_correlation_snr_matched",
+        null: "",
+        pairs: pairs("pv_correlation_corrected")
+            .into_iter()
+            .flatten()
+            .map(|pair| {
+                let mut pair = pair.clone();
+                pair.value *= lowest;
+                pair.resampled.iter_mut().for_each(|v| *v *= lowest);
+                if pair.reason.is_empty() && !pair.value.is_finite() {
+                    pair.reason = "no session has a reliability".into();
+                }
+                pair
+            })
+            .collect(),
     }
 }
 

@@ -78,7 +78,7 @@ impl Classes {
 /// Sorts cells into pure and mixed selectivity.
 ///
 /// `q` is `(condition, cell)`: a false discovery rate for every variable (and
-/// epoch). A cell is significant for a condition at `q < level`. Which
+/// epoch). A cell is significant for a condition at `q ≤ level`. Which
 /// conditions are put together decides what *mixed* means: variables of one
 /// epoch, or epochs of one variable. NaN is not significant; a cell that is
 /// NaN in all conditions is untested and counts in no share.
@@ -115,7 +115,7 @@ pub fn classify(q: ArrayView2<'_, f64>, level: f64) -> Result<Classes, Error> {
         let set = column
             .iter()
             .enumerate()
-            .filter(|&(_, &q)| q < level)
+            .filter(|&(_, &q)| q <= level)
             .fold(0_u64, |set, (condition, _)| set | 1 << condition);
         let tested = column.iter().any(|q| !q.is_nan());
         out.class.push(match set.count_ones() {

@@ -54,11 +54,11 @@ impl Integers {
         if values.iter().any(|v| !v.is_finite()) || values.iter().all(|&v| v == values[0]) {
             return None;
         }
-        let middle = values.len() as f64 + 1.0;
+        let middle = values.len() as f32 + 1.0;
         Some(Self {
-            values: crate::statistics::ranks(values)
+            values: doubled_ranks(values)
                 .iter()
-                .map(|rank| (2.0 * rank - middle) as f32)
+                .map(|rank| rank - middle)
                 .collect(),
             scale: 1.0,
             offset: 0.0,
@@ -87,6 +87,39 @@ impl Integers {
     }
 }
 
+/// Twice the ranks from 1, equal values sharing the mean of theirs; exact.
+///
+/// `values` hold numbers of single precision. Their bits, turned so that they
+/// ascend, are sorted together with the places: many times faster than
+/// sorting places by value, and most of the time of a rank test.
+pub(crate) fn doubled_ranks(values: &[f64]) -> Vec<f32> {
+    let mut keys: Vec<u64> = values
+        .iter()
+        .enumerate()
+        .map(|(place, &value)| {
+            // Adding 0 makes −0 into 0.
+            let bits = (value as f32 + 0.0).to_bits();
+            let ascending = if bits >> 31 == 1 {
+                !bits
+            } else {
+                bits | 1 << 31
+            };
+            u64::from(ascending) << 32 | place as u64
+        })
+        .collect();
+    keys.sort_unstable();
+    let mut out = vec![0.0; values.len()];
+    let mut from = 0;
+    for run in keys.chunk_by(|a, b| a >> 32 == b >> 32) {
+        let shared = (2 * from + run.len() + 1) as f32;
+        for key in run {
+            out[(key & 0xffff_ffff) as usize] = shared;
+        }
+        from += run.len();
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +131,17 @@ mod tests {
         for (v, i) in values.iter().zip(&integers.values) {
             assert_eq!(*v, integers.offset + f64::from(*i) / integers.scale);
         }
+    }
+
+    #[test]
+    fn fast_ranks_are_ranks() {
+        let values = [3.0, -0.0, 0.0, -7.5, 3.0, 1e30, -1e-40, 3.0];
+        let slow: Vec<f32> = crate::statistics::ranks(&values)
+            .iter()
+            .map(|rank| (2.0 * rank) as f32)
+            .collect();
+        assert_eq!(doubled_ranks(&values), slow);
+        assert!(doubled_ranks(&[]).is_empty());
     }
 
     #[test]

@@ -29,14 +29,19 @@ mod turnover;
 pub use classes::{Class, Classes, classify};
 pub use gain_shape::{GainShape, GainShapeChange, gain_and_shape, gain_shape_change};
 pub use information::{Skaggs, skaggs};
+pub(crate) use integers::doubled_ranks;
+pub(crate) use mutual::of_counts as information_of_counts;
 pub use mutual::{Bias, MutualInformation, equal_bins, mutual_information};
 pub use peaks::{Peaks, half_means, mean_over_trials, peak_bins, peaks, time_reliability};
 pub use permutations::Permutations;
+pub(crate) use rank_correlation::of_counts as order_of_counts;
 pub use rank_correlation::{kendall_tau_b, spearman};
 pub use selectivity::{Selectivity, Statistic, effect_sizes, selectivity};
 pub use sequence::{Sequence, peak_shift, peak_shift_chance, ridge_to_background, sequence};
+pub(crate) use stability_index::index as drift_index;
 pub use stability_index::{StabilityIndex, pooled_index, stability_index};
 pub use survival::{
     Recurrence, Spell, Survival, kaplan_meier, markov_recurrence, recurrence, spells,
 };
+pub(crate) use turnover::split_halves;
 pub use turnover::{Turnover, chance_jaccard, expected_flicker, half_turnover, turnover};

@@ -87,14 +87,7 @@ pub fn mutual_information(
     let counts = count(&labels, &responses, kinds, answers);
     let raw = plug_in(&counts, kinds, answers);
     let (bias, p) = match bias {
-        Bias::PanzeriTreves => {
-            let occurring = counts.iter().filter(|&&c| c > 0).count() as f64;
-            let terms = (occurring - kinds as f64) - (answers as f64 - 1.0);
-            (
-                terms / (2.0 * labels.len() as f64 * std::f64::consts::LN_2),
-                f64::NAN,
-            )
-        }
+        Bias::PanzeriTreves => (panzeri_treves(&counts, kinds, answers), f64::NAN),
         Bias::Shuffle { draws, seed } => {
             if draws == 0 {
                 return Err(Error::Nothing("shuffles"));
@@ -137,6 +130,34 @@ fn count(labels: &[usize], responses: &[usize], kinds: usize, answers: usize) ->
         counts[label * answers + response] += 1;
     }
     counts
+}
+
+/// The bias of `counts` `(label, response)`; labels and responses that never
+/// occur count for nothing.
+fn panzeri_treves(counts: &[u32], kinds: usize, answers: usize) -> f64 {
+    let occurring =
+        |n: usize, hit: &dyn Fn(usize) -> bool| (0..n).filter(|&k| hit(k)).count() as f64;
+    let pairs = occurring(counts.len(), &|k| counts[k] > 0);
+    let rows = occurring(kinds, &|s| {
+        counts[s * answers..(s + 1) * answers]
+            .iter()
+            .any(|&c| c > 0)
+    });
+    let columns = occurring(answers, &|r| {
+        (0..kinds).any(|s| counts[s * answers + r] > 0)
+    });
+    let trials: f64 = counts.iter().map(|&c| f64::from(c)).sum();
+    ((pairs - rows) - (columns - 1.0)) / (2.0 * trials * std::f64::consts::LN_2)
+}
+
+/// Raw information and its Panzeri-Treves bias for `counts` `(label, response)`
+/// with `answers` responses.
+pub(crate) fn of_counts(counts: &[u32], answers: usize) -> [f64; 2] {
+    let kinds = counts.len() / answers.max(1);
+    [
+        plug_in(counts, kinds, answers),
+        panzeri_treves(counts, kinds, answers),
+    ]
 }
 
 fn plug_in(counts: &[u32], kinds: usize, answers: usize) -> f64 {

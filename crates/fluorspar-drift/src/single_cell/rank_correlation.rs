@@ -1,3 +1,5 @@
+use ndarray::{ArrayView2, Axis};
+
 use crate::Error;
 use crate::statistics::{pearson, ranks};
 
@@ -37,6 +39,64 @@ pub fn kendall_tau_b(x: &[f64], y: &[f64]) -> Result<f64, Error> {
     } else {
         Ok(f64::NAN)
     }
+}
+
+/// Kendall's τ-b and Spearman's correlation of values on few levels:
+/// `counts` `(level of x, level of y)` holds how often each pair occurs. The
+/// same as [`kendall_tau_b`] and [`spearman`] of the pairs written out, in a
+/// time that does not depend on how many there are.
+pub(crate) fn of_counts(counts: ArrayView2<'_, u64>) -> [f64; 2] {
+    let (rows, columns) = counts.dim();
+    let number = |row: usize, column: usize| counts[[row, column]] as f64;
+    let pairs = |n: f64| n * (n - 1.0) / 2.0;
+    let sums = |axis: usize| -> Vec<f64> {
+        counts
+            .sum_axis(Axis(axis))
+            .iter()
+            .map(|&n| n as f64)
+            .collect()
+    };
+    let (of_x, of_y) = (sums(1), sums(0));
+    let n: f64 = of_x.iter().sum();
+    let mut surplus = 0.0;
+    for x in 0..rows {
+        for y in 0..columns {
+            for later in x + 1..rows {
+                let beyond: f64 = (y + 1..columns).map(|k| number(later, k)).sum();
+                let before: f64 = (0..y).map(|k| number(later, k)).sum();
+                surplus += number(x, y) * (beyond - before);
+            }
+        }
+    }
+    let untied = |of: &[f64]| pairs(n) - of.iter().map(|&k| pairs(k)).sum::<f64>();
+    let scale = (untied(&of_x) * untied(&of_y)).sqrt();
+    // Centred mean rank of each level.
+    let middle = |of: &[f64]| -> Vec<f64> {
+        let mut below = 0.0;
+        of.iter()
+            .map(|&k| {
+                let rank = below + k / 2.0 - n / 2.0;
+                below += k;
+                rank
+            })
+            .collect()
+    };
+    let (rank_x, rank_y) = (middle(&of_x), middle(&of_y));
+    let square =
+        |of: &[f64], rank: &[f64]| -> f64 { of.iter().zip(rank).map(|(n, r)| n * r * r).sum() };
+    let product: f64 = (0..rows)
+        .flat_map(|x| (0..columns).map(move |y| (x, y)))
+        .map(|(x, y)| number(x, y) * rank_x[x] * rank_y[y])
+        .sum();
+    let length = (square(&of_x, &rank_x) * square(&of_y, &rank_y)).sqrt();
+    let ratio = |part: f64, whole: f64| {
+        if whole > 0.0 {
+            (part / whole).clamp(-1.0, 1.0)
+        } else {
+            f64::NAN
+        }
+    };
+    [ratio(surplus, scale), ratio(product, length)]
 }
 
 fn check(x: &[f64], y: &[f64]) -> Result<(), Error> {
@@ -104,6 +164,7 @@ fn inversions(values: &mut [f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ndarray::Array2;
     use proptest::prelude::*;
 
     #[test]
@@ -138,6 +199,14 @@ mod tests {
                 }
             }
             let tau = kendall_tau_b(&x, &y).unwrap();
+            let mut counts = Array2::zeros((6, 6));
+            for p in &pairs {
+                counts[[usize::from(p.0), usize::from(p.1)]] += 1_u64;
+            }
+            let [of_counts, rho] = of_counts(counts.view());
+            prop_assert!((of_counts - tau).abs() < 1e-12 || (of_counts.is_nan() && tau.is_nan()));
+            let slow = spearman(&x, &y).unwrap();
+            prop_assert!((rho - slow).abs() < 1e-12 || (rho.is_nan() && slow.is_nan()));
             if nx * ny > 0.0 {
                 prop_assert!((tau - s / (nx * ny).sqrt()).abs() < 1e-12);
             } else {

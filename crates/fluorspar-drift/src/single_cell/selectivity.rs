@@ -6,7 +6,6 @@ use super::exceed::{Between, CELLS, Rule, Spread, Subject, exceedances};
 use super::integers::Integers;
 use crate::Error;
 use crate::inference::{add_one_p, false_discovery};
-use crate::statistics::{mean, ranks, variance};
 
 /// How the difference between labels is expressed. A is the smaller label;
 /// positive means more activity in A.
@@ -76,6 +75,20 @@ pub fn selectivity(
             let mut subjects = Vec::with_capacity(value.len());
             for (k, value) in value.iter_mut().enumerate() {
                 let row = numbers(activity.index_axis(Axis(0), block * CELLS + k));
+                if statistic == Statistic::AuRoc {
+                    // One sorting for both the effect and the test.
+                    if let Some(ranks) = Integers::of_ranks(&row) {
+                        let sum = ranks.sum(codes, 0);
+                        *value = au_roc(sum, counts);
+                        tested.push(k);
+                        subjects.push(Subject {
+                            values: ranks,
+                            squares: None,
+                            rule: outside(sum, -sum, 0.0),
+                        });
+                    }
+                    continue;
+                }
                 *value = effect(&row, codes, counts, statistic);
                 if !value.is_nan()
                     && let Some(subject) = subject(&row, *value, codes, counts, statistic)
@@ -150,44 +163,60 @@ fn effect(row: &[f64], codes: &[u8], counts: &[usize], statistic: Statistic) -> 
     if row.iter().any(|v| !v.is_finite()) || row.iter().all(|&v| v == row[0]) {
         return f64::NAN;
     }
-    let of = |class: usize, values: &[f64]| -> Vec<f64> {
-        values
-            .iter()
-            .zip(codes)
-            .filter(|&(_, &code)| usize::from(code) == class)
-            .map(|(&v, _)| v)
-            .collect()
-    };
     match statistic {
         Statistic::Index => {
             if row.iter().any(|&v| v < 0.0) {
                 return f64::NAN;
             }
-            let (a, b) = (mean(&of(0, row)), mean(&of(1, row)));
+            let (a, b) = (mean(row, codes, 0, counts), mean(row, codes, 1, counts));
             (a - b) / (a + b)
         }
         Statistic::DPrime => {
-            let (a, b) = (of(0, row), of(1, row));
-            let difference = mean(&a) - mean(&b);
-            if difference == 0.0 {
+            let [a, b] = [0, 1].map(|class| mean(row, codes, class, counts));
+            if a == b {
                 return 0.0;
             }
-            difference / f64::midpoint(variance(&a), variance(&b)).sqrt()
+            let variances = f64::midpoint(
+                squares(row, codes, 0, a) / (counts[0] - 1) as f64,
+                squares(row, codes, 1, b) / (counts[1] - 1) as f64,
+            );
+            (a - b) / variances.sqrt()
         }
         Statistic::AuRoc => {
-            let (a, b) = (counts[0] as f64, counts[1] as f64);
-            let rank_sum: f64 = of(0, &ranks(row)).iter().sum();
-            2.0 * (rank_sum - a * (a + 1.0) / 2.0) / (a * b) - 1.0
+            Integers::of_ranks(row).map_or(f64::NAN, |ranks| au_roc(ranks.sum(codes, 0), counts))
         }
         Statistic::EtaSquared => {
-            let middle = mean(row);
+            let middle = row.iter().sum::<f64>() / row.len() as f64;
             let whole: f64 = row.iter().map(|v| (v - middle).powi(2)).sum();
             let between: f64 = (0..counts.len())
-                .map(|class| counts[class] as f64 * (mean(&of(class, row)) - middle).powi(2))
+                .map(|class| {
+                    let from_middle = mean(row, codes, class, counts) - middle;
+                    counts[class] as f64 * from_middle * from_middle
+                })
                 .sum();
             (between / whole).min(1.0)
         }
     }
+}
+
+fn mean(row: &[f64], codes: &[u8], class: usize, counts: &[usize]) -> f64 {
+    let of_class = |(v, &code): (&f64, &u8)| if usize::from(code) == class { *v } else { 0.0 };
+    row.iter().zip(codes).map(of_class).sum::<f64>() / counts[class] as f64
+}
+
+/// Sum of squares of a class about `middle`.
+fn squares(row: &[f64], codes: &[u8], class: usize, middle: f64) -> f64 {
+    row.iter()
+        .zip(codes)
+        .filter(|&(_, &code)| usize::from(code) == class)
+        .map(|(v, _)| (v - middle) * (v - middle))
+        .sum()
+}
+
+/// `2 AUC − 1` from the sum over A of twice the centred ranks, which is
+/// `2 U − n_A n_B`.
+fn au_roc(centred: f64, counts: &[usize]) -> f64 {
+    centred / (counts[0] as f64 * counts[1] as f64)
 }
 
 /// What the cell brings into the permutation test.
@@ -198,11 +227,7 @@ fn subject(
     counts: &[usize],
     statistic: Statistic,
 ) -> Option<Subject> {
-    let values = if statistic == Statistic::AuRoc {
-        Integers::of_ranks(row)?
-    } else {
-        Integers::new(row)?
-    };
+    let values = Integers::new(row)?;
     let n = row.len() as f64;
     let sum = values.sum(codes, 0);
     let expected = values.total * counts[0] as f64 / n;

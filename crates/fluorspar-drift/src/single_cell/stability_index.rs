@@ -75,7 +75,7 @@ pub fn pooled_index(cells: &StabilityIndex) -> f64 {
     index(within, between, false)
 }
 
-fn index(within: f64, between: f64, clamp: bool) -> f64 {
+pub(crate) fn index(within: f64, between: f64, clamp: bool) -> f64 {
     let (within, between) = if clamp && !(within.is_nan() || between.is_nan()) {
         // The value that the authors put for cells that do not repeat.
         let within = if within <= 0.0 { 0.001 } else { within };

@@ -189,15 +189,36 @@ pub fn half_turnover(
     for (trial, &label) in labels.iter().enumerate() {
         of_label.entry(label).or_default().push(trial);
     }
+    let members: Vec<Vec<usize>> = of_label.into_values().collect();
+    let halves = split_halves(&members, per_label, seed, 0)?;
+    let on = |half: &[usize]| -> Result<Vec<Option<bool>>, Error> {
+        let chosen: Vec<i64> = half.iter().map(|&t| labels[t]).collect();
+        let drawn = Permutations::new(&chosen, None, permutations, seed)?;
+        let found = selectivity(activity.select(Axis(1), half).view(), &drawn, statistic)?;
+        Ok(found.q.iter().map(|&q| Some(q <= level)).collect())
+    };
+    let [a, b] = halves;
+    turnover(&on(&a)?, &on(&b)?)
+}
+
+/// Two random halves with `per_label` trials of each label, sorted by label;
+/// `members` holds the trials of each label.
+pub(crate) fn split_halves(
+    members: &[Vec<usize>],
+    per_label: usize,
+    seed: u64,
+    index: u64,
+) -> Result<[Vec<usize>; 2], Error> {
+    let mut rng = stream(seed, Domain::Halves, index);
     let mut halves = [Vec::new(), Vec::new()];
-    for (index, (label, trials)) in of_label.iter_mut().enumerate() {
+    for trials in members {
         if trials.len() / 2 < per_label {
             return Err(Error::Undefined(format!(
-                "label {label} has {} trials, two halves of {per_label} need twice as many",
+                "a label has {} trials, two halves of {per_label} need twice as many",
                 trials.len()
             )));
         }
-        let mut rng = stream(seed, Domain::Halves, index as u64);
+        let mut trials = trials.clone();
         for last in (1..trials.len()).rev() {
             trials.swap(last, rng.random_range(0..=last));
         }
@@ -205,14 +226,7 @@ pub fn half_turnover(
             half.extend_from_slice(trials);
         }
     }
-    let on = |half: &[usize]| -> Result<Vec<Option<bool>>, Error> {
-        let chosen: Vec<i64> = half.iter().map(|&t| labels[t]).collect();
-        let drawn = Permutations::new(&chosen, None, permutations, seed)?;
-        let found = selectivity(activity.select(Axis(1), half).view(), &drawn, statistic)?;
-        Ok(found.q.iter().map(|&q| Some(q < level)).collect())
-    };
-    let [a, b] = halves;
-    turnover(&on(&a)?, &on(&b)?)
+    Ok(halves)
 }
 
 #[cfg(test)]

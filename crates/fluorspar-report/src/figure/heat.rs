@@ -1,11 +1,12 @@
+//! Maps on a fixed scale of colours.
+
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use ndarray::ArrayView2;
 
-use super::{Figure, drawing, escape, viridis_like};
+use super::colour::{Scale, css};
+use super::{Figure, escape, raster};
 use crate::Error;
 
 /// Width that a map is drawn at, pixels.
@@ -27,45 +28,28 @@ pub fn heat(values: ArrayView2<'_, f32>, range: Range<f64>, label: &str) -> Resu
             reason: "the map has no values".into(),
         });
     }
-    let mut colours = Vec::with_capacity(3 * values.len());
-    for &value in values {
-        let share = (f64::from(value) - range.start) / (range.end - range.start);
-        let (r, g, b) = if share.is_finite() {
-            viridis_like(share)
-        } else {
-            (225, 225, 225)
-        };
-        colours.extend([r, g, b]);
-    }
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, width as u32, height as u32);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder
-        .write_header()
-        .and_then(|mut writer| writer.write_image_data(&colours))
-        .map_err(|e| drawing(NAME)(&e))?;
+    let scale = Scale::sequential(range.clone());
+    let address = raster::coloured(values, &scale, NAME)?;
     let tall = WIDTH * height as f64 / width as f64;
     let total = tall + 34.0;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {total:.0}\" \
          width=\"{WIDTH}\" height=\"{total:.0}\" font-family=\"sans-serif\" font-size=\"11\">\
          <image width=\"{WIDTH}\" height=\"{tall:.0}\" preserveAspectRatio=\"none\" \
-         style=\"image-rendering:pixelated\" href=\"data:image/png;base64,{}\"/>",
-        STANDARD.encode(&bytes)
+         style=\"image-rendering:pixelated\" href=\"{address}\"/>",
     );
     let steps = 40_u32;
     let wide = 120.0 / f64::from(steps);
     for step in 0..steps {
         let share = f64::from(step) / f64::from(steps - 1);
-        let (r, g, b) = viridis_like(share);
         // Writing to a String does not fail.
         let _ = write!(
             svg,
-            "<rect x=\"{:.1}\" y=\"{:.0}\" width=\"{:.1}\" height=\"8\" fill=\"rgb({r},{g},{b})\"/>",
+            "<rect x=\"{:.1}\" y=\"{:.0}\" width=\"{:.1}\" height=\"8\" fill=\"{}\"/>",
             f64::from(step) * wide,
             tall + 6.0,
-            wide + 0.3
+            wide + 0.3,
+            css(scale.at(share))
         );
     }
     let _ = write!(
