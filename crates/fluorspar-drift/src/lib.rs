@@ -71,7 +71,7 @@ pub mod single_cell;
 mod statistics;
 mod table;
 
-pub use analyse::analyse;
+pub use analyse::{analyse, planted_drift};
 pub use error::Error;
 pub use parameters::{Inclusion, Parameters};
 pub use session::{Epoch, Session};

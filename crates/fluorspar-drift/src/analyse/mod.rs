@@ -2,11 +2,14 @@
 
 mod cells;
 mod code;
+mod confounds;
+mod confounds_behaviour;
 mod context;
 mod decoding;
 mod identity;
 mod informative;
 mod maps;
+mod planted;
 mod population;
 mod single_cells;
 mod trend;
@@ -15,6 +18,7 @@ use code::Codes;
 use context::{Basis, Context, Topic};
 use informative::informative;
 use maps::Maps;
+pub use planted::planted_drift;
 use population::Population;
 use single_cells::SingleCells;
 
@@ -37,28 +41,11 @@ pub fn analyse(
     parameters: &Parameters,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Drift, Error> {
-    parameters.validate()?;
-    if sessions.is_empty() {
-        return Err(Error::Nothing("sessions"));
-    }
-    if epochs.is_empty() {
-        return Err(Error::Nothing("epochs"));
-    }
-    for epoch in epochs {
-        epoch.check()?;
-    }
-    for (index, session) in sessions.iter().enumerate() {
-        session.check(index + 1, &parameters.variables)?;
-        if index > 0 && session.day <= sessions[index - 1].day {
-            return Err(Error::Session {
-                session: index + 1,
-                reason: "sessions must come in the order of days".into(),
-            });
-        }
-    }
+    check(sessions, epochs, parameters)?;
     let informative = informative(sessions, epochs, parameters);
     let context = Context::new(sessions, parameters, informative);
     let mut out = Drift::default();
+    let mut checks = confounds::Checks::new(&context);
     let mut single_cells = SingleCells::new(&context);
     let mut maps = Maps::default();
     let mut stream = 1;
@@ -86,6 +73,7 @@ pub fn analyse(
             if variable.is_empty() {
                 continue;
             }
+            checks.add(&window, variable);
             let codes = Codes::new(&context, &window, variable);
             let pairs = codes.similarity(&context);
             let coded = topic("code_similarity", variable);
@@ -118,9 +106,34 @@ pub fn analyse(
         progress(1);
     }
     out.confounds = confounds(&context);
+    out.more.extend(checks.tables());
     out.more.extend(single_cells.tables(&context));
     out.more.extend(maps.tables());
     Ok(out)
+}
+
+/// Refuses malformed input.
+fn check(sessions: &[Session], epochs: &[Epoch], parameters: &Parameters) -> Result<(), Error> {
+    parameters.validate()?;
+    if sessions.is_empty() {
+        return Err(Error::Nothing("sessions"));
+    }
+    if epochs.is_empty() {
+        return Err(Error::Nothing("epochs"));
+    }
+    for epoch in epochs {
+        epoch.check()?;
+    }
+    for (index, session) in sessions.iter().enumerate() {
+        session.check(index + 1, &parameters.variables)?;
+        if index > 0 && session.day <= sessions[index - 1].day {
+            return Err(Error::Session {
+                session: index + 1,
+                reason: "sessions must come in the order of days".into(),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn confounds(context: &Context<'_>) -> Vec<ConfoundRow> {

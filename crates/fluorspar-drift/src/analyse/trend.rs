@@ -37,7 +37,7 @@ fn at(pairs: &[Pair], k: usize, resample: Option<usize>) -> f64 {
 }
 
 /// Linear and exponential change with elapsed days.
-fn rates(
+pub(crate) fn rates(
     topic: Topic<'_>,
     pairs: &[Pair],
     sessions: &[Session],
@@ -143,7 +143,7 @@ fn decay(points: &[(f64, f64)]) -> (f64, f64) {
 
 /// Compares pairs within the later half of the sessions with pairs within the
 /// earlier half, the same number of days apart.
-fn crystallization(
+pub(crate) fn crystallization(
     topic: Topic<'_>,
     pairs: &[Pair],
     sessions: &[Session],
