@@ -2,7 +2,7 @@
 #![allow(missing_docs, reason = "criterion's macros")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use fluorspar_decode::{LinearSvm, linear_gram};
+use fluorspar_decode::{Decoder, LinearSvm, linear_gram};
 use ndarray::Array2;
 
 fn svm(c: &mut Criterion) {

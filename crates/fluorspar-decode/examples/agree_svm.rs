@@ -5,7 +5,7 @@
 
 use std::io::Read;
 
-use fluorspar_decode::{LinearSvm, linear_gram};
+use fluorspar_decode::{Decoder, LinearSvm, linear_gram};
 use ndarray::Array2;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -45,4 +45,10 @@ pub enum Error {
         /// Folds asked for.
         folds: usize,
     },
+    /// The matrix of inner products has a negative direction.
+    #[error("the Gram matrix is not positive; it must hold inner products")]
+    NotPositive,
+    /// Trials do not differ where the decoder needs them to.
+    #[error("the trials do not vary, or a class mean is zero: there is nothing to scale by")]
+    NoVariance,
 }

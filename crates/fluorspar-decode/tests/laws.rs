@@ -1,6 +1,8 @@
 //! Optimality conditions, closed forms and chance.
 
-use fluorspar_decode::{CrossValidation, Error, LinearSvm, balanced_accuracy, linear_gram};
+use fluorspar_decode::{
+    CrossValidation, Decoder, Error, LinearSvm, balanced_accuracy, linear_gram,
+};
 use ndarray::{Array2, array};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};

@@ -53,12 +53,14 @@
 #![forbid(unsafe_code)]
 
 mod analyse;
+pub mod confounds;
 mod error;
 pub mod geometry;
 pub mod inference;
 pub mod law;
 pub mod maps;
 mod parameters;
+pub mod planted;
 pub mod projection;
 #[allow(dead_code)] // taken up by the modules that are on their way
 mod random;

@@ -1,6 +1,6 @@
 //! Can a decoder trained on one session read another?
 
-use fluorspar_decode::{CrossValidation, LinearSvm, balanced_accuracy, linear_gram};
+use fluorspar_decode::{CrossValidation, Decoder as _, LinearSvm, balanced_accuracy, linear_gram};
 use ndarray::{Array2, Axis};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};

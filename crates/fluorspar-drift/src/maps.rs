@@ -1,1 +1,0 @@
-//! Several maps within a session: trials that switch between codes are not drift.
