@@ -125,7 +125,10 @@ fn lead(
 /// One sentence per epoch and label whose code could be judged, changes first.
 fn verdicts(tables: &Tables) -> Vec<String> {
     let judged = |row: &&Crystallization| {
-        !row.variable.is_empty() && row.lo.is_some() && row.statistic.is_some()
+        row.test == "late_minus_early_similarity"
+            && !row.variable.is_empty()
+            && row.lo.is_some()
+            && row.statistic.is_some()
     };
     let mut rows: Vec<&Crystallization> = tables.crystallization.iter().filter(judged).collect();
     rows.sort_by_key(|row| row.verdict.starts_with("no change"));

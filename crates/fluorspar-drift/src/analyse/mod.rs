@@ -5,9 +5,11 @@ mod code;
 mod confounds;
 mod confounds_behaviour;
 mod context;
+mod crystallization;
 mod decoding;
 mod identity;
 mod informative;
+mod laws;
 mod maps;
 mod planted;
 mod population;
@@ -21,6 +23,7 @@ use maps::Maps;
 pub use planted::planted_drift;
 use population::Population;
 use single_cells::SingleCells;
+use trend::Trends;
 
 use crate::table::{ConfoundRow, Drift};
 use crate::{Epoch, Error, Parameters, Session};
@@ -48,6 +51,7 @@ pub fn analyse(
     let mut checks = confounds::Checks::new(&context);
     let mut single_cells = SingleCells::new(&context);
     let mut maps = Maps::default();
+    let mut trends = Trends::default();
     let mut stream = 1;
     for epoch in epochs {
         let window = context.window(epoch);
@@ -61,13 +65,16 @@ pub fn analyse(
         let whole = [String::new()];
         for variable in whole.iter().chain(&parameters.variables) {
             let population = Population::new(&context, &window, variable);
-            for metric in population.similarity(&context) {
+            let metrics = population.similarity(&context);
+            for metric in &metrics {
                 let topic = topic(metric.name, variable);
                 let rows = metric.pairs.iter();
                 out.metrics
                     .extend(rows.map(|pair| context.row_of(topic, pair, metric.null)));
+                trends.over_days(&context, topic, trend::values(&metric.pairs));
                 if metric.name == "pv_correlation_corrected" && variable.is_empty() {
-                    trend::rows(&context, topic, &metric.pairs, &mut out);
+                    let reliability = trend::diagonal(&metrics, "pv_reliability", &context);
+                    trends.follow(&context, topic, &metric.pairs, &reliability);
                 }
             }
             if variable.is_empty() {
@@ -82,7 +89,8 @@ pub fn analyse(
                     .iter()
                     .map(|pair| context.row_of(coded, pair, context::SAME_CODE)),
             );
-            trend::rows(&context, coded, &pairs, &mut out);
+            trends.over_days(&context, coded, trend::values(&pairs));
+            trends.follow(&context, coded, &pairs, &codes.reliability());
             let drawn = topic("code_similarity_drawn_identities", variable);
             out.metrics
                 .extend(identity::rows(&context, drawn, |context| {
@@ -90,6 +98,8 @@ pub fn analyse(
                 }));
             let decoded = decoding::all_pairs(&context, &window, variable, stream);
             stream += 1;
+            let accuracy = decoded.iter().map(|d| (d.i, d.j, d.value));
+            trends.over_days(&context, topic("decoding", variable), accuracy.collect());
             out.metrics.extend(decoded.into_iter().map(|d| {
                 let basis = Basis {
                     unit: "test trials",
@@ -105,6 +115,7 @@ pub fn analyse(
         }
         progress(1);
     }
+    trends.finish(&context, &mut out);
     out.confounds = confounds(&context);
     out.more.extend(checks.tables());
     out.more.extend(single_cells.tables(&context));

@@ -43,7 +43,7 @@ struct Metric {
 pub(crate) struct Crystallization {
     pub(crate) epoch: String,
     pub(crate) variable: String,
-    test: String,
+    pub(crate) test: String,
     #[serde(deserialize_with = "number")]
     pub(crate) statistic: Option<f64>,
     #[serde(deserialize_with = "number")]
