@@ -7,6 +7,7 @@ mod decoding;
 mod identity;
 mod informative;
 mod population;
+mod second_order;
 mod single_cells;
 mod trend;
 
@@ -14,6 +15,7 @@ use code::Codes;
 use context::{Basis, Context, Topic};
 use informative::informative;
 use population::Population;
+use second_order::SecondOrder;
 use single_cells::SingleCells;
 
 use crate::table::{ConfoundRow, Drift};
@@ -79,6 +81,9 @@ pub fn analyse(
                     trend::rows(&context, topic, &metric.pairs, &mut out);
                 }
             }
+            let second_order = SecondOrder::new(&context, &window, variable);
+            let rows = second_order.rows(&context, |metric| topic(metric, variable));
+            out.metrics.extend(rows);
             if variable.is_empty() {
                 continue;
             }
