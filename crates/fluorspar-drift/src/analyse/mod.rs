@@ -6,6 +6,7 @@ mod context;
 mod decoding;
 mod identity;
 mod informative;
+mod maps;
 mod population;
 mod second_order;
 mod single_cells;
@@ -14,6 +15,7 @@ mod trend;
 use code::Codes;
 use context::{Basis, Context, Topic};
 use informative::informative;
+use maps::Maps;
 use population::Population;
 use second_order::SecondOrder;
 use single_cells::SingleCells;
@@ -60,10 +62,12 @@ pub fn analyse(
     let context = Context::new(sessions, parameters, informative);
     let mut out = Drift::default();
     let mut single_cells = SingleCells::new(&context);
+    let mut maps = Maps::default();
     let mut stream = 1;
     for epoch in epochs {
         let window = context.window(epoch);
         single_cells.add(&context, &window);
+        maps.add(&context, &window);
         let topic = |metric, variable| Topic {
             metric,
             epoch: &epoch.name,
@@ -120,6 +124,7 @@ pub fn analyse(
     }
     out.confounds = confounds(&context);
     out.more.extend(single_cells.tables(&context));
+    out.more.extend(maps.tables());
     Ok(out)
 }
 
