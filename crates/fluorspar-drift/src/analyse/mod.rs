@@ -4,6 +4,7 @@ mod cells;
 mod code;
 mod context;
 mod decoding;
+mod geometry;
 mod identity;
 mod informative;
 mod maps;
@@ -91,6 +92,9 @@ pub fn analyse(
             if variable.is_empty() {
                 continue;
             }
+            let moves = |metric| topic(metric, variable);
+            out.metrics
+                .extend(geometry::rows(&context, &window, variable, moves));
             let codes = Codes::new(&context, &window, variable);
             let pairs = codes.similarity(&context);
             let coded = topic("code_similarity", variable);

@@ -79,7 +79,7 @@ pub(super) fn trials_of_halves(
         .into_iter()
         .map(|members| {
             // Every second trial, so that a slow change within the session is in both halves.
-            let half = |first: usize| {
+            let half = |first: usize| -> Result<Vec<Vec<usize>>, String> {
                 let members = members.as_ref().map_err(Clone::clone)?;
                 Ok(members
                     .iter()
@@ -92,9 +92,9 @@ pub(super) fn trials_of_halves(
                             .take(each)
                             .collect()
                     })
-                    .collect::<Vec<Vec<usize>>>())
+                    .collect())
             };
-            Ok::<_, String>([half(0)?, half(1)?])
+            Ok([half(0)?, half(1)?])
         })
         .collect()
 }
