@@ -118,7 +118,7 @@ fn defined(context: &Context<'_>, pairs: &[Pair]) -> Vec<(f64, usize)> {
 /// Compares pairs within the later half of the sessions with pairs within the
 /// earlier half, the same number of days apart. The plainest of the tests; a
 /// random walk passes it too.
-fn late_minus_early(
+pub(crate) fn late_minus_early(
     context: &Context<'_>,
     followed: &Followed,
     pairs: &[Pair],

@@ -7,12 +7,14 @@ mod confounds_behaviour;
 mod context;
 mod crystallization;
 mod decoding;
+mod geometry;
 mod identity;
 mod informative;
 mod laws;
 mod maps;
 mod planted;
 mod population;
+mod second_order;
 mod single_cells;
 mod trend;
 
@@ -22,6 +24,7 @@ use informative::informative;
 use maps::Maps;
 pub use planted::planted_drift;
 use population::Population;
+use second_order::SecondOrder;
 use single_cells::SingleCells;
 use trend::Trends;
 
@@ -77,9 +80,15 @@ pub fn analyse(
                     trends.follow(&context, topic, &metric.pairs, &reliability);
                 }
             }
+            let second_order = SecondOrder::new(&context, &window, variable);
+            let rows = second_order.rows(&context, |metric| topic(metric, variable));
+            out.metrics.extend(rows);
             if variable.is_empty() {
                 continue;
             }
+            let moves = |metric| topic(metric, variable);
+            out.metrics
+                .extend(geometry::rows(&context, &window, variable, moves));
             checks.add(&window, variable);
             let codes = Codes::new(&context, &window, variable);
             let pairs = codes.similarity(&context);

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use ndarray::Axis;
+use ndarray::{Array3, Axis};
 use rand::seq::SliceRandom;
 
 use super::cells::Pair;
 use super::code::Codes;
 use super::context::{Context, Topic};
-use super::trend;
+use super::crystallization;
+use super::trend::{self, Followed};
+use crate::law::{Law, Table, fit};
 use crate::planted::{Answer, Plan, PlantedRow, Planting, Template, replicate_several};
 use crate::random::{Domain, stream};
 use crate::statistics::mean;
-use crate::table::RateRow;
 use crate::{Epoch, Error, Inclusion, Parameters, Session};
 
 /// What this analysis would say if the code of these sessions drifted as
@@ -163,11 +164,11 @@ impl Task<'_> {
                 law.push(pair);
             }
         }
-        let planted = self.answers(&law, &calendar);
+        let planted = self.answers(&law, &Context::new(&calendar, self.parameters, Vec::new()));
         let found = replicate_several(template, plan, repetitions, seed, |sessions| {
             let context = Context::new(sessions, self.parameters, Vec::new());
             let codes = Codes::new(&context, &context.window(self.epoch), self.variable);
-            self.answers(&codes.similarity(&context), sessions)
+            self.answers(&codes.similarity(&context), &context)
         })?;
         Ok(QUANTITIES
             .into_iter()
@@ -195,29 +196,31 @@ impl Task<'_> {
     }
 
     /// The quantities from the similarity of all pairs.
-    fn answers(&self, pairs: &[Pair], sessions: &[Session]) -> [Answer; 3] {
-        let topic = Topic {
-            metric: "code_similarity",
-            epoch: &self.epoch.name,
-            variable: self.variable,
-        };
+    fn answers(&self, pairs: &[Pair], context: &Context<'_>) -> [Answer; 3] {
         let neighbours: Vec<f64> = pairs
             .iter()
             .filter(|pair| pair.j == pair.i + 1 && pair.value.is_finite())
             .map(|pair| pair.value)
             .collect();
-        // The rate's own interval is not asked for.
-        let plain = Parameters {
-            bootstrap: 0,
-            ..self.parameters.clone()
+        let followed = Followed::new(
+            context,
+            Topic {
+                metric: "code_similarity",
+                epoch: &self.epoch.name,
+                variable: self.variable,
+            },
+            pairs,
+            &vec![1.0; context.sessions.len()],
+        );
+        // The rate's own interval is not asked for, so resamples are not needed.
+        let plain = Table {
+            resampled: Array3::zeros((0, 0, 0)),
+            reliability: None,
+            ..followed.table.clone()
         };
-        let rates = trend::rates(topic, pairs, sessions, &plain);
-        let exponential = |row: &&RateRow| row.law == "exponential";
-        let rate = rates
-            .iter()
-            .find(exponential)
-            .map_or(f64::NAN, |row| row.rate_per_day);
-        let test = trend::crystallization(topic, pairs, sessions, self.parameters);
+        let rate = fit(&plain, Law::Exponential, &trend::options(context))
+            .map_or(f64::NAN, |fit| fit.parameters[1]);
+        let test = crystallization::late_minus_early(context, &followed, pairs);
         let untested = |estimate| Answer {
             estimate,
             rejected: None,

@@ -30,6 +30,22 @@ pub(crate) struct Followed {
     pub(crate) table: Table,
 }
 
+impl Followed {
+    pub(crate) fn new(
+        context: &Context<'_>,
+        topic: Topic<'_>,
+        pairs: &[Pair],
+        reliability: &[f64],
+    ) -> Self {
+        Self {
+            metric: topic.metric,
+            epoch: topic.epoch.into(),
+            variable: topic.variable.into(),
+            table: table(context, pairs, reliability),
+        }
+    }
+}
+
 impl Trends {
     /// Whether a metric falls with the days between sessions, by itself and with
     /// what may go with days held fixed.
@@ -111,12 +127,7 @@ impl Trends {
         pairs: &[Pair],
         reliability: &[f64],
     ) {
-        let followed = Followed {
-            metric: topic.metric,
-            epoch: topic.epoch.into(),
-            variable: topic.variable.into(),
-            table: table(context, pairs, reliability),
-        };
+        let followed = Followed::new(context, topic, pairs, reliability);
         laws::rows(context, &followed, pairs, self);
         crystallization::rows(context, &followed, pairs, &mut self.crystallization);
         if !topic.variable.is_empty() {
