@@ -6,6 +6,7 @@ mod context;
 mod decoding;
 mod identity;
 mod informative;
+mod maps;
 mod population;
 mod single_cells;
 mod trend;
@@ -13,6 +14,7 @@ mod trend;
 use code::Codes;
 use context::{Basis, Context, Topic};
 use informative::informative;
+use maps::Maps;
 use population::Population;
 use single_cells::SingleCells;
 
@@ -58,10 +60,12 @@ pub fn analyse(
     let context = Context::new(sessions, parameters, informative);
     let mut out = Drift::default();
     let mut single_cells = SingleCells::new(&context);
+    let mut maps = Maps::default();
     let mut stream = 1;
     for epoch in epochs {
         let window = context.window(epoch);
         single_cells.add(&context, &window);
+        maps.add(&context, &window);
         let topic = |metric, variable| Topic {
             metric,
             epoch: &epoch.name,
@@ -115,6 +119,7 @@ pub fn analyse(
     }
     out.confounds = confounds(&context);
     out.more.extend(single_cells.tables(&context));
+    out.more.extend(maps.tables());
     Ok(out)
 }
 

@@ -294,9 +294,9 @@ impl<'a> Codes<'a> {
                     let left = self.sessions[i].active[a[x].1];
                     let right = self.sessions[j].active[b[y].1];
                     let keep = match self.inclusion {
-                        Inclusion::ActiveInBoth => left && right,
-                        Inclusion::ActiveInEither => left || right,
-                        Inclusion::Tracked => true,
+                        Inclusion::ActiveInBoth | Inclusion::InformativeInBoth => left && right,
+                        Inclusion::ActiveInEither | Inclusion::InformativeInEither => left || right,
+                        Inclusion::Tracked | Inclusion::TrackedInAll => true,
                     };
                     if keep {
                         out.push(Shared {
