@@ -260,14 +260,15 @@ fn checks() -> Block {
 }
 
 fn long_table() -> Block {
-    Block::LongTable {
+    let table = Table {
+        header: ["session", "value"].map(str::to_owned).to_vec(),
+        rows: days(14)
+            .into_iter()
+            .map(|day| vec![day, "0.5".into()])
+            .collect(),
+    };
+    Block::Folded {
         summary: "All numbers".into(),
-        table: Table {
-            header: ["session", "value"].map(str::to_owned).to_vec(),
-            rows: days(14)
-                .into_iter()
-                .map(|day| vec![day, "0.5".into()])
-                .collect(),
-        },
+        blocks: vec![Block::Table(table)],
     }
 }

@@ -31,12 +31,12 @@ pub enum Block {
     Note(String),
     /// A table.
     Table(Table),
-    /// A long table that opens when its summary is clicked.
-    LongTable {
-        /// What the table holds.
+    /// Blocks that are shown when their summary is clicked: long tables, further figures.
+    Folded {
+        /// What is in them.
         summary: String,
-        /// The table.
-        table: Table,
+        /// The blocks.
+        blocks: Vec<Block>,
     },
     /// Questions with a light and a sentence each.
     Checks(Vec<Check>),
@@ -115,7 +115,7 @@ impl Report {
             .sections
             .iter()
             .flat_map(|section| &section.blocks)
-            .any(|block| matches!(block, Block::Browser(_)));
+            .any(Block::browses);
         html! {
             (DOCTYPE)
             html lang="en" {
@@ -181,14 +181,22 @@ impl Section {
 }
 
 impl Block {
+    fn browses(&self) -> bool {
+        match self {
+            Self::Browser(_) => true,
+            Self::Folded { blocks, .. } => blocks.iter().any(Self::browses),
+            _ => false,
+        }
+    }
+
     fn markup(&self) -> Markup {
         match self {
             Self::Paragraph(text) => html! { p { (text) } },
             Self::Heading(text) => html! { h3.part { (text) } },
             Self::Note(text) => html! { p.note { (text) } },
             Self::Table(table) => table.markup(),
-            Self::LongTable { summary, table } => html! {
-                details { summary { (summary) } (table.markup()) }
+            Self::Folded { summary, blocks } => html! {
+                details { summary { (summary) } @for block in blocks { (block.markup()) } }
             },
             Self::Checks(checks) => html! {
                 ul.checks { @for check in checks { (check.markup()) } }

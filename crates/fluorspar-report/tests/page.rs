@@ -38,9 +38,9 @@ fn page() -> String {
                 .block(Block::Figures(figures))
                 .block(Block::Heading("a & b".into()))
                 .block(Block::Note("c < d".into()))
-                .block(Block::LongTable {
+                .block(Block::Folded {
                     summary: "<all>".into(),
-                    table: Table::default(),
+                    blocks: vec![Block::Table(Table::default())],
                 })
                 .block(Block::Checks(vec![Check {
                     light: Light::Alarm,
