@@ -16,10 +16,13 @@ fn tensor_bytes() -> Vec<u8> {
     let mut file = NpzWriter::new(&mut bytes);
     let activity = Array3::<f32>::ones((2, 3, 4));
     file.add_array("activity", &activity).unwrap();
-    file.add_array("cell", &Array1::from(vec![1_i64, 2, 3])).unwrap();
-    file.add_array("time_s", &Array1::from(vec![0.0, 0.1, 0.2, 0.3])).unwrap();
+    file.add_array("cell", &Array1::from(vec![1_i64, 2, 3]))
+        .unwrap();
+    file.add_array("time_s", &Array1::from(vec![0.0, 0.1, 0.2, 0.3]))
+        .unwrap();
     file.add_array("day", &Array0::from_elem((), 1.0)).unwrap();
-    file.add_array("label_odour", &Array1::from(vec![0_i32, 1])).unwrap();
+    file.add_array("label_odour", &Array1::from(vec![0_i32, 1]))
+        .unwrap();
     file.finish().unwrap();
     bytes.into_inner()
 }
@@ -47,8 +50,12 @@ fn nwb_bytes() -> Vec<u8> {
     file.add_group(processing.finish());
     let mut intervals = file.create_group("intervals");
     let mut trials = intervals.create_group("trials");
-    trials.create_dataset("start_time").with_f64_data(&[1.0, 9.0]);
-    trials.create_dataset("odour").with_vlen_strings(&["A", "B"]);
+    trials
+        .create_dataset("start_time")
+        .with_f64_data(&[1.0, 9.0]);
+    trials
+        .create_dataset("odour")
+        .with_vlen_strings(&["A", "B"]);
     intervals.add_group(trials.finish());
     file.add_group(intervals.finish());
     file.finish().unwrap()
@@ -81,7 +88,9 @@ fn what_is_whole_is_read() {
     assert_eq!(labels["odour"], ["0", "1"]);
     std::fs::write(&path, nwb_bytes()).unwrap();
     read_nwb(&path).unwrap();
-    let (_, trials) = nwb::read_trials(&path, &Nwb::default(), None).unwrap().unwrap();
+    let (_, trials) = nwb::read_trials(&path, &Nwb::default(), None)
+        .unwrap()
+        .unwrap();
     assert_eq!(trials.columns["odour"], ["A", "B"]);
     assert_eq!(trials.onset_s, [1.0, 9.0]);
 }

@@ -80,7 +80,9 @@ impl Identity {
         let Self::Tracks(_, places) = self else {
             return None;
         };
-        let cell = usize::try_from(cell).ok().filter(|&cell| cell < places.nrows())?;
+        let cell = usize::try_from(cell)
+            .ok()
+            .filter(|&cell| cell < places.nrows())?;
         let place = [0, 1, 2].map(|axis| f64::from(places[[cell, axis]]));
         place.iter().all(|v| v.is_finite()).then_some(place)
     }
