@@ -119,7 +119,9 @@ fn cells_with_nan_are_not_seen() {
 fn sessions_without_a_common_cell_are_an_explained_gap() {
     let folder = tempfile::tempdir().unwrap();
     changed(folder.path(), |_, _, cell| {
-        cell.iter_mut().for_each(|c| *c += 1000)
+        for cell in cell {
+            *cell += 1000;
+        }
     });
     only_the_second_is_empty(folder.path(), &[PLAIN, CODE[0], CODE[1]]);
 }
@@ -140,12 +142,12 @@ fn what_contradicts_itself_is_refused() {
     let drift = ["drift", "tensors", "out"];
     changed(here, |_, _, cell| cell[1] = cell[0]);
     refused(here, &drift, 3, &["appears twice"]);
-    changed(here, |day, _, _| day.day = 1.0);
+    changed(here, |day, _, _| day.elapsed = 1.0);
     refused(here, &drift, 3, &["session-02.npz", "does not come after"]);
-    changed(here, |day, _, _| day.day = f64::NAN);
+    changed(here, |day, _, _| day.elapsed = f64::NAN);
     refused(here, &drift, 3, &["session-02.npz", "day"]);
     changed(here, |_, activity, _| {
-        *activity = activity.slice(s![.., ..5, ..]).to_owned()
+        *activity = activity.slice(s![.., ..5, ..]).to_owned();
     });
     refused(here, &drift, 3, &["session-02.npz", "cell", "5"]);
     changed(here, |_, _, _| {});

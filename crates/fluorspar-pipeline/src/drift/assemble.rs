@@ -37,7 +37,7 @@ impl Assembly<'_> {
         let asked = &config.sessions[index];
         let mut recording = self.experiment.record(index)?;
         if opened.from_first_frame {
-            recording.clock = recording.clock.from_first_frame();
+            recording.clock = recording.clock.since_first_frame();
         }
         let Opened { path, trials, .. } = opened;
         let (clock, frames, layout) = (&recording.clock, recording.frames(), self.layout);

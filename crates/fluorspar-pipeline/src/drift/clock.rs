@@ -53,7 +53,7 @@ impl Clock {
     }
 
     /// The same, told in seconds from the first frame.
-    pub(crate) fn from_first_frame(mut self) -> Self {
+    pub(crate) fn since_first_frame(mut self) -> Self {
         if let Some(stamps) = &mut self.stamps {
             for stamp in stamps {
                 *stamp -= self.start_s;

@@ -180,7 +180,6 @@ pub(crate) fn analyse(
         false_discovery: settings.false_discovery,
         c: config.decode.c,
         seed: config.experiment.seed,
-        ..Parameters::default()
     };
     fluorspar_drift::analyse(
         &prepared.sessions,
