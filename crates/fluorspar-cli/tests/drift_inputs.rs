@@ -38,7 +38,7 @@ fn the_same_activity_gives_the_same_tables() {
     assert!(
         expected
             .lines()
-            .any(|line| line.starts_with("decoding,all,odour,1,2"))
+            .any(|line| line.starts_with("decoding,all,odour,"))
     );
     let from_suite2p = "suite2p = \"day{n}/suite2p/plane0\"\ntrials = \"trials{n}.csv\"";
     let tracks = "frame_rate = 10\ntracks = \"tracks.csv\"";

@@ -18,6 +18,8 @@ pub(crate) const ONSET: &str = "onset_s";
 const MOST_TRIALS: usize = 1_000_000;
 /// A column with more values than this is not taken for labels unless it is named.
 const MOST_LABELS: usize = 20;
+/// With fewer trials than this every value may be another.
+const FEW_TRIALS: usize = 6;
 
 impl Trials {
     /// Reads a trials table: CSV with a header, the column `onset_s` in
@@ -178,8 +180,8 @@ impl Trials {
         column.iter().enumerate().map(number).collect()
     }
 
-    /// Whether a column can be a label: nothing is empty, few values differ,
-    /// and they are no measurements.
+    /// Whether a column can be a label: nothing is empty, values are few and
+    /// come back, and they are no measurements.
     pub(crate) fn is_label(&self, name: &str) -> bool {
         let Some(column) = self.columns.get(name) else {
             return false;
@@ -188,9 +190,10 @@ impl Trials {
         let measured = |text: &&String| {
             text.parse::<f64>().is_ok() && text.parse::<i64>().is_err() && !text.ends_with(".0")
         };
-        values.len() <= MOST_LABELS
-            && values.iter().all(|text| !text.is_empty())
-            && !values.iter().any(measured)
+        // In a handful of trials nothing can be expected to come back.
+        let few = values.len() <= MOST_LABELS
+            && (values.len() * 2 <= column.len() || column.len() < FEW_TRIALS);
+        few && values.iter().all(|text| !text.is_empty()) && !values.iter().any(measured)
     }
 
     /// Number of trials.

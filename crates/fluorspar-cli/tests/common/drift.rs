@@ -1,6 +1,7 @@
 //! The same three days of activity as tensors, as Suite2p leaves them, and as NWB.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::Path;
 
@@ -18,7 +19,7 @@ const USED: usize = 30;
 
 /// What was recorded in one session.
 pub(crate) struct Day {
-    pub(crate) day: f64,
+    pub(crate) elapsed: f64,
     /// `(roi, frame)`.
     pub(crate) activity: Array2<f32>,
     /// Identity of each ROI's cell.
@@ -63,7 +64,7 @@ pub(crate) fn days() -> Vec<Day> {
                 }
             }
             Day {
-                day: (session * 2 + 1) as f64,
+                elapsed: (session * 2 + 1) as f64,
                 activity,
                 cell,
                 onset_s: onsets.iter().map(|&frame| frame as f64 / RATE).collect(),
@@ -104,7 +105,7 @@ pub(crate) fn tensor_of(
     out.add_array("activity", activity).unwrap();
     out.add_array("cell", &Array1::from(cell.to_vec())).unwrap();
     out.add_array("time_s", &time).unwrap();
-    out.add_array("day", &Array0::from_elem((), day.day))
+    out.add_array("day", &Array0::from_elem((), day.elapsed))
         .unwrap();
     out.add_array("label_odour", &odour).unwrap();
     out
@@ -134,7 +135,7 @@ pub(crate) fn suite2p(here: &Path, days: &[Day]) {
         save("F.npy", &day.activity.mapv(|v| v + 100.0));
         save("Fneu.npy", &Array2::from_elem(day.activity.dim(), 5.0));
         for (roi, cell) in day.cell.iter().enumerate() {
-            tracks += &format!("{cell},{k},{roi},matched,1\n");
+            writeln!(tracks, "{cell},{k},{roi},matched,1").unwrap();
         }
         trials(here, k, day);
     }
@@ -151,7 +152,11 @@ pub(crate) fn trials(here: &Path, k: usize, day: &Day) {
         } else {
             format!("{}", onset + 1.0)
         };
-        table += &format!("{onset},{odour},note {trial},{laser},{lick},{trial}.5\n");
+        writeln!(
+            table,
+            "{onset},{odour},note {trial},{laser},{lick},{trial}.5"
+        )
+        .unwrap();
     }
     fs::write(here.join(format!("trials{}.csv", k + 1)), table).unwrap();
 }
@@ -241,7 +246,7 @@ pub(crate) fn experiment(here: &Path, name: &str, head: &str, session: &str, tai
     for n in 1..=3 {
         let day = 2 * n - 1;
         let session = session.replace("{n}", &n.to_string());
-        text += &format!("[[session]]\nday = {day}\n{session}\n");
+        write!(text, "[[session]]\nday = {day}\n{session}\n").unwrap();
     }
     text += "[epochs]\nall = [0.0, 3.0]\n";
     fs::write(here.join(name), text + tail).unwrap();

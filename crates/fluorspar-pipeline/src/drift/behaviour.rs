@@ -1,6 +1,7 @@
 //! How the animal behaved over time: tables of traces, and what DeepLabCut
 //! saw in a video.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -91,8 +92,10 @@ impl Behaviour {
                 known.join(", ")
             ));
         };
-        // Written so that NaN is refused too.
-        if let Some(at) = time_s.windows(2).position(|pair| !(pair[0] < pair[1])) {
+        if let Some(at) = time_s
+            .windows(2)
+            .position(|pair| pair[0].partial_cmp(&pair[1]) != Some(Ordering::Less))
+        {
             return Err(format!("row {}: time_s does not ascend", at + 2));
         }
         if time_s.first().is_some_and(|t| !t.is_finite()) {

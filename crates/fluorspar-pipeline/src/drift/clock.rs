@@ -53,7 +53,7 @@ impl Clock {
     }
 
     /// The same, told in seconds from the first frame.
-    pub(crate) fn from_first_frame(mut self) -> Self {
+    pub(crate) fn since_first_frame(mut self) -> Self {
         if let Some(stamps) = &mut self.stamps {
             for stamp in stamps {
                 *stamp -= self.start_s;
@@ -79,6 +79,10 @@ impl Clock {
     /// `length` frames in a row from the one nearest to `time_s`, or `None`
     /// if they are not all there.
     pub(crate) fn run(&self, time_s: f64, length: usize, frames: usize) -> Option<Range<usize>> {
+        // The time of an event that did not happen is NaN.
+        if !time_s.is_finite() {
+            return None;
+        }
         let first = match &self.stamps {
             None => ((time_s - self.start_s) * self.frame_rate).round(),
             Some(stamps) => nearest(stamps, time_s) as f64,

@@ -75,6 +75,18 @@ impl Identity {
         Err(Error::bad_data(path, message))
     }
 
+    /// Where a cell lies in the reference session (plane, y, x), if that is known.
+    pub(crate) fn place(&self, cell: i64) -> Option<[f64; 3]> {
+        let Self::Tracks(_, places) = self else {
+            return None;
+        };
+        let cell = usize::try_from(cell)
+            .ok()
+            .filter(|&cell| cell < places.nrows())?;
+        let place = [0, 1, 2].map(|axis| f64::from(places[[cell, axis]]));
+        place.iter().all(|v| v.is_finite()).then_some(place)
+    }
+
     /// The cells of one session. Undetected ones are among them only if
     /// `silent`, that is if they are to count as seen and silent.
     pub(crate) fn members(

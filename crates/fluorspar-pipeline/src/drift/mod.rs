@@ -1,9 +1,13 @@
 //! Drift of an experiment, from whoever's files it starts.
 
 mod areas;
+mod assemble;
 mod behaviour;
+mod checks;
 mod clock;
 mod cut;
+#[cfg(test)]
+mod damage;
 mod identity;
 mod input;
 mod nwb;
@@ -23,9 +27,10 @@ use std::time::Instant;
 use fluorspar_drift::{Drift, Inclusion, Parameters};
 use serde::Serialize;
 
+pub(crate) use checks::check_times;
 pub(crate) use clock::Clock;
 pub(crate) use cut::Layout;
-pub(crate) use prepare::{Experiment, Prepared, check_times};
+pub(crate) use prepare::{Experiment, Prepared};
 pub(crate) use tables::write_tables;
 
 use crate::config::{Epoch, ExperimentConfig};
@@ -175,7 +180,6 @@ pub(crate) fn analyse(
         false_discovery: settings.false_discovery,
         c: config.decode.c,
         seed: config.experiment.seed,
-        ..Parameters::default()
     };
     fluorspar_drift::analyse(
         &prepared.sessions,

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use fluorspar_drift::{Epoch, Session};
 use ndarray::Axis;
 
-use super::areas::{Areas, OUTSIDE};
-use super::behaviour::Behaviour;
-use super::clock::Clock;
+use super::areas::Areas;
+use super::assemble::Assembly;
+use super::checks::{check_alike, check_bins};
 use super::cut::Layout;
-use super::identity::{Identity, Member};
+use super::identity::Identity;
 use super::recording::{Making, Recording};
 use super::{nwb, rois, suite2p, tensor};
 use crate::config::{self, ExperimentConfig, Source};
@@ -40,11 +40,11 @@ pub(crate) struct Prepared {
 }
 
 /// The trials of one session, and the session itself if trials are cut out already.
-struct Opened {
-    path: PathBuf,
-    trials: Trials,
+pub(super) struct Opened {
+    pub(super) path: PathBuf,
+    pub(super) trials: Trials,
     /// Whether onsets are told from the first frame, not on the file's own clock.
-    from_first_frame: bool,
+    pub(super) from_first_frame: bool,
     ready: Option<Session>,
 }
 
@@ -74,29 +74,28 @@ impl Experiment<'_> {
                  they are put after them on the time axis"
             ));
         }
-        let identity = self.identity()?;
         let areas = match &self.config.experiment.areas {
             Some(name) => Some(Areas::read(name, self.folder)?),
             None => None,
         };
-        let mut groups = BTreeMap::new();
+        let mut assembly = Assembly {
+            experiment: self,
+            layout: &layout,
+            identity: self.identity()?,
+            areas,
+            groups: BTreeMap::new(),
+            observer,
+        };
         let mut sessions = Vec::with_capacity(count);
-        for (index, (opened, codes)) in opened.into_iter().zip(codes).enumerate() {
-            let (mut session, kept, trials) = match opened.ready {
+        for (index, (mut opened, codes)) in opened.into_iter().zip(codes).enumerate() {
+            let path = opened.path.clone();
+            let (mut session, kept, trials) = match opened.ready.take() {
                 Some(session) => {
                     let kept = (0..opened.trials.len()).collect();
-                    check_bins(&session, &layout.epochs, &opened.path)?;
+                    check_bins(&session, &layout.epochs, &path)?;
                     (session, kept, opened.trials)
                 }
-                None => self.cut(
-                    index,
-                    opened,
-                    &layout,
-                    &identity,
-                    areas.as_ref(),
-                    &mut groups,
-                    observer,
-                )?,
+                None => assembly.session(index, opened)?,
             };
             let of_kept = |all: Vec<i64>| kept.iter().map(|&trial| all[trial]).collect();
             session.labels = codes
@@ -107,7 +106,7 @@ impl Experiment<'_> {
                 if session.behaviour.contains_key(name) {
                     continue;
                 }
-                let all = trials.numbers(name, "drift.behaviour", self.path)?;
+                let all = trials.numbers(name, "drift.behaviour", &path)?;
                 let values = kept.iter().map(|&trial| all[trial]).collect();
                 session.behaviour.insert(name.clone(), values);
             }
@@ -242,7 +241,8 @@ impl Experiment<'_> {
         }
     }
 
-    fn record(&self, index: usize) -> Result<Recording, Error> {
+    /// Activity of all ROIs of a session.
+    pub(super) fn record(&self, index: usize) -> Result<Recording, Error> {
         let making = Making {
             trace: &self.config.trace,
             deconvolve: &self.config.deconvolve,
@@ -265,127 +265,6 @@ impl Experiment<'_> {
             Source::Tensor(_) => Err(self.misuse(index, "a tensor has no traces to cut")),
         }
     }
-
-    /// Cuts a recording into trials; with which of the table's trials these are.
-    #[allow(clippy::too_many_arguments)]
-    fn cut(
-        &self,
-        index: usize,
-        opened: Opened,
-        layout: &Layout,
-        identity: &Identity,
-        areas: Option<&Areas>,
-        groups: &mut BTreeMap<i64, String>,
-        observer: &dyn Observer,
-    ) -> Result<(Session, Vec<usize>, Trials), Error> {
-        let mut recording = self.record(index)?;
-        if opened.from_first_frame {
-            recording.clock = recording.clock.from_first_frame();
-        }
-        let Opened { path, trials, .. } = opened;
-        let (clock, frames) = (&recording.clock, recording.frames());
-        let whole = check_times(&path, &trials, layout, clock, frames, observer)?;
-        let silent = self.config.drift.undetected == "silent";
-        let members = identity.members(index, &recording, silent)?;
-        let chosen: Vec<Option<usize>> = members.iter().map(|member| member.roi).collect();
-        let cut = layout.cut(&recording.activity, &chosen, &whole, clock.frame_rate());
-        let mut session = Session {
-            cell: members.iter().map(|member| member.cell).collect(),
-            day: self.config.sessions[index].day,
-            p_same: Some(members.iter().map(|member| member.p_same).collect()),
-            activity: cut.activity,
-            time_s: cut.time_s,
-            ..Session::default()
-        };
-        let visible = |roi: &Option<usize>| roi.is_none_or(|roi| recording.visible[roi]);
-        session.present = Some(chosen.iter().map(visible).collect());
-        session.place_um = self.places(&recording, &chosen);
-        session.group = match groups_of(&recording, &members, identity, areas) {
-            Some(own) => {
-                // A cell is of the group that it was first seen in.
-                let first = members.iter().zip(own).map(|(member, own)| {
-                    let known = groups.entry(member.cell).or_insert(own);
-                    known.clone()
-                });
-                Some(first.collect())
-            }
-            None if areas.is_some() => {
-                let message = "does not say where its ROIs lie, so that experiment.areas cannot be \
-                               used; name a column with [nwb] group";
-                return Err(Error::bad_data(&recording.path, message));
-            }
-            None => None,
-        };
-        session.covariates = recording.covariates;
-        if let Some(name) = &self.config.sessions[index].behaviour {
-            let asked = self.config.sessions[index].video_rate;
-            let rate = asked.unwrap_or(recording.clock.frame_rate());
-            let traces = Behaviour::read(&self.folder.join(name), rate)?;
-            let window = layout.whole();
-            let windows: Vec<(f64, f64)> = cut
-                .kept
-                .iter()
-                .map(|&trial| trials.onset_s[trial])
-                .map(|onset| (onset + window.start_s, onset + window.stop_s))
-                .collect();
-            session.behaviour = traces.over(&windows);
-        }
-        Ok((session, cut.kept, trials))
-    }
-
-    /// Centres in µm; none if they are not known or the distance of planes is not.
-    fn places(&self, recording: &Recording, chosen: &[Option<usize>]) -> Option<Vec<[f64; 3]>> {
-        let centre = recording.centre.as_ref()?;
-        let flat = centre.iter().all(|c| c[0] == centre[0][0]);
-        let spacing = match self.config.experiment.plane_spacing_um {
-            Some(spacing) => spacing,
-            None if flat => 0.0,
-            None => return None,
-        };
-        let side = self.config.experiment.pixel_size_um;
-        let place = |roi: &Option<usize>| match *roi {
-            Some(roi) => {
-                let [plane, y, x] = centre[roi];
-                [plane * spacing, y * side, x * side]
-            }
-            None => [f64::NAN; 3],
-        };
-        Some(chosen.iter().map(place).collect())
-    }
-}
-
-/// The group of each cell of a session, if groups are asked for or known.
-fn groups_of(
-    recording: &Recording,
-    members: &[Member],
-    identity: &Identity,
-    areas: Option<&Areas>,
-) -> Option<Vec<String>> {
-    if let Some(group) = &recording.group {
-        let own = |member: &Member| {
-            member
-                .roi
-                .map_or(OUTSIDE.to_owned(), |roi| group[roi].clone())
-        };
-        return Some(members.iter().map(own).collect());
-    }
-    let (areas, centre) = (areas?, recording.centre.as_ref()?);
-    let place = |member: &Member| {
-        // Areas are drawn in the reference session, where tracks know each cell's place.
-        if let Identity::Tracks(_, place) = identity
-            && let Some(place) = place.rows().into_iter().nth(member.cell as usize)
-            && place.iter().all(|v| v.is_finite())
-        {
-            return [0, 1, 2].map(|axis| f64::from(place[axis]));
-        }
-        member.roi.map_or([f64::NAN; 3], |roi| centre[roi])
-    };
-    Some(
-        members
-            .iter()
-            .map(|member| areas.of(place(member)))
-            .collect(),
-    )
 }
 
 /// A session with only these of its trials.
@@ -421,104 +300,4 @@ fn whole(sessions: &[&Session], folder: &Path) -> Result<config::Epoch, Error> {
     let bins = sessions.iter().map(|s| s.time_s.len()).max().unwrap_or(1);
     let margin = ((last - first) / bins as f64).max(1e-9);
     Ok([first, last + margin].into())
-}
-
-/// An epoch without any time bin would have means of nothing.
-fn check_bins(session: &Session, epochs: &[Epoch], path: &Path) -> Result<(), Error> {
-    for epoch in epochs {
-        let inside = |&t: &f64| t >= epoch.start_s && t < epoch.stop_s;
-        if !session.time_s.iter().copied().any(|t| inside(&t)) {
-            let first = session.time_s.iter().copied().fold(f64::INFINITY, f64::min);
-            let last = session
-                .time_s
-                .iter()
-                .copied()
-                .fold(f64::NEG_INFINITY, f64::max);
-            return Err(Error::bad_data(
-                path,
-                format!(
-                    "the epoch {:?}, [{}, {}) s, holds none of its {} time bins, which lie from \
-                     {first} to {last} s",
-                    epoch.name,
-                    epoch.start_s,
-                    epoch.stop_s,
-                    session.time_s.len()
-                ),
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Sessions are compared bin by bin, after bins are averaged into few: an
-/// epoch must have as many in each.
-fn check_alike(
-    sessions: &[Session],
-    epochs: &[Epoch],
-    experiment: &Experiment<'_>,
-) -> Result<(), Error> {
-    for epoch in epochs {
-        let bins = |session: &Session| {
-            let inside = |t: &&f64| **t >= epoch.start_s && **t < epoch.stop_s;
-            let count = session.time_s.iter().filter(inside).count();
-            count.min(experiment.config.drift.time_bins)
-        };
-        let first = sessions.first().map_or(0, bins);
-        if let Some(other) = sessions.iter().position(|session| bins(session) != first) {
-            return Err(Error::config(
-                experiment.path,
-                format!(
-                    "the epoch {:?} has {first} time bins in session 1 but {} in session {}: they \
-                     were recorded at different rates; give [trials] bin_s in seconds, no shorter \
-                     than the longest frame",
-                    epoch.name,
-                    bins(&sessions[other]),
-                    other + 1
-                ),
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// The frames of each trial. A trial that starts after the recording is a
-/// mistake; one with an epoch that is not wholly in it is left out.
-pub(crate) fn check_times(
-    path: &Path,
-    trials: &Trials,
-    layout: &Layout,
-    clock: &Clock,
-    frames: usize,
-    observer: &dyn Observer,
-) -> Result<Vec<Option<Vec<std::ops::Range<usize>>>>, Error> {
-    let end = clock.end_s(frames);
-    if let Some(trial) = trials.onset_s.iter().position(|&onset| onset >= end) {
-        return Err(Error::bad_data(
-            path,
-            format!(
-                "trial {}: its onset at {} s is past the recording's end at {end:.3} s \
-                 ({frames} frames at {} Hz)",
-                trial + 1,
-                trials.onset_s[trial],
-                clock.frame_rate()
-            ),
-        ));
-    }
-    let whole = layout.frames(trials, path, clock, frames)?;
-    let cut = whole.iter().filter(|frames| frames.is_none()).count();
-    if cut == trials.len() {
-        return Err(Error::bad_data(
-            path,
-            "no trial has all its epochs inside the recording; check [epochs] (seconds from onset) \
-             and the frame rate",
-        ));
-    }
-    if cut > 0 {
-        observer.warn(&format!(
-            "{}: {cut} of {} trials are left out: an epoch is outside the recording, or its event did not happen",
-            path.display(),
-            trials.len()
-        ));
-    }
-    Ok(whole)
 }

@@ -55,6 +55,9 @@ pub(crate) fn read(path: &Path, making: &Making<'_>) -> Result<Recording, Error>
     Ok(recording)
 }
 
+/// Planes beyond this are no stack.
+const MOST_PLANES: usize = 10_000;
+
 /// The folders of planes that a path names.
 fn planes(path: &Path) -> Result<Vec<PathBuf>, Error> {
     if !path.is_dir() {
@@ -66,7 +69,7 @@ fn planes(path: &Path) -> Result<Vec<PathBuf>, Error> {
         return Ok(vec![path.to_path_buf()]);
     }
     for folder in [path.to_path_buf(), path.join("suite2p")] {
-        let planes: Vec<PathBuf> = (0..)
+        let planes: Vec<PathBuf> = (0..MOST_PLANES)
             .map(|plane| folder.join(format!("plane{plane}")))
             .take_while(|plane| has_traces(plane))
             .collect();

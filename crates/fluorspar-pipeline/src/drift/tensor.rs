@@ -128,8 +128,9 @@ impl Npz {
             .map(|name| name.trim_end_matches(".npy").to_owned())
             .collect();
         names.sort_unstable();
-        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            let message = format!("holds the array {:?} twice", pair[0]);
+        let twice = names.iter().zip(names.iter().skip(1)).find(|(a, b)| a == b);
+        if let Some((twice, _)) = twice {
+            let message = format!("holds the array {twice:?} twice");
             return Err(Error::bad_data(path, message));
         }
         Ok(Self {

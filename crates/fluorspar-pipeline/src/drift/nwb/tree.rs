@@ -168,7 +168,7 @@ impl Tree {
     pub(super) fn numbers(&self, path: &str) -> Result<(Vec<usize>, Vec<f32>), String> {
         let (dataset, shape) = self.sized(path)?;
         let values = dataset.read_f32().map_err(|e| said(path, &e))?;
-        self.complete(path, &shape, values.len())?;
+        complete(path, &shape, values.len())?;
         Ok((shape, values))
     }
 
@@ -176,7 +176,7 @@ impl Tree {
     pub(super) fn times(&self, path: &str) -> Result<Vec<f64>, String> {
         let (dataset, shape) = self.sized(path)?;
         let values = dataset.read_f64().map_err(|e| said(path, &e))?;
-        self.complete(path, &shape, values.len())?;
+        complete(path, &shape, values.len())?;
         Ok(values)
     }
 
@@ -187,7 +187,7 @@ impl Tree {
             return Err(format!("{path} does not hold whole numbers"));
         }
         let values = dataset.read_i64().map_err(|e| said(path, &e))?;
-        self.complete(path, &shape, values.len())?;
+        complete(path, &shape, values.len())?;
         Ok(values)
     }
 
@@ -235,7 +235,7 @@ impl Tree {
                 ));
             }
         };
-        self.complete(path, &[length as usize], texts.len())?;
+        complete(path, &[length as usize], texts.len())?;
         Ok(texts)
     }
 
@@ -265,14 +265,15 @@ impl Tree {
         }
         Ok((dataset, shape.iter().map(|&side| side as usize).collect()))
     }
+}
 
-    fn complete(&self, path: &str, shape: &[usize], found: usize) -> Result<(), String> {
-        let count: usize = shape.iter().product();
-        if found == count {
-            return Ok(());
-        }
-        Err(format!("{path} breaks off after {found} of {count} values"))
+/// An array must have as many values as its shape says.
+fn complete(path: &str, shape: &[usize], found: usize) -> Result<(), String> {
+    let count: usize = shape.iter().product();
+    if found == count {
+        return Ok(());
     }
+    Err(format!("{path} breaks off after {found} of {count} values"))
 }
 
 fn said(path: &str, error: &hdf5_pure::Error) -> String {
