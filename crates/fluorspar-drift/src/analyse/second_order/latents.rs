@@ -1,14 +1,13 @@
 //! Alignment of latent activity by canonical correlation, which needs no
 //! tracked cells: every session is reduced to few latents of its own.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 
 use super::super::context::{Basis, Context, Topic, Window};
 use super::patterns::trials_of_halves;
 use crate::Error;
-use crate::similarity::linear::{centred, first_columns, gram, symmetric_eigen};
-use crate::similarity::{align_latents, normalised_correlations};
+use crate::similarity::{Components, align_latents, normalised_correlations, principal_components};
 use crate::table::MetricRow;
 
 /// Most latents, most time bins and most trials of a class that enter.
@@ -53,7 +52,9 @@ impl Latents {
         Self { sessions, bins }
     }
 
-    /// Mean canonical correlation on trials held out, within and between sessions.
+    /// Mean canonical correlation on trials held out, within and between
+    /// sessions. Those trials show the same labels and times as the ones fitted
+    /// to, so with few labels and time bins even unrelated courses correlate.
     pub(super) fn rows<'a>(
         &self,
         context: &Context<'_>,
@@ -151,7 +152,8 @@ impl Latents {
     }
 }
 
-/// The first principal components over trials and time bins of all cells of a session.
+/// Trials and time bins of all cells of a session, along the first principal
+/// components of their means over trials.
 fn latents(
     context: &Context<'_>,
     session: usize,
@@ -180,18 +182,22 @@ fn latents(
             }
         }
     }
-    let (values, vectors) = symmetric_eigen(gram(centred(x.view()).1.view()).view())?;
-    let largest = values.first().copied().unwrap_or(0.0);
-    let kept = values
+    // Axes from means over trials, which hold less noise than single trials.
+    let each = classes
         .iter()
-        .take(MOST_LATENTS)
-        .take_while(|&&v| v > 1e-10 * largest && v > 0.0)
-        .count();
-    if kept == 0 {
-        return Err(Error::Undefined(
-            "activity does not vary in the epoch".into(),
-        ));
-    }
-    let lengths: Array1<f64> = values[..kept].iter().map(|v| v.sqrt()).collect();
-    Ok(first_columns(&vectors, kept) * &lengths)
+        .map(Vec::len)
+        .min()
+        .unwrap_or(0)
+        .min(MOST_TRIALS);
+    let middle = Array2::from_shape_fn((classes.len() * parts, cells.len()), |(condition, n)| {
+        let (class, part) = (condition / parts, condition % parts);
+        let sum: f64 = (0..each)
+            .map(|t| x[[(class * each + t) * parts + part, n]])
+            .sum();
+        sum / each as f64
+    });
+    let mut axes = principal_components(middle.view(), Components::ParticipationRatio)?;
+    let kept = axes.directions.nrows().min(MOST_LATENTS);
+    axes.directions = axes.directions.view().split_at(Axis(0), kept).0.to_owned();
+    axes.project(x.view())
 }
