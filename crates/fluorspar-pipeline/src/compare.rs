@@ -272,11 +272,9 @@ fn epoch_changes(out: &Path) -> Result<Vec<EpochChange>, Error> {
     Ok(wanted
         .iter()
         .map(|&(epoch, variable)| {
-            let row = rows.iter().find(|row| {
-                row.test == "late_minus_early_similarity"
-                    && row.epoch == epoch.name()
-                    && row.variable == variable
-            });
+            let row = rows
+                .iter()
+                .find(|row| row.epoch == epoch.name() && row.variable == variable);
             let change = row.and_then(|row| row.statistic);
             let widened = |end: Option<f64>| {
                 let (end, change) = (end?, change?);

@@ -43,7 +43,11 @@ impl Tables {
         let entries = std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
         for entry in entries {
             let path = entry.map_err(|e| Error::io(folder, e))?.path();
-            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let name = path
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             let tabular = path.extension().is_some_and(|ending| ending == "csv");
             if !tabular || NOT_SHOWN.contains(&name.as_str()) {
                 continue;

@@ -21,7 +21,10 @@ pub(crate) fn write_companions(
     epochs: &[Epoch],
 ) -> Result<(), Error> {
     disk::create_folder(folder)?;
-    for table in [Some(epochs_table(epochs)), learning_table(sessions)].into_iter().flatten() {
+    for table in [Some(epochs_table(epochs)), learning_table(sessions)]
+        .into_iter()
+        .flatten()
+    {
         let path = folder.join(format!("{}.csv", table.name));
         disk::write(&path, table.csv().as_bytes())?;
     }
@@ -47,7 +50,10 @@ fn epochs_table(epochs: &[Epoch]) -> Table {
                 name: "epoch",
                 values: Values::Text(names),
             },
-            column("start_s", epochs.iter().map(|epoch| epoch.start_s).collect()),
+            column(
+                "start_s",
+                epochs.iter().map(|epoch| epoch.start_s).collect(),
+            ),
             column("stop_s", epochs.iter().map(|epoch| epoch.stop_s).collect()),
         ],
     }
@@ -65,7 +71,10 @@ fn learning_table(sessions: &[Session]) -> Option<Table> {
             return None;
         }
         let (low, high) = wilson(right, n);
-        let d_prime = session.labels.get("lick").map_or(f64::NAN, |lick| d_prime(correct, lick));
+        let d_prime = session
+            .labels
+            .get("lick")
+            .map_or(f64::NAN, |lick| d_prime(correct, lick));
         let row = [index as f64 + 1.0, n, right / n, low, high, d_prime];
         for (column, value) in learning.iter_mut().zip(row) {
             column.push(value);
@@ -74,14 +83,19 @@ fn learning_table(sessions: &[Session]) -> Option<Table> {
     let names = ["session", "n_trials", "accuracy", "lo", "hi", "d_prime"];
     (!sessions.is_empty()).then(|| Table {
         name: "learning",
-        columns: names.into_iter().zip(learning).map(|(name, values)| column(name, values)).collect(),
+        columns: names
+            .into_iter()
+            .zip(learning)
+            .map(|(name, values)| column(name, values))
+            .collect(),
     })
 }
 
 fn d_prime(correct: &[i64], lick: &[i64]) -> f64 {
     let count = |right: i64, licked: i64| {
         let both = correct.iter().zip(lick);
-        both.filter(|&(&c, &l)| c == right && i64::from(l != 0) == licked).count()
+        both.filter(|&(&c, &l)| c == right && i64::from(l != 0) == licked)
+            .count()
     };
     sensitivity(Outcomes {
         hits: count(1, 1),
@@ -123,7 +137,11 @@ mod tests {
             ..Session::default()
         };
         let table = learning_table(&[labelled(vec![1, 1, 0, 1])]).unwrap();
-        assert!(table.csv().starts_with("session,n_trials,accuracy,lo,hi,d_prime\n1,4,0.75,"));
+        assert!(
+            table
+                .csv()
+                .starts_with("session,n_trials,accuracy,lo,hi,d_prime\n1,4,0.75,")
+        );
         assert!(learning_table(&[labelled(vec![1, 2, 0, 1])]).is_none());
         assert!(learning_table(&[Session::default()]).is_none());
         assert!(learning_table(&[]).is_none());
