@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 
 use ndarray::ArrayView2;
-use rand::SeedableRng;
-use rand::seq::{SliceRandom, index::sample};
-use rand_chacha::ChaCha8Rng;
+use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
 use crate::axis::{Axis, AxisKind, halve};
+use crate::random::{Domain, draw, stream};
 use crate::validation::check_count;
 use crate::{
     Decoder, Error, Features, Kernel, Tested, Workspace, balanced_accuracy, cross_gram, gram,
@@ -105,8 +104,7 @@ impl Generalisation {
             .map_init(Workspace::default, |workspace, index| {
                 // One resample and all combinations per permutation.
                 let drawn = self.draw(&conditions, trials, index % self.resamples);
-                let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-                rng.set_stream((7 << 32) | index as u64);
+                let mut rng = stream(self.seed, Domain::Names, 0, index);
                 let mut sum = 0.0;
                 for &held in &held {
                     let (train, test) = parts(&drawn, classes, held);
@@ -137,18 +135,10 @@ impl Generalisation {
 
     /// The same number of trials of every condition.
     fn draw(&self, conditions: &Conditions, trials: usize, resample: usize) -> Conditions {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        rng.set_stream((6 << 32) | resample as u64);
+        let mut rng = stream(self.seed, Domain::Trials, 0, resample);
         conditions
             .iter()
-            .map(|(&key, members)| {
-                let mut drawn: Vec<usize> = sample(&mut rng, members.len(), trials)
-                    .iter()
-                    .map(|k| members[k])
-                    .collect();
-                drawn.sort_unstable();
-                (key, drawn)
-            })
+            .map(|(&key, members)| (key, draw(&mut rng, members, trials)))
             .collect()
     }
 }
@@ -243,8 +233,7 @@ pub fn parallelism(
         axes.push(axis(&trials)?);
         let mut square = 0.0;
         for split in 0..splits {
-            let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            rng.set_stream(((8 + number as u64) << 32) | split as u64);
+            let mut rng = stream(seed, Domain::Contexts, number, split);
             let [a, b] = halve(kernel, labels, &trials, &mut rng)?;
             square += axis(&a)?.dot(&axis(&b)?, kernel)? / splits as f64;
         }

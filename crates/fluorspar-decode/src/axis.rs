@@ -1,10 +1,10 @@
 //! Decoder axes: directions in the space of cells, written as sums of trials.
 
 use ndarray::ArrayView2;
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
+use crate::random::{Domain, stream};
 use crate::validation::check_count;
 use crate::{Decoder, Error, Kernel, Workspace};
 
@@ -189,8 +189,7 @@ pub fn axis_angle(
     let cosine = whole(first)?.cosine(&whole(second)?, kernel)?;
     let (mut own, mut between) = ([0.0; 2], 0.0);
     for split in 0..splits {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream((5 << 32) | split as u64);
+        let mut rng = stream(seed, Domain::Halves, 0, split);
         let mut halves = Vec::with_capacity(4);
         for trials in [first, second] {
             for half in halve(kernel, labels, trials, &mut rng)? {

@@ -1,9 +1,8 @@
 use ndarray::{Array2, ArrayView3, Axis};
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+use crate::random::{Domain, stream};
 use crate::validation::{check_count, plain_score, predictions};
 use crate::{Error, Features, HoldOut, Kernel, LinearSvm, Workspace, gram};
 
@@ -108,8 +107,7 @@ impl Bellafard2024 {
                 let accuracy = plain_score(labels, &guesses)?.mean;
                 let mut shuffled = 0.0;
                 for split in &splits {
-                    let mut rng = ChaCha8Rng::seed_from_u64(self.hold_out.seed);
-                    rng.set_stream((3 << 32) | split.repeat as u64);
+                    let mut rng = stream(self.hold_out.seed, Domain::Training, 0, split.repeat);
                     let mut drawn: Vec<i64> = split.train.iter().map(|&t| labels[t]).collect();
                     drawn.shuffle(&mut rng);
                     let mut wrong = labels.to_vec();

@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 
 use ndarray::ArrayView2;
-use rand::SeedableRng;
-use rand::seq::index::sample;
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+use crate::random::{Domain, draw, stream};
 use crate::validation::check_count;
 use crate::{CrossValidation, Decoder, Error, Features, Scaling, gram};
 
@@ -107,14 +105,9 @@ impl EqualCounts {
             .map(|(number, (name, cells))| {
                 let draws: Vec<f64> = (0..self.draws)
                     .into_par_iter()
-                    .map(|draw| {
-                        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-                        rng.set_stream(((4 + number as u64) << 32) | draw as u64);
-                        let mut chosen: Vec<usize> = sample(&mut rng, cells.len(), count)
-                            .iter()
-                            .map(|k| cells[k])
-                            .collect();
-                        chosen.sort_unstable();
+                    .map(|number_of_draw| {
+                        let mut rng = stream(self.seed, Domain::Cells, number, number_of_draw);
+                        let chosen = draw(&mut rng, cells, count);
                         let features = Features::new(activity).of_cells(&chosen)?;
                         let scaling = Scaling::standardise(&features)?;
                         let gram = gram(&features.scaled(&scaling)?)?;

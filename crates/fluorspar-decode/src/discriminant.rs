@@ -53,7 +53,9 @@ impl Decoder for Discriminant {
             .map(|&t| classes.binary_search(&labels[t]).unwrap_or(0))
             .collect();
         let mut sizes = vec![0.0; classes.len()];
-        class.iter().for_each(|&c| sizes[c] += 1.0);
+        for &c in &class {
+            sizes[c] += 1.0;
+        }
 
         // Trials minus the mean of their class: H K H.
         let centred = |matrix: &Mat<f64>| {

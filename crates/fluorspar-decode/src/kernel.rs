@@ -47,8 +47,9 @@ impl Kernel {
             for j in 0..trials {
                 rows[i * stride + j] = gram[[i, j]];
                 let distance = gram[[i, i]] + gram[[j, j]] - 2.0 * gram[[i, j]];
-                // libsvm's floor for trials that coincide.
-                inverse_distance[i * stride + j] = 1.0 / distance.max(1e-12);
+                // A floor for trials that coincide.
+                let floor = 1e-9 * (gram[[i, i]] + gram[[j, j]]);
+                inverse_distance[i * stride + j] = 1.0 / distance.max(floor).max(1e-12);
             }
         }
         Ok(Self {

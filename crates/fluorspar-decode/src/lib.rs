@@ -2,32 +2,50 @@
 //!
 //! With many more cells than trials, everything a linear decoder needs is in
 //! the trial × trial matrix of inner products: computed once, it serves every
-//! fold, permutation and resample.
+//! fold, permutation and resample. Cost is in trials, not in cells.
 //!
 //! | to | use |
 //! |---|---|
-//! | compute inner products | [`linear_gram`] |
-//! | train a soft-margin SVM, two or more classes | [`LinearSvm`] |
-//! | decode other trials | [`Classifier::predict`] |
-//! | score fairly with unequal classes | [`balanced_accuracy`] |
-//! | cross-validate | [`CrossValidation`] |
+//! | compute inner products of many cells | [`Features`], [`Scaling`], [`gram`](gram()), [`cross_gram`], [`gram_of_some`] |
+//! | choose a decoder | [`LinearSvm`], [`Logistic`], [`Discriminant`], [`Template`], or [`Tuned`] among several |
+//! | train one, decode other trials | [`Decoder::train`], [`Classifier::predict`] |
+//! | refit thousands of times | [`Kernel`], [`Workspace`], [`Decoder::fit`] |
+//! | cross-validate | [`CrossValidation`]; as published: [`Bellafard2024`], [`HoldOut`] |
+//! | test against shuffled labels | [`PermutationTest`] |
+//! | take the most selective cells, inside the folds | [`MostSelective`] |
+//! | read another session, time, or outcome | [`across`], [`cross_temporal`], [`apart`] |
+//! | ask for what all sessions share | [`leave_one_session_out`], [`concatenated`], [`Generalisation`], [`parallelism`] |
+//! | compare axes with their noise floor | [`axis_angle`], [`Axis`] |
+//! | compare areas with equal numbers of cells | [`EqualCounts`] |
+//! | score | [`balanced_accuracy`], [`Confusion`], [`area_under_roc`], [`d_prime`] |
 //!
-//! The machine is the C-SVM of Cortes and Vapnik (1995) with hinge loss and a
-//! bias that is not penalised, as in libsvm and MATLAB's `fitcsvm`; several
-//! classes vote pair by pair.
+//! All trials of interest lie in one Gram matrix, and what is trained on or
+//! tested is a list of its rows. Nothing here holds a thread pool: tests run on
+//! rayon's current one, and results are the same to the byte at any number of
+//! threads.
 //!
 //! ```
-//! use fluorspar_decode::{CrossValidation, LinearSvm, linear_gram};
+//! use fluorspar_decode::{
+//!     CrossValidation, Features, LinearSvm, PermutationTest, Scaling, gram,
+//! };
 //! use ndarray::Array2;
 //!
-//! // 40 trials of 10 cells; the first cell tells the classes apart.
+//! // 40 trials of 10 cells; the first three tell the classes apart.
 //! let labels: Vec<i64> = (0..40).map(|trial| trial % 2).collect();
-//! let features = Array2::from_shape_fn((40, 10), |(trial, cell)| {
-//!     if cell == 0 { 2.0 * labels[trial] as f64 } else { ((trial * 7 + cell * 3) % 5) as f64 * 0.1 }
+//! let activity = Array2::from_shape_fn((40, 10), |(trial, cell)| {
+//!     if cell < 3 { 2.0 * labels[trial] as f32 } else { ((trial * 7 + cell * 3) % 5) as f32 }
 //! });
-//! let gram = linear_gram(features.view());
-//! let score = CrossValidation::default().score(&LinearSvm::default(), gram.view(), &labels)?;
-//! assert!(score.mean > 0.95);
+//! let features = Features::new(activity.view());
+//! let scaling = Scaling::standardise(&features)?;
+//! let gram = gram(&features.scaled(&scaling)?)?;
+//! let test = PermutationTest { permutations: 99, seed: 1 };
+//! let (score, tested) = test.cross_validated(
+//!     &CrossValidation::default(),
+//!     &LinearSvm::default(),
+//!     gram.view(),
+//!     &labels,
+//! )?;
+//! assert!(score.mean > 0.9 && tested.p == 0.01);
 //! # Ok::<(), fluorspar_decode::Error>(())
 //! ```
 
@@ -45,6 +63,7 @@ mod gram;
 mod kernel;
 mod logistic;
 mod permutation;
+mod random;
 mod score;
 mod selection;
 mod svm;

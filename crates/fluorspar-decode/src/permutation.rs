@@ -1,16 +1,12 @@
 //! What would be decoded if labels meant nothing.
 
 use ndarray::ArrayView2;
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+use crate::random::{Domain, stream};
 use crate::validation::{check_count, predictions};
 use crate::{CrossValidation, Decoder, Error, Kernel, Score, Split, Workspace, score};
-
-/// The streams of these tests, apart from those of the cuts into folds.
-const STREAM: u64 = 1 << 32;
 
 /// A permutation test: unit trial, null "labels are exchangeable between
 /// trials", one-sided, `p = (1 + #{null ≥ observed}) / (1 + permutations)`
@@ -152,8 +148,7 @@ impl PermutationTest {
 
     /// Which trial stands at each place in one permutation.
     fn order(&self, index: usize, trials: usize) -> Vec<usize> {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        rng.set_stream(STREAM | index as u64);
+        let mut rng = stream(self.seed, Domain::Permutations, 0, index);
         let mut order: Vec<usize> = (0..trials).collect();
         order.shuffle(&mut rng);
         order

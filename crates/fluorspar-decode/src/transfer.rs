@@ -7,10 +7,9 @@
 use std::collections::BTreeMap;
 
 use ndarray::{Array2, ArrayView2};
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 
+use crate::random::{Domain, stream};
 use crate::validation::predictions;
 use crate::{
     Confusion, CrossValidation, Decoder, Error, Kernel, Workspace, balanced_accuracy, score,
@@ -146,8 +145,7 @@ pub fn concatenated(
     let mut together: BTreeMap<usize, f64> = members.keys().map(|&s| (s, 0.0)).collect();
     let mut alone = together.clone();
     for draw in 0..draws {
-        let mut rng = ChaCha8Rng::seed_from_u64(validation.seed);
-        rng.set_stream((2 << 32) | draw as u64);
+        let mut rng = stream(validation.seed, Domain::Sessions, 0, draw);
         // The first `take` of each shuffled class join the common decoder.
         let mut common = Vec::new();
         for (number, trials) in &members {

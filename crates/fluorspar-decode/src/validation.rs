@@ -1,10 +1,9 @@
 //! Splits into training and test trials, and scores over them.
 
 use ndarray::ArrayView2;
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 
+use crate::random::{Domain, stream};
 use crate::{Decoder, Error, Kernel, Workspace, accuracy, balanced_accuracy};
 
 /// Repeated stratified k-fold cross-validation.
@@ -116,8 +115,7 @@ impl CrossValidation {
         }
         let mut out = Vec::with_capacity(self.folds * self.repeats);
         for repeat in 0..self.repeats {
-            let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-            rng.set_stream(repeat as u64);
+            let mut rng = stream(self.seed, Domain::Folds, 0, repeat);
             let mut fold = vec![0; trials.len()];
             let mut next = 0;
             for members in &members {
@@ -185,8 +183,7 @@ impl HoldOut {
         }
         Ok((0..self.repeats)
             .map(|repeat| {
-                let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-                rng.set_stream(repeat as u64);
+                let mut rng = stream(self.seed, Domain::Folds, 0, repeat);
                 let mut order: Vec<usize> = (0..trials).collect();
                 order.shuffle(&mut rng);
                 let mut test = order.split_off(training);

@@ -172,6 +172,25 @@ fn few_cells_and_overlap_converge() {
 }
 
 #[test]
+fn trials_that_coincide_do_not_stall() {
+    // Five distinct trials, each many times over and with both labels.
+    let labels: Vec<i64> = (0..40).map(|t| t % 2).collect();
+    let x = Array2::from_shape_fn((40, 10), |(t, c)| ((t * 7 + c * 3) % 5) as f64);
+    let all: Vec<usize> = (0..40).collect();
+    for gram in [
+        linear_gram(x.view()),
+        linear_gram(x.view()).mapv(|v| f64::from((v as f32) * 1.000_000_1)),
+        Array2::zeros((40, 40)),
+    ] {
+        let svm = LinearSvm {
+            max_steps: 100_000,
+            ..LinearSvm::default()
+        };
+        svm.train(gram.view(), &labels, &all).unwrap();
+    }
+}
+
+#[test]
 fn a_choice_never_sees_the_test_trials() {
     let (mut x, labels) = problem(40, 10, 2, 0.5, 8);
     let tuned = Tuned {

@@ -199,7 +199,9 @@ impl Cell for bool {
 macro_rules! row {
     ($(#[$about:meta])* $row:ident in $file:literal { $($(#[$doc:meta])* $field:ident: $kind:ty,)* }) => {
         $(#[$about])*
+        #[allow(unreachable_pub, reason = "rows of some tables stay inside the crate")]
         #[derive(Clone, Debug, PartialEq)]
+        #[allow(unreachable_pub, reason = "some rows leave the crate as tables only")]
         pub struct $row {
             $($(#[$doc])* pub $field: $kind,)*
         }

@@ -8,6 +8,9 @@ use faer::{Mat, Side};
 use super::solver::Buffers;
 use crate::Kernel;
 
+/// What is added to the diagonal, relative to its mean, until it helps.
+const RIDGES: [f64; 4] = [1e-9, 1e-7, 1e-5, 1e-3];
+
 impl Buffers {
     /// Minimises the dual over the trials between their bounds, bounds kept
     /// and the sum of weights kept. The objective never grows.
@@ -79,12 +82,18 @@ impl Buffers {
         let mut part = kernel.part(free);
         let n = free.len();
         let mean = (0..n).map(|i| part[(i, i)]).sum::<f64>() / n as f64;
-        for i in 0..n {
-            // More free trials than dimensions make it singular.
-            part[(i, i)] += 1e-9 * mean + f64::MIN_POSITIVE;
-        }
         let right = Mat::from_fn(n, 2, |i, k| if k == 0 { self.error[free[i]] } else { 1.0 });
-        let solved = part.llt(Side::Lower).ok()?.solve(&right);
+        // More free trials than dimensions make it singular, and rounding of
+        // the inner products then may make it negative.
+        let mut added = 0.0;
+        let factors = RIDGES.iter().find_map(|ridge| {
+            for i in 0..n {
+                part[(i, i)] += (ridge - added) * mean + f64::MIN_POSITIVE;
+            }
+            added = *ridge;
+            part.llt(Side::Lower).ok()
+        })?;
+        let solved = factors.solve(&right);
         let sums: [f64; 2] = [0, 1].map(|k| (0..n).map(|i| solved[(i, k)]).sum());
         let multiplier = sums[0] / sums[1];
         let mut direction: Vec<f64> = (0..n)
@@ -92,7 +101,9 @@ impl Buffers {
             .collect();
         // Rounding of the solution must not move the sum of the weights.
         let rest = direction.iter().sum::<f64>() / n as f64;
-        direction.iter_mut().for_each(|d| *d -= rest);
+        for d in &mut direction {
+            *d -= rest;
+        }
         direction.iter().all(|d| d.is_finite()).then_some(direction)
     }
 }

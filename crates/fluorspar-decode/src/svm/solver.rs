@@ -48,12 +48,17 @@ impl Buffers {
             self.lower[trial] = if sign < 0.0 { -svm.c } else { 0.0 };
         }
         let mut left = svm.max_steps;
-        let mut patience = PATIENCE * train.len();
+        let mut patience = 0;
         loop {
-            let steps = left.min(patience);
+            let first = left == svm.max_steps;
+            let steps = left.min(if first {
+                PATIENCE * train.len()
+            } else {
+                patience
+            });
             let converged = pulp::Arch::new().dispatch(Steps {
                 kernel,
-                steps,
+                most: steps,
                 tolerance: svm.tolerance,
                 buffers: self,
             });
@@ -67,8 +72,9 @@ impl Buffers {
                 });
             }
             self.newton(kernel, train);
-            // Then pairs only have to correct which trials are at a bound.
-            patience = train.len();
+            // Then pairs correct which trials are at a bound; where that keeps
+            // changing (trials that coincide), they get ever more time for it.
+            patience = (patience + patience / 4).max(train.len().div_ceil(4));
         }
         let weights = train.iter().map(|&t| self.weight[t]).collect();
         Ok((weights, self.bias(train, signs)))
@@ -104,7 +110,7 @@ impl Buffers {
 /// Neither the order of a sum nor a choice depends on their width.
 struct Steps<'a> {
     kernel: &'a Kernel,
-    steps: usize,
+    most: usize,
     tolerance: f64,
     buffers: &'a mut Buffers,
 }
@@ -122,12 +128,19 @@ impl WithSimd for Steps<'_> {
             lower,
         } = self.buffers;
         let (mut highest, mut grow) = highest(simd, error, weight, upper);
-        for _ in 0..self.steps {
+        for _ in 0..self.most {
             if highest == f64::NEG_INFINITY {
                 return true;
             }
             let inverse = self.kernel.inverse_distance(grow);
-            let (lowest, shrink) = partner(simd, error, weight, lower, inverse, highest);
+            let (lowest, shrink) = partner(
+                simd,
+                error,
+                weight,
+                lower,
+                inverse,
+                (highest, self.tolerance),
+            );
             if highest - lowest < self.tolerance {
                 return true;
             }
@@ -198,10 +211,12 @@ fn partner<S: Simd>(
     weight: &[f64],
     lower: &[f64],
     inverse_distance: &[f64],
-    highest: f64,
+    (highest, tolerance): (f64, f64),
 ) -> (f64, usize) {
     let [error, weight, lower, inverse] =
         [error, weight, lower, inverse_distance].map(|x| S::as_simd_f64s(x).0);
+    // Gaps of rounding between trials that coincide would be gained for ever.
+    let enough = simd.splat_f64s(highest - 0.5 * tolerance);
     let highest = simd.splat_f64s(highest);
     let infinity = simd.splat_f64s(f64::INFINITY);
     let mut lowest = infinity;
@@ -209,7 +224,7 @@ fn partner<S: Simd>(
     for (((&error, &weight), &lower), &inverse) in error.iter().zip(weight).zip(lower).zip(inverse)
     {
         let shrinks = simd.less_than_f64s(lower, weight);
-        let below = simd.and_m64s(shrinks, simd.less_than_f64s(error, highest));
+        let below = simd.and_m64s(shrinks, simd.less_than_f64s(error, enough));
         let gap = simd.sub_f64s(highest, error);
         let gain = simd.mul_f64s(simd.mul_f64s(gap, gap), inverse);
         best.offer(simd, below, gain);

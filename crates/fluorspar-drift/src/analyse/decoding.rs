@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::cells::Shared;
 use super::context::{Context, Window};
-use super::population::few;
+use super::population::{few, outside};
 use crate::Parameters;
 use crate::statistics::interval;
 
@@ -49,7 +49,15 @@ pub(crate) fn all_pairs(
             let (train, test) = (context.labels(i, variable), context.labels(j, variable));
             let mut rng = ChaCha8Rng::seed_from_u64(parameters.seed);
             rng.set_stream((stream << 32) | number as u64);
-            let result = enough(train, test, &shared, parameters).and_then(|()| {
+            let recorded = if window.bins[i].is_empty() {
+                Err(outside(i))
+            } else if window.bins[j].is_empty() {
+                Err(outside(j))
+            } else {
+                Ok(())
+            };
+            let enough = recorded.and_then(|()| enough(train, test, &shared, parameters));
+            let result = enough.and_then(|()| {
                 let x = scaled(&window.means[i], &window.means[j], &shared);
                 if i == j {
                     within(&x, train, parameters)

@@ -8,6 +8,7 @@ mod context;
 mod decoding;
 mod identity;
 mod informative;
+mod maps;
 mod planted;
 mod population;
 mod single_cells;
@@ -16,6 +17,7 @@ mod trend;
 use code::Codes;
 use context::{Basis, Context, Topic};
 use informative::informative;
+use maps::Maps;
 pub use planted::planted_drift;
 use population::Population;
 use single_cells::SingleCells;
@@ -45,10 +47,12 @@ pub fn analyse(
     let mut out = Drift::default();
     let mut checks = confounds::Checks::new(&context);
     let mut single_cells = SingleCells::new(&context);
+    let mut maps = Maps::default();
     let mut stream = 1;
     for epoch in epochs {
         let window = context.window(epoch);
         single_cells.add(&context, &window);
+        maps.add(&context, &window);
         let topic = |metric, variable| Topic {
             metric,
             epoch: &epoch.name,
@@ -104,6 +108,7 @@ pub fn analyse(
     out.confounds = confounds(&context);
     out.more.extend(checks.tables());
     out.more.extend(single_cells.tables(&context));
+    out.more.extend(maps.tables());
     Ok(out)
 }
 

@@ -125,30 +125,6 @@ impl SingleCells {
     }
 }
 
-/// For each session and index which cells are selective for any variable in
-/// any of the epochs: what the inclusion rules that ask for informative cells need.
-pub(crate) fn informative(context: &Context<'_>, windows: &[Window<'_>]) -> Vec<Vec<bool>> {
-    let places = Places::new(context);
-    let mut out: Vec<Vec<bool>> = context
-        .sessions
-        .iter()
-        .map(|session| vec![false; session.cell.len()])
-        .collect();
-    for window in windows {
-        for variable in &context.parameters.variables {
-            for (session, out) in out.iter_mut().enumerate() {
-                let Ok(tested) = tested::test(context, window, &places, session, variable) else {
-                    continue;
-                };
-                for (member, &q) in places.members(session).iter().zip(&tested.q) {
-                    out[member.index] |= q <= context.parameters.false_discovery;
-                }
-            }
-        }
-    }
-    out
-}
-
 /// Mean maps of every session, with the labels of `variable` side by side.
 fn quarters(
     context: &Context<'_>,

@@ -1,11 +1,11 @@
 //! A decoder turned at random, as a control for drift of the code it reads.
 
-use ndarray::{Array1, ArrayView1, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use rand_distr::{ChiSquared, Distribution, StandardNormal};
 
 use crate::Error;
 use crate::random::{Domain, stream};
-use crate::similarity::linear::{centred, finite, gram, square_norm, symmetric_eigen};
+use crate::similarity::linear::{centred, finite, gram, product, square_norm, symmetric_eigen};
 
 /// Balanced accuracies of a linear decoder after its axis was turned by
 /// `angle` in `draws` random directions (a control of Aitken et al. 2022, PLoS
@@ -60,21 +60,7 @@ pub fn rotated_decoder_accuracies(
     }
     let (_, around) = centred(trials);
     let along = around.dot(&weights) / length;
-    // Random directions at right angles to the axis give the trials Gaussian
-    // readings with these covariances; the cells need not be drawn one by one.
-    let mut beside = gram(around.view());
-    for i in 0..count {
-        for j in 0..count {
-            beside[[i, j]] -= along[i] * along[j];
-        }
-    }
-    let (values, vectors) = symmetric_eigen(beside.view())?;
-    let least = 1e-12 * square_norm(&around);
-    let rank = values
-        .iter()
-        .take_while(|&&v| v > least)
-        .count()
-        .min(cells - 1);
+    let (spread, rank) = beside(&around, &along, &(&weights / length))?;
     let others = ChiSquared::new((cells - 1 - rank) as f64).ok();
     Ok((0..draws)
         .map(|draw| {
@@ -83,7 +69,7 @@ pub fn rotated_decoder_accuracies(
             let mut square = 0.0;
             for k in 0..rank {
                 let part: f64 = StandardNormal.sample(&mut rng);
-                reading.scaled_add(part * values[k].sqrt(), &vectors.column(k));
+                reading.scaled_add(part, &spread.column(k));
                 square += part * part;
             }
             square += others.as_ref().map_or(0.0, |o| o.sample(&mut rng));
@@ -96,6 +82,38 @@ pub fn rotated_decoder_accuracies(
             balanced_accuracy(turned.iter().map(|r| r * length + offset > 0.0), class)
         })
         .collect())
+}
+
+/// What trials read along directions at right angles to the axis, `(trial, k)`,
+/// and how many such directions they vary along: Gaussian sums of its columns are
+/// distributed as readings of Gaussian directions, which thus need not be
+/// drawn cell by cell.
+fn beside(
+    around: &Array2<f64>,
+    along: &Array1<f64>,
+    axis: &Array1<f64>,
+) -> Result<(Array2<f64>, usize), Error> {
+    let (count, cells) = around.dim();
+    let mut rest = around.clone();
+    for (mut row, along) in rest.rows_mut().into_iter().zip(along) {
+        row.scaled_add(-along, axis);
+    }
+    let few_trials = count <= cells;
+    let small = if few_trials { rest.view() } else { rest.t() };
+    let (values, vectors) = symmetric_eigen(gram(small).view())?;
+    let least = 1e-12 * square_norm(around);
+    let rank = values
+        .iter()
+        .take_while(|&&v| v > least)
+        .count()
+        .min(cells - 1);
+    let spread = if few_trials {
+        let lengths: Array1<f64> = values.iter().map(|v| v.max(0.0).sqrt()).collect();
+        vectors * &lengths
+    } else {
+        product(rest.view(), vectors.view())
+    };
+    Ok((spread, rank))
 }
 
 fn balanced_accuracy(read: impl Iterator<Item = bool>, class: &[bool]) -> f64 {
@@ -119,7 +137,7 @@ fn balanced_accuracy(read: impl Iterator<Item = bool>, class: &[bool]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array2, array};
+    use ndarray::array;
 
     #[test]
     fn no_turn_reads_as_before_and_half_a_turn_the_opposite() {

@@ -209,7 +209,10 @@ fn basis(controls: &[Vec<f64>], pairs: &[(usize, usize)], n: usize) -> Vec<Vec<f
         take_out(&mut column, &out);
         let length = column.iter().map(|v| v * v).sum::<f64>();
         if length > 1e-20 * before && length > 0.0 {
-            column.iter_mut().for_each(|v| *v /= length.sqrt());
+            let scale = length.sqrt();
+            for value in &mut column {
+                *value /= scale;
+            }
             out.push(column);
         }
     }

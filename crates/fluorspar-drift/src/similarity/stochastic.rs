@@ -34,9 +34,9 @@ pub fn bures_distance(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Result<
 /// Bures(Σ_x, Σ_y)²`, after one rotation of the space of activity if `rotate`.
 ///
 /// `x[c] (trial, cell)` and `y[c] (trial, cell)` are the trials of condition
-/// `c`. Covariances have the number of trials as divisor. The rotation is
-/// found by turns with the trials' matching, which never increases the distance but may
-/// end in a local minimum; means are taken as they are, not centred.
+/// `c`; means are taken as they are, not centred. Covariances have the number
+/// of trials as divisor. The rotation is found by turns with the matching of trials
+/// from two starts; it may be a local optimum, so the distance may be too large.
 ///
 /// # Errors
 /// If the numbers of conditions or cells differ, a condition has no trials, or
@@ -65,10 +65,6 @@ pub fn stochastic_shape_distance(
     }
     let mut x: Vec<Cloud> = x.iter().map(|trials| Cloud::of(*trials)).collect();
     let mut y: Vec<Cloud> = y.iter().map(|trials| Cloud::of(*trials)).collect();
-    if rotate {
-        into_own_axes(&mut x)?;
-        into_own_axes(&mut y)?;
-    }
     let total = |clouds: &[Cloud]| -> f64 {
         clouds
             .iter()
@@ -76,17 +72,37 @@ pub fn stochastic_shape_distance(
             .sum()
     };
     let both = total(&x) + total(&y);
-    let mut turn = if rotate { first_turn(&x, &y)? } else { None };
-    let mut shared = agreement(&x, &y, turn.as_ref())?;
-    for _ in 0..if rotate { MOST_TURNS } else { 0 } {
-        let next = Some(better_turn(&x, &y, turn.as_ref())?);
-        let now = agreement(&x, &y, next.as_ref())?;
-        if now <= shared + 1e-12 * both {
-            break;
+    let mut shared = agreement(&x, &y, None)?;
+    if rotate {
+        let axes_x = into_own_axes(&mut x)?;
+        let axes_y = into_own_axes(&mut y)?;
+        // From no rotation, and from the one that fits the means.
+        let plain = product(axes_x.t(), axes_y.view());
+        for start in [plain, turn_of_means(&x, &y)?] {
+            shared = shared.max(best_agreement(&x, &y, start, both)?);
         }
-        (turn, shared) = (next, now);
     }
     Ok(((both - 2.0 * shared) / x.len() as f64).max(0.0).sqrt())
+}
+
+/// What is reached from `turn` by turns with the trials' matching.
+fn best_agreement(
+    x: &[Cloud],
+    y: &[Cloud],
+    mut turn: Array2<f64>,
+    both: f64,
+) -> Result<f64, Error> {
+    let mut shared = agreement(x, y, Some(&turn))?;
+    for _ in 0..MOST_TURNS {
+        turn = better_turn(x, y, &turn)?;
+        let now = agreement(x, y, Some(&turn))?;
+        let gained = now - shared;
+        shared = shared.max(now);
+        if gained <= 1e-12 * both {
+            break;
+        }
+    }
+    Ok(shared)
 }
 
 /// Steps after which the search for a rotation ends in any case.
@@ -115,7 +131,7 @@ impl Cloud {
 }
 
 /// Coordinates in the space that a session's means and trials span: a rotation loses nothing outside it.
-fn into_own_axes(clouds: &mut [Cloud]) -> Result<(), Error> {
+fn into_own_axes(clouds: &mut [Cloud]) -> Result<Array2<f64>, Error> {
     let rows: Vec<Array2<f64>> = clouds.iter().map(Cloud::rows).collect();
     let views: Vec<ArrayView2<'_, f64>> = rows.iter().map(|r| r.view()).collect();
     let all = concatenate(Axis(0), &views).map_err(|e| Error::Shape(e.to_string()))?;
@@ -124,11 +140,11 @@ fn into_own_axes(clouds: &mut [Cloud]) -> Result<(), Error> {
         cloud.mean = axes.t().dot(&cloud.mean);
         cloud.spread = product(cloud.spread.view(), axes.view());
     }
-    Ok(())
+    Ok(axes)
 }
 
 /// Rotation from the means alone.
-fn first_turn(x: &[Cloud], y: &[Cloud]) -> Result<Option<Array2<f64>>, Error> {
+fn turn_of_means(x: &[Cloud], y: &[Cloud]) -> Result<Array2<f64>, Error> {
     let (a, b) = (axes_of(x), axes_of(y));
     let mut between = Array2::zeros((a, b));
     for (x, y) in x.iter().zip(y) {
@@ -138,11 +154,11 @@ fn first_turn(x: &[Cloud], y: &[Cloud]) -> Result<Option<Array2<f64>>, Error> {
             y.mean.view().insert_axis(Axis(0)),
         );
     }
-    procrustes(&between).map(Some)
+    procrustes(&between)
 }
 
 /// Given the matching of trials under `turn`, the rotation that fits means and trials best.
-fn better_turn(x: &[Cloud], y: &[Cloud], turn: Option<&Array2<f64>>) -> Result<Array2<f64>, Error> {
+fn better_turn(x: &[Cloud], y: &[Cloud], turn: &Array2<f64>) -> Result<Array2<f64>, Error> {
     let mut between = Array2::zeros((axes_of(x), axes_of(y)));
     for (x, y) in x.iter().zip(y) {
         add_outer(
@@ -150,7 +166,13 @@ fn better_turn(x: &[Cloud], y: &[Cloud], turn: Option<&Array2<f64>>) -> Result<A
             x.mean.view().insert_axis(Axis(0)),
             y.mean.view().insert_axis(Axis(0)),
         );
-        let parts = singular(inner(turned(&x.spread, turn).view(), y.spread.view()).view())?;
+        let parts = singular(
+            inner(
+                product(x.spread.view(), turn.view()).view(),
+                y.spread.view(),
+            )
+            .view(),
+        )?;
         let matched = product(
             inner(parts.left.view(), parts.right.view()).view(),
             y.spread.view(),

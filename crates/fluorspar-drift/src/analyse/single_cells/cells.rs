@@ -227,17 +227,14 @@ impl Columns {
         classes: Option<&Classes>,
     ) {
         let level = context.parameters.false_discovery;
-        let epoch = match self
+        let known = self
             .epochs
             .iter()
-            .position(|name| *name == window.epoch.name)
-        {
-            Some(known) => known,
-            None => {
-                self.epochs.push(window.epoch.name.clone());
-                self.epochs.len() - 1
-            }
-        } as u16;
+            .position(|name| *name == window.epoch.name);
+        let epoch = known.unwrap_or(self.epochs.len()) as u16;
+        if known.is_none() {
+            self.epochs.push(window.epoch.name.clone());
+        }
         let members = places.members(session);
         let timing: Vec<[f32; 2]> = (0..members.len())
             .map(|member| whole.map_or([f32::NAN; 2], |whole| peak(whole, member)))
@@ -318,8 +315,7 @@ fn peak(whole: &Quarters, member: usize) -> [f32; 2] {
             (best, time) = (a + b, at);
         }
     }
-    if !(reliability >= LEAST_RELIABILITY) {
-        time = f64::NAN;
-    }
+    let reliable = reliability >= LEAST_RELIABILITY;
+    let time = if reliable { time } else { f64::NAN };
     [time as f32, reliability as f32]
 }

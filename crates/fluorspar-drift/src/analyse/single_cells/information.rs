@@ -12,6 +12,10 @@ use crate::table::row;
 /// Bins of equal numbers of trials into which a response is sorted.
 const RESPONSES: usize = 4;
 
+/// Means over cells are taken over at most this many, spread evenly: more
+/// would not move them.
+const MOST_CELLS: usize = 10_000;
+
 row! {
     /// Information about a label in the epoch's mean activity; a row of `information.csv`.
     InformationRow in "information" {
@@ -23,7 +27,7 @@ row! {
         session: usize,
         /// Elapsed days.
         day: f64,
-        /// Cells that vary.
+        /// Cells that vary, of at most 10,000 that are looked at.
         n_cells: usize,
         /// Bins of equal numbers of trials.
         response_bins: usize,
@@ -84,6 +88,14 @@ pub(super) fn rows(
         .collect()
 }
 
+/// What one cell tells.
+struct Bits {
+    /// Raw information and bias.
+    mutual: [f64; 2],
+    /// Bits per event with the labels as they are and exchanged.
+    events: Option<[f64; 2]>,
+}
+
 fn fill(
     row: &mut InformationRow,
     context: &Context<'_>,
@@ -95,9 +107,11 @@ fn fill(
     let labels = context.labels(session, &row.variable);
     let drawn = Permutations::new(labels, None, 1, context.parameters.seed)
         .map_err(|e| format!("session {}: {e}", session + 1))?;
-    let found: Vec<Option<([f64; 2], Option<[f64; 2]>)>> = (0..means.nrows())
+    let looked_at = means.nrows().min(MOST_CELLS);
+    let found: Vec<Option<Bits>> = (0..looked_at)
         .into_par_iter()
-        .map(|cell| {
+        .map(|k| {
+            let cell = k * means.nrows() / looked_at;
             let activity: Vec<f64> = means.row(cell).iter().map(|&v| f64::from(v)).collect();
             if activity.iter().all(|&v| v == activity[0]) {
                 return None;
@@ -106,10 +120,13 @@ fn fill(
                 .map(|codes| bits_per_event(&activity, codes, drawn.counts()));
             let mutual = mutual(&activity, drawn.observed(), drawn.counts().len());
             let [raw, exchanged] = bits;
-            Some((mutual, raw.zip(exchanged).map(|(a, b)| [a, b])))
+            Some(Bits {
+                mutual,
+                events: raw.zip(exchanged).map(|(a, b)| [a, b]),
+            })
         })
         .collect();
-    let mutual: Vec<[f64; 2]> = found.iter().flatten().map(|f| f.0).collect();
+    let mutual: Vec<[f64; 2]> = found.iter().flatten().map(|f| f.mutual).collect();
     row.n_cells = mutual.len();
     if mutual.is_empty() {
         return Err("no cell varies".into());
@@ -123,7 +140,7 @@ fn fill(
     let mut corrected = of(|m| m[0] - m[1], &mutual);
     corrected.sort_by(f64::total_cmp);
     row.mutual_information_median = quantile(&corrected, 0.5);
-    let events: Vec<[f64; 2]> = found.iter().flatten().filter_map(|f| f.1).collect();
+    let events: Vec<[f64; 2]> = found.iter().flatten().filter_map(|f| f.events).collect();
     row.n_skaggs = events.len();
     row.skaggs_raw = mean(&of(|m| m[0], &events));
     row.skaggs_exchanged = mean(&of(|m| m[1], &events));

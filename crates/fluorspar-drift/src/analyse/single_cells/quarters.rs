@@ -82,11 +82,6 @@ impl Quarters {
         })
     }
 
-    /// Labels side by side.
-    pub(super) fn labels(&self) -> usize {
-        self.means[0].ncols() / self.bins.max(1)
-    }
-
     /// Means over the first and third and over the second and fourth quarter
     /// of one cell.
     pub(super) fn halves(&self, member: usize) -> [Vec<f64>; 2] {
