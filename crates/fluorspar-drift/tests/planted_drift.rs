@@ -88,8 +88,16 @@ fn bias_is_small_and_power_is_where_it_should_be() {
         "{rate:?}"
     );
     let test = |law| row(law, "late_minus_early_similarity");
-    assert!(test("constant").planted.abs() < 1e-12 && test("constant").rejected_lo <= 0.05);
-    assert!(test("exponential").planted.abs() < 1e-12 && test("exponential").rejected_lo <= 0.05);
+    assert!(
+        test("constant").planted.abs() < 1e-12 && test("constant").rejected_lo <= 0.05,
+        "{:?}",
+        test("constant")
+    );
+    assert!(
+        test("exponential").planted.abs() < 1e-12 && test("exponential").rejected_lo <= 0.05,
+        "{:?}",
+        test("exponential")
+    );
     assert!(
         test("crystallizing").rejected > 0.9,
         "{:?}",

@@ -22,7 +22,7 @@ pub(crate) struct Checks<'c, 's> {
     behaviour: Behaviour,
     /// Whether what depends on the session alone has been added.
     begun: bool,
-    checks: Vec<ConfoundCheckRow>,
+    findings: Vec<ConfoundCheckRow>,
     numbers: Vec<ConfoundNumberRow>,
     matches: Vec<WrongMatchesRow>,
     sweep: Vec<IdentitySweepRow>,
@@ -85,7 +85,7 @@ impl<'c, 's> Checks<'c, 's> {
                 .collect(),
             behaviour: Behaviour::of(context.sessions),
             begun: false,
-            checks: Vec::new(),
+            findings: Vec::new(),
             numbers: Vec::new(),
             matches: Vec::new(),
             sweep: Vec::new(),
@@ -109,7 +109,7 @@ impl<'c, 's> Checks<'c, 's> {
 
     pub(crate) fn tables(self) -> Vec<Table> {
         vec![
-            ConfoundCheckRow::table(&self.checks),
+            ConfoundCheckRow::table(&self.findings),
             ConfoundNumberRow::table(&self.numbers),
             WrongMatchesRow::table(&self.matches),
             IdentitySweepRow::table(&self.sweep),
@@ -336,7 +336,7 @@ impl<'c, 's> Checks<'c, 's> {
 
     fn find(&mut self, about: About<'_>, findings: impl IntoIterator<Item = Finding>) {
         let seed = self.context.parameters.seed;
-        self.checks
+        self.findings
             .extend(findings.into_iter().map(|finding| ConfoundCheckRow {
                 check: finding.check,
                 about: finding.about,

@@ -34,6 +34,9 @@ pub(crate) struct Behaviour {
 /// A number of every session by name.
 type Named = (String, Vec<f64>);
 
+/// For each session whether each trial was correct.
+type Correct = Vec<Vec<bool>>;
+
 impl Behaviour {
     pub(crate) fn of(sessions: &[Session]) -> Self {
         let finite = |session: &Session, name: &String| -> Vec<f64> {
@@ -272,7 +275,7 @@ impl Behaviour {
 /// Which trials were correct, and how they ended if the labels `outcome` tell:
 /// the labels `correct` (1: yes), or `outcome` with the four ends in
 /// alphabetical order from 0 (correct rejection, false alarm, hit, miss).
-fn correct(sessions: &[Session]) -> Option<(Vec<Vec<bool>>, Option<Vec<Outcomes>>)> {
+fn correct(sessions: &[Session]) -> Option<(Correct, Option<Vec<Outcomes>>)> {
     let labels = |name: &str| -> Option<Vec<&Vec<i64>>> {
         let all: Vec<&Vec<i64>> = sessions
             .iter()
@@ -301,7 +304,7 @@ fn correct(sessions: &[Session]) -> Option<(Vec<Vec<bool>>, Option<Vec<Outcomes>
         all.iter().map(of).collect()
     });
     let yes = labels("correct").filter(|all| values(all).into_iter().all(|v| v == 0 || v == 1));
-    let right: Vec<Vec<bool>> = match (yes, outcomes) {
+    let right: Correct = match (yes, outcomes) {
         (Some(all), _) => all
             .iter()
             .map(|l| l.iter().map(|&v| v == 1).collect())

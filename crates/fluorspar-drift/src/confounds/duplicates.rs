@@ -6,6 +6,7 @@ use ndarray::{Array2, ArrayView1, Axis};
 
 use super::finding::{Finding, Status};
 use super::trials::EpochTrials;
+use crate::similarity::linear::gram;
 use crate::statistics::pearson;
 use crate::{Error, Inclusion, Session};
 
@@ -156,8 +157,7 @@ fn unit_residuals(trials: &EpochTrials<'_>) -> (Array2<f64>, Vec<usize>, usize) 
 fn independent(noise: &Array2<f64>, freedom: usize) -> f64 {
     let n = noise.ncols() as f64;
     // Σ_nm r_nm² is the squared size of the trials' Gram matrix as well.
-    let gram = noise.dot(&noise.t());
-    let others = gram.iter().map(|v| v * v).sum::<f64>() - n;
+    let others = gram(noise.view()).iter().map(|v| v * v).sum::<f64>() - n;
     let chance = 1.0 / freedom as f64;
     let excess = (others - n * (n - 1.0) * chance) / (1.0 - chance);
     (n * n / (n + excess.max(0.0))).clamp(1.0, n)

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use ndarray::{Array2, Array3};
+use ndarray::{Array2, Array3, ArrayView2, Axis};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -8,6 +8,7 @@ use rand_distr::{Distribution, StandardNormal};
 use super::law::{Plan, TrialNumbers, WrongMatches};
 use crate::confounds::{EpochTrials, Response};
 use crate::random::{Domain, stream};
+use crate::similarity::linear::gram;
 use crate::{Epoch, Error, Session};
 
 /// What a recording tells of the conditions under which drift is to be found.
@@ -36,6 +37,8 @@ struct Measured {
     residuals: Array2<f32>,
     /// Trials of each class.
     members: Vec<Vec<usize>>,
+    /// How much of the noise is drawn for all cells at once ([`shared_noise`]).
+    shared: f32,
     /// Cells that vary; others stay as they are.
     varies: Vec<bool>,
     /// How much stronger the code is than on average over sessions.
@@ -110,9 +113,9 @@ impl Template {
 
     /// Experiment number `index` under a plan: the recorded sessions, cells
     /// and masks with one time bin in the middle of the epoch. The code
-    /// follows the plan's law; to each trial is added what a recorded trial of
-    /// the same session and label, drawn at random, deviates from its mean,
-    /// all cells together. A cell that never varies in a session stays so.
+    /// follows the plan's law; to each trial is added what recorded trials of
+    /// the same session and label, drawn at random, deviate from their mean, so
+    /// far for all cells together as cells correlate beyond chance. A cell that never varies in a session stays so.
     ///
     /// # Errors
     /// As [`Plan::validate`].
@@ -206,11 +209,14 @@ impl Template {
         let mut activity = Array3::zeros((order.len(), cells, 1));
         for (mut trial, &class) in activity.outer_iter_mut().zip(&order) {
             let members = &session.members[class];
-            let residual = session
-                .residuals
-                .row(members[rng.random_range(0..members.len())]);
+            let mut any = || members[rng.random_range(0..members.len())];
+            let together = any();
             for (cell, target) in trial.iter_mut().enumerate() {
-                *target = patterns[[class, cell]] as f32 + residual[cell];
+                let mut noise = session.shared.sqrt() * session.residuals[[together, cell]];
+                if session.shared < 1.0 {
+                    noise += (1.0 - session.shared).sqrt() * session.residuals[[any(), cell]];
+                }
+                *target = patterns[[class, cell]] as f32 + noise;
             }
         }
         let labels = order.into_iter().map(|class| self.classes[class]).collect();
@@ -351,8 +357,42 @@ fn measure(
         seen: trials.seen.clone(),
         p_same: session.p_same.clone(),
         middle,
+        shared: shared_noise(residuals.view(), &members),
         residuals,
         members,
         gain,
+    }
+}
+
+/// Which share of the noise to draw as whole trials, so that cells correlate
+/// as much as they do beyond chance.
+///
+/// Cells of whole trials drawn from a few recorded ones correlate by
+/// `r²` of about `1/(n − 1)` even if their noise has nothing in common, and an
+/// interval from resampling cells would seem to fail for it. Correlations of
+/// the share `λ` of whole trials are `λ r`, so `λ² Σr²` is made what `Σr²` is
+/// without the chance in it. Every cell's own variance stays.
+fn shared_noise(residuals: ArrayView2<'_, f32>, members: &[Vec<usize>]) -> f32 {
+    let (mut found, mut beyond) = (0.0, 0.0);
+    for trials in members.iter().filter(|trials| trials.len() > 2) {
+        let mut noise = residuals.select(Axis(0), trials).mapv(f64::from);
+        let mut cells = 0.0;
+        for mut column in noise.columns_mut() {
+            let length = column.dot(&column).sqrt();
+            if length > 0.0 {
+                column.mapv_inplace(|v| v / length);
+                cells += 1.0;
+            }
+        }
+        // Σ r² over pairs of cells is the squared size of the trials' Gram matrix as well.
+        let squares: f64 = gram(noise.view()).iter().map(|v| v * v).sum::<f64>() - cells;
+        let chance = 1.0 / (trials.len() - 1) as f64;
+        found += squares;
+        beyond += (squares - cells * (cells - 1.0) * chance) / (1.0 - chance);
+    }
+    if found > 0.0 {
+        (beyond / found).clamp(0.0, 1.0).sqrt() as f32
+    } else {
+        0.0
     }
 }
