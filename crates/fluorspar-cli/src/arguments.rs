@@ -137,6 +137,9 @@ pub(crate) enum Command {
     ///
     /// - a folder with session-01.npz, session-02.npz, …: trials cut out elsewhere.
     ///
+    /// With several inputs, one per animal, each gets a folder in OUT, and study.csv holds the
+    /// tests of crystallization over animals.
+    ///
     /// For example, cells of Suite2p followed by CellReg:
     ///
     /// ```text

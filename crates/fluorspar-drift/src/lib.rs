@@ -71,11 +71,11 @@ pub mod single_cell;
 mod statistics;
 mod table;
 
-pub use analyse::{analyse, planted_drift};
+pub use analyse::{analyse, planted_drift, study};
 pub use error::Error;
 pub use parameters::{Inclusion, Parameters};
 pub use session::{Epoch, Session};
 pub use table::{
     Column, ConfoundRow, CrystallizationRow, Drift, HalfLifeRow, MantelRow, MetricRow, RateRow,
-    Table, Tabular, Values,
+    Similarity, Table, Tabular, Values,
 };

@@ -3,7 +3,7 @@
 mod rows;
 
 pub use rows::{
-    ConfoundRow, CrystallizationRow, Drift, HalfLifeRow, MantelRow, MetricRow, RateRow,
+    ConfoundRow, CrystallizationRow, Drift, HalfLifeRow, MantelRow, MetricRow, RateRow, Similarity,
 };
 
 use std::fmt::Write as _;

@@ -81,7 +81,7 @@ pub use convert::{ConvertOptions, Converted, convert};
 pub use deconvolution::{DeconvolveOptions, DeconvolvedTraces, deconvolve};
 pub use demo::{DemoSummary, demo, demo_plan};
 pub use denoising::{DenoiseOptions, Denoised, denoise};
-pub use drift::{DriftOptions, DriftSummary, SessionSummary, drift};
+pub use drift::{DriftOptions, DriftSummary, SessionSummary, drift, drift_study};
 pub use error::Error;
 pub use fluorspar_deconvolve::Sparsity;
 pub use fluorspar_track::Parameters as TrackParameters;

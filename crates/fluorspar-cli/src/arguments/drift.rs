@@ -6,10 +6,10 @@ use super::share;
 
 #[derive(Debug, Args)]
 pub(crate) struct Drift {
-    /// experiment.toml, the output folder of `run`, or a folder of session-NN.npz
-    pub(crate) input: PathBuf,
-    /// Output folder
-    pub(crate) out: PathBuf,
+    /// experiment.toml, the output folder of `run`, or a folder of session-NN.npz, one per animal;
+    /// then the output folder: INPUT... OUT
+    #[arg(required = true, num_args = 2.., value_name = "INPUT... OUT")]
+    pub(crate) paths: Vec<PathBuf>,
     /// Named windows of the trial, one per line: NAME = [START, STOP] in seconds from trial onset, or
     /// NAME = { event = "COLUMN", start = START, stop = STOP } [default: what experiment.toml says;
     /// the whole window of tensors]
@@ -39,6 +39,10 @@ pub(crate) struct Drift {
     /// Permutations behind each p value [default: 1000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(20..=1_000_000))]
     pub(crate) permutations: Option<u32>,
+    /// Plant drift of several laws into these sessions' own trials, noise and identities, N
+    /// experiments each, and tell what this analysis would have said of it: planted.csv
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    pub(crate) plant: Option<u32>,
     /// Tables as CSV, or as CSV and Parquet [default: csv]
     #[arg(long, value_name = "FORMAT", value_parser = ["csv", "both"])]
     pub(crate) format: Option<String>,

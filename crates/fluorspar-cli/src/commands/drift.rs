@@ -1,7 +1,7 @@
 use fluorspar_pipeline as pipeline;
 use fluorspar_pipeline::{Error, Observer};
 
-use super::print_json;
+use super::{inputs_and_output, print_json};
 use crate::arguments::Drift;
 
 pub(super) fn drift(command: &Drift, json: bool, observer: &dyn Observer) -> Result<(), Error> {
@@ -19,13 +19,27 @@ pub(super) fn drift(command: &Drift, json: bool, observer: &dyn Observer) -> Res
         bootstrap: command.bootstrap.map(|n| n as usize),
         permutations: command.permutations.map(|n| n as usize),
         seed: command.seed,
+        plant: command.plant.map(|n| n as usize),
         tables: command.format.clone(),
     };
-    let done = pipeline::drift(&command.input, &command.out, &options, observer)?;
-    if json {
-        return print_json(&done);
+    let (inputs, out) = inputs_and_output(&command.paths)?;
+    if let [input] = inputs {
+        let done = pipeline::drift(input, out, &options, observer)?;
+        if json {
+            return print_json(&done);
+        }
+        print_analysed(&done);
+        return Ok(());
     }
-    print_analysed(&done);
+    let (animals, study) = pipeline::drift_study(inputs, out, &options, observer)?;
+    if json {
+        return print_json(&animals);
+    }
+    for (animal, input) in animals.iter().zip(inputs) {
+        println!("{}", input.display());
+        print_analysed(animal);
+    }
+    println!("{}", study.display());
     Ok(())
 }
 

@@ -2,19 +2,21 @@
 
 use super::cells::Pair;
 use super::context::Context;
-use super::trend::{Followed, options};
+use super::trend::options;
+use crate::Parameters;
 use crate::law::{Finding, Verdict, conclude, likelihood_test, rate_slope, rate_slope_difference};
 use crate::statistics::{interval, mean};
 use crate::table::CrystallizationRow;
+use crate::table::Similarity;
 
 /// The tests of one similarity.
 pub(crate) fn rows(
     context: &Context<'_>,
-    followed: &Followed,
+    followed: &Similarity,
     pairs: &[Pair],
     out: &mut Vec<CrystallizationRow>,
 ) {
-    let options = options(context);
+    let options = options(context.parameters);
     out.push(late_minus_early(context, followed, pairs));
     let tables = std::slice::from_ref(&followed.table);
     let likelihood = likelihood_test(tables, &options);
@@ -30,23 +32,25 @@ pub(crate) fn rows(
         Finding::of_likelihood(&likelihood, confidence, seed),
         Finding::of_slope(&slope, false, confidence, seed),
     ] {
-        out.push(row(context, followed, finding, missing));
+        out.push(row(context.parameters, followed, finding, missing));
     }
 }
 
 /// For every code the slope of its loss against that of the same variable in other epochs.
 pub(crate) fn differences(
     context: &Context<'_>,
-    codes: &[Followed],
+    followed: &[Similarity],
     out: &mut Vec<CrystallizationRow>,
 ) {
-    let options = options(context);
-    let steps = |f: &Followed, s: usize| f.table.similarity[[s, s + 1]].is_finite();
+    let options = options(context.parameters);
+    let steps = |f: &Similarity, s: usize| f.table.similarity[[s, s + 1]].is_finite();
     let last = context.sessions.len().saturating_sub(1);
-    for asked in codes {
+    let codes: Vec<&Similarity> = followed.iter().filter(|f| !f.variable.is_empty()).collect();
+    for &asked in &codes {
         // Epochs without a code of their own in these sessions cannot be compared.
-        let others: Vec<&Followed> = codes
+        let others: Vec<&Similarity> = codes
             .iter()
+            .copied()
             .filter(|f| f.variable == asked.variable && f.epoch != asked.epoch)
             .filter(|f| (0..last).all(|s| !steps(asked, s) || steps(f, s)))
             .collect();
@@ -57,15 +61,15 @@ pub(crate) fn differences(
         let found = rate_slope_difference(std::slice::from_ref(&asked.table), &tables, &options);
         let finding = Finding::of_slope(&found, true, options.confidence, options.seed);
         let names: Vec<&str> = others.iter().map(|f| f.epoch.as_str()).collect();
-        let mut row = row(context, asked, finding, "");
+        let mut row = row(context.parameters, asked, finding, "");
         row.null = format!("{}: {}", row.null, names.join(", "));
         out.push(row);
     }
 }
 
-fn row(
-    context: &Context<'_>,
-    followed: &Followed,
+pub(crate) fn row(
+    parameters: &Parameters,
+    followed: &Similarity,
     finding: Finding,
     missing: &str,
 ) -> CrystallizationRow {
@@ -86,7 +90,7 @@ fn row(
         metric: followed.metric,
         epoch: followed.epoch.clone(),
         variable: followed.variable.clone(),
-        group: context.parameters.group.clone().unwrap_or_default(),
+        group: parameters.group.clone().unwrap_or_default(),
         test: finding.test,
         statistic: finding.statistic,
         lo: finding.lo,
@@ -98,7 +102,7 @@ fn row(
         n_cells: finding.n_cells,
         n_animals: finding.n_animals,
         seed: finding.seed,
-        inclusion: context.parameters.inclusion.name(),
+        inclusion: parameters.inclusion.name(),
         verdict,
         sentence: finding.sentence.replace("{code}", &code),
     }
@@ -120,7 +124,7 @@ fn defined(context: &Context<'_>, pairs: &[Pair]) -> Vec<(f64, usize)> {
 /// random walk passes it too.
 pub(crate) fn late_minus_early(
     context: &Context<'_>,
-    followed: &Followed,
+    followed: &Similarity,
     pairs: &[Pair],
 ) -> CrystallizationRow {
     let parameters = context.parameters;

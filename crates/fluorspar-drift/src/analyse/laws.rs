@@ -2,13 +2,13 @@
 
 use super::cells::Pair;
 use super::context::Context;
-use super::trend::{Followed, Trends, options};
+use super::trend::{Similarity, Trends, options};
 use crate::law::{Law, Refitted, Scored, choose, refit};
 use crate::table::{HalfLifeRow, RateRow};
 
 /// Adds every law's parameters, and half-lives of the chosen and the crystallizing law.
-pub(crate) fn rows(context: &Context<'_>, followed: &Followed, pairs: &[Pair], out: &mut Trends) {
-    let options = options(context);
+pub(crate) fn rows(context: &Context<'_>, followed: &Similarity, pairs: &[Pair], out: &mut Trends) {
+    let options = options(context.parameters);
     let known = pairs
         .iter()
         .filter(|p| p.i < p.j && p.value.is_finite())
@@ -61,7 +61,7 @@ pub(crate) fn rows(context: &Context<'_>, followed: &Followed, pairs: &[Pair], o
 
 fn blank(
     context: &Context<'_>,
-    followed: &Followed,
+    followed: &Similarity,
     law: Law,
     parameter: &'static str,
     n_pairs: usize,
@@ -92,7 +92,7 @@ fn blank(
 
 fn without(
     context: &Context<'_>,
-    followed: &Followed,
+    followed: &Similarity,
     law: Law,
     n_pairs: usize,
     why: &str,
@@ -108,7 +108,7 @@ fn without(
 
 fn parameters(
     context: &Context<'_>,
-    followed: &Followed,
+    followed: &Similarity,
     scored: &Scored,
     refitted: &Refitted,
 ) -> Vec<RateRow> {
@@ -135,7 +135,7 @@ fn parameters(
 
 fn half_lives(
     context: &Context<'_>,
-    followed: &Followed,
+    followed: &Similarity,
     scored: &Scored,
     refitted: &Refitted,
 ) -> Vec<HalfLifeRow> {

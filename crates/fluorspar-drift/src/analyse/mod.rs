@@ -16,6 +16,7 @@ mod planted;
 mod population;
 mod second_order;
 mod single_cells;
+mod study;
 mod trend;
 
 use code::Codes;
@@ -26,6 +27,7 @@ pub use planted::planted_drift;
 use population::Population;
 use second_order::SecondOrder;
 use single_cells::SingleCells;
+pub use study::study;
 use trend::Trends;
 
 use crate::table::{ConfoundRow, Drift};
@@ -141,11 +143,26 @@ fn check(sessions: &[Session], epochs: &[Epoch], parameters: &Parameters) -> Res
     if epochs.is_empty() {
         return Err(Error::Nothing("epochs"));
     }
-    for epoch in epochs {
+    for (k, epoch) in epochs.iter().enumerate() {
         epoch.check()?;
+        if epochs[..k].iter().any(|other| other.name == epoch.name) {
+            return Err(Error::Epoch {
+                name: epoch.name.clone(),
+                reason: "appears twice".into(),
+            });
+        }
     }
     for (index, session) in sessions.iter().enumerate() {
         session.check(index + 1, &parameters.variables)?;
+        let before = index.checked_sub(1).and_then(|k| sessions[k].practice);
+        if let (Some(before), Some(now)) = (before, session.practice)
+            && now <= before
+        {
+            return Err(Error::Session {
+                session: index + 1,
+                reason: format!("practice session {now} does not come after {before}"),
+            });
+        }
         if index > 0 && session.day <= sessions[index - 1].day {
             return Err(Error::Session {
                 session: index + 1,

@@ -9,11 +9,12 @@ use super::cells::Pair;
 use super::code::Codes;
 use super::context::{Context, Topic};
 use super::crystallization;
-use super::trend::{self, Followed};
+use super::trend;
 use crate::law::{Law, Table, fit};
 use crate::planted::{Answer, Plan, PlantedRow, Planting, Template, replicate_several};
 use crate::random::{Domain, stream};
 use crate::statistics::mean;
+use crate::table::Similarity;
 use crate::{Epoch, Error, Inclusion, Parameters, Session};
 
 /// What this analysis would say if the code of these sessions drifted as
@@ -202,7 +203,7 @@ impl Task<'_> {
             .filter(|pair| pair.j == pair.i + 1 && pair.value.is_finite())
             .map(|pair| pair.value)
             .collect();
-        let followed = Followed::new(
+        let followed = Similarity::new(
             context,
             Topic {
                 metric: "code_similarity",
@@ -218,8 +219,12 @@ impl Task<'_> {
             reliability: None,
             ..followed.table.clone()
         };
-        let rate = fit(&plain, Law::Exponential, &trend::options(context))
-            .map_or(f64::NAN, |fit| fit.parameters[1]);
+        let rate = fit(
+            &plain,
+            Law::Exponential,
+            &trend::options(context.parameters),
+        )
+        .map_or(f64::NAN, |fit| fit.parameters[1]);
         let test = crystallization::late_minus_early(context, &followed, pairs);
         let untested = |estimate| Answer {
             estimate,

@@ -6,9 +6,12 @@ use super::cells::Pair;
 use super::context::{Context, Topic};
 use super::population::Metric;
 use super::{crystallization, laws};
+use crate::Parameters;
 use crate::inference::{Alternative, mantel_partial};
 use crate::law::{Covariance, Options, Table};
-use crate::table::{CrystallizationRow, Drift, HalfLifeRow, MantelRow, RateRow, Tabular};
+use crate::table::{
+    CrystallizationRow, Drift, HalfLifeRow, MantelRow, RateRow, Similarity, Tabular,
+};
 
 /// Rows about time, filled metric by metric.
 #[derive(Debug, Default)]
@@ -17,20 +20,11 @@ pub(crate) struct Trends {
     pub(crate) rates: Vec<RateRow>,
     pub(crate) half_lives: Vec<HalfLifeRow>,
     pub(crate) crystallization: Vec<CrystallizationRow>,
-    /// Codes of variables, by epoch.
-    pub(crate) codes: Vec<Followed>,
+    /// What was followed, population activity first of each epoch.
+    pub(crate) followed: Vec<Similarity>,
 }
 
-/// A similarity whose laws were asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct Followed {
-    pub(crate) metric: &'static str,
-    pub(crate) epoch: String,
-    pub(crate) variable: String,
-    pub(crate) table: Table,
-}
-
-impl Followed {
+impl Similarity {
     pub(crate) fn new(
         context: &Context<'_>,
         topic: Topic<'_>,
@@ -127,17 +121,16 @@ impl Trends {
         pairs: &[Pair],
         reliability: &[f64],
     ) {
-        let followed = Followed::new(context, topic, pairs, reliability);
+        let followed = Similarity::new(context, topic, pairs, reliability);
         laws::rows(context, &followed, pairs, self);
         crystallization::rows(context, &followed, pairs, &mut self.crystallization);
-        if !topic.variable.is_empty() {
-            self.codes.push(followed);
-        }
+        self.followed.push(followed);
     }
 
     /// Compares epochs and hands the rows over.
     pub(crate) fn finish(mut self, context: &Context<'_>, out: &mut Drift) {
-        crystallization::differences(context, &self.codes, &mut self.crystallization);
+        crystallization::differences(context, &self.followed, &mut self.crystallization);
+        out.similarities = self.followed;
         out.rates = self.rates;
         out.crystallization = self.crystallization;
         out.more.push(HalfLifeRow::table(&self.half_lives));
@@ -146,8 +139,7 @@ impl Trends {
 }
 
 /// How laws are fitted here.
-pub(crate) fn options(context: &Context<'_>) -> Options {
-    let parameters = context.parameters;
+pub(crate) fn options(parameters: &Parameters) -> Options {
     Options {
         covariance: Covariance::Correlations,
         // Each is two fits of a law; more would not change what is called shown.

@@ -14,6 +14,21 @@ pub struct Drift {
     pub confounds: Vec<ConfoundRow>,
     /// Further tables.
     pub more: Vec<Table>,
+    /// What laws were fitted to, with resamples: what [`crate::study`] takes from each animal.
+    pub similarities: Vec<Similarity>,
+}
+
+/// A similarity of all pairs of sessions whose laws were asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Similarity {
+    /// Which metric.
+    pub metric: &'static str,
+    /// Epoch of the trial.
+    pub epoch: String,
+    /// Label, or empty for population activity.
+    pub variable: String,
+    /// Its values, resamples and days.
+    pub table: crate::law::Table,
 }
 
 impl Drift {

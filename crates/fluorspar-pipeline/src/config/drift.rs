@@ -70,6 +70,10 @@ pub struct Drift {
     pub time_bins: usize,
     /// Cells with a false discovery rate at or below this are selective.
     pub false_discovery: f64,
+    /// Experiments in which each of several laws of drift is planted into the
+    /// sessions' own trials and noise, to learn what this analysis would say
+    /// of it; none if 0.
+    pub plant: usize,
     /// Format of the tables: `"csv"`, or `"both"` for Parquet beside it.
     pub tables: String,
 }
@@ -92,6 +96,7 @@ impl Default for Drift {
             min_trials: parameters.min_trials,
             time_bins: parameters.time_bins,
             false_discovery: parameters.false_discovery,
+            plant: 0,
             tables: "csv".into(),
         }
     }
@@ -142,6 +147,12 @@ impl Drift {
             if value < least {
                 return Err(format!("drift.{key} = {value}: must be at least {least}"));
             }
+        }
+        if self.plant > 100_000 || (1..10).contains(&self.plant) {
+            return Err(format!(
+                "drift.plant = {}: must be 0, or lie between 10 and 100,000",
+                self.plant
+            ));
         }
         if !(0.0..=1.0).contains(&self.min_p_same) {
             let value = self.min_p_same;

@@ -120,6 +120,7 @@ impl DriftOptions {
         put(self.min_p_same.as_ref(), &mut drift.min_p_same);
         put(self.bootstrap.as_ref(), &mut drift.bootstrap);
         put(self.permutations.as_ref(), &mut drift.permutations);
+        put(self.plant.as_ref(), &mut drift.plant);
         put(self.tables.as_ref(), &mut drift.tables);
         put(self.epochs.as_ref(), &mut config.epochs);
         put(self.seed.as_ref(), &mut config.experiment.seed);

@@ -24,7 +24,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fluorspar_drift::{Drift, Inclusion, Parameters};
+use fluorspar_drift::planted::{PlantedRow, Planting};
+use fluorspar_drift::{Drift, Inclusion, Parameters, Tabular as _, planted_drift};
 use serde::Serialize;
 
 pub(crate) use checks::check_times;
@@ -59,6 +60,8 @@ pub struct DriftOptions {
     pub permutations: Option<usize>,
     /// Seed of every random draw.
     pub seed: Option<u64>,
+    /// Experiments per planted law; see [`crate::config::Drift::plant`].
+    pub plant: Option<usize>,
     /// Format of the tables; see [`crate::config::Drift::tables`].
     pub tables: Option<String>,
 }
@@ -124,7 +127,71 @@ pub fn drift(
         // Only if nothing is in it: tables that are whole may stay.
         let _ = std::fs::remove_dir(out);
     }
-    done
+    done.map(|(_, summary)| summary)
+}
+
+/// Analyses several animals, each `input` as in [`drift()`], and all together.
+///
+/// Each gets a folder in `out` named after its input; `out/study.csv` holds
+/// the tests of crystallization with the animal as the unit
+/// ([`fluorspar_drift::study`]). All animals are analysed with the seed and
+/// settings of the first.
+///
+/// # Errors
+/// As [`drift()`], [`Error::Usage`] if two inputs have one name.
+pub fn drift_study(
+    inputs: &[PathBuf],
+    out: &Path,
+    options: &DriftOptions,
+    observer: &dyn Observer,
+) -> Result<(Vec<DriftSummary>, PathBuf), Error> {
+    let names = animal_names(inputs)?;
+    // All are looked at before the first is analysed.
+    let opened = inputs
+        .iter()
+        .map(|input| input::Input::open(input, options))
+        .collect::<Result<Vec<_>, _>>()?;
+    disk::check_writable(out)?;
+    let mut summaries = Vec::new();
+    let mut animals = Vec::new();
+    for (input, name) in opened.iter().zip(&names) {
+        let folder = out.join(name);
+        disk::create_folder(&folder)?;
+        let (drift, summary) = analyse_into(input, &folder, Instant::now(), observer)?;
+        animals.push(drift);
+        summaries.push(summary);
+    }
+    let parameters = match opened.first() {
+        Some(first) => parameters(&[], &first.config),
+        None => Parameters::default(),
+    };
+    let rows = fluorspar_drift::study(&animals, &parameters).at("study")?;
+    let path = out.join("study.csv");
+    let table = fluorspar_drift::CrystallizationRow::table(&rows);
+    disk::write(&path, table.csv().as_bytes())?;
+    Ok((summaries, path))
+}
+
+/// A folder name for each input: its file stem, or its folder's name if it is
+/// called experiment.toml as all of them are.
+fn animal_names(inputs: &[PathBuf]) -> Result<Vec<String>, Error> {
+    let mut names: Vec<String> = Vec::new();
+    for input in inputs {
+        let whole = std::path::absolute(input).map_err(|e| Error::io(input, e))?;
+        let named = match whole.file_stem() {
+            Some(stem) if stem == "experiment" => whole.parent().and_then(Path::file_name),
+            stem => stem,
+        };
+        let name = named.unwrap_or_default().to_string_lossy().into_owned();
+        if name.is_empty() || names.contains(&name) {
+            return Err(Error::Usage(format!(
+                "{}: two inputs would both be called {name:?}; rename one",
+                input.display()
+            )));
+        }
+        names.push(name);
+    }
+    Ok(names)
 }
 
 fn analyse_into(
@@ -132,7 +199,7 @@ fn analyse_into(
     out: &Path,
     begun: Instant,
     observer: &dyn Observer,
-) -> Result<DriftSummary, Error> {
+) -> Result<(Drift, DriftSummary), Error> {
     observer.start("reading", 0);
     let prepared = input.experiment().prepare(observer)?;
     observer.finish("reading", begun.elapsed().as_secs_f64());
@@ -149,14 +216,15 @@ fn analyse_into(
     let report = out.join("report.html");
     disk::write(&report, page.as_bytes())?;
     observer.finish("drift", started.elapsed().as_secs_f64());
-    Ok(DriftSummary {
+    let summary = DriftSummary {
         report,
         tables,
         sessions: prepared.sessions.iter().map(summary).collect(),
         epochs: prepared.epochs.iter().map(|e| e.name.clone()).collect(),
         variables: prepared.variables,
         seconds: begun.elapsed().as_secs_f64(),
-    })
+    };
+    Ok((drift, summary))
 }
 
 /// Computes all tables.
@@ -165,9 +233,32 @@ pub(crate) fn analyse(
     config: &ExperimentConfig,
     observer: &dyn Observer,
 ) -> Result<Drift, Error> {
+    let parameters = parameters(&prepared.variables, config);
+    let mut drift = fluorspar_drift::analyse(
+        &prepared.sessions,
+        &prepared.epochs,
+        &parameters,
+        &|units| {
+            observer.advance(units);
+        },
+    )
+    .at("drift")?;
+    if config.drift.plant > 0 {
+        let planting = Planting {
+            repetitions: config.drift.plant,
+            ..Planting::usual(&prepared.sessions)
+        };
+        let rows = planted_drift(&prepared.sessions, &prepared.epochs, &parameters, &planting)
+            .at("planted drift")?;
+        drift.more.push(PlantedRow::table(&rows));
+    }
+    Ok(drift)
+}
+
+fn parameters(variables: &[String], config: &ExperimentConfig) -> Parameters {
     let settings = &config.drift;
-    let parameters = Parameters {
-        variables: prepared.variables.clone(),
+    Parameters {
+        variables: variables.to_vec(),
         bootstrap: settings.bootstrap,
         permutations: settings.permutations,
         confidence: settings.confidence,
@@ -180,16 +271,7 @@ pub(crate) fn analyse(
         false_discovery: settings.false_discovery,
         c: config.decode.c,
         seed: config.experiment.seed,
-    };
-    fluorspar_drift::analyse(
-        &prepared.sessions,
-        &prepared.epochs,
-        &parameters,
-        &|units| {
-            observer.advance(units);
-        },
-    )
-    .at("drift")
+    }
 }
 
 fn summary(session: &fluorspar_drift::Session) -> SessionSummary {
