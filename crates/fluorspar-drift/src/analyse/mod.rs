@@ -12,13 +12,13 @@ mod single_cells;
 mod trend;
 
 use code::Codes;
-use context::{Basis, Context, Topic};
+use context::{Context, Topic};
 use informative::informative;
 use maps::Maps;
 use population::Population;
 use single_cells::SingleCells;
 
-use crate::table::{ConfoundRow, Drift};
+use crate::table::{ConfoundRow, Drift, MetricRow};
 use crate::{Epoch, Error, Parameters, Session};
 
 /// Computes all tables.
@@ -37,31 +37,13 @@ pub fn analyse(
     parameters: &Parameters,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Drift, Error> {
-    parameters.validate()?;
-    if sessions.is_empty() {
-        return Err(Error::Nothing("sessions"));
-    }
-    if epochs.is_empty() {
-        return Err(Error::Nothing("epochs"));
-    }
-    for epoch in epochs {
-        epoch.check()?;
-    }
-    for (index, session) in sessions.iter().enumerate() {
-        session.check(index + 1, &parameters.variables)?;
-        if index > 0 && session.day <= sessions[index - 1].day {
-            return Err(Error::Session {
-                session: index + 1,
-                reason: "sessions must come in the order of days".into(),
-            });
-        }
-    }
+    check(sessions, epochs, parameters)?;
     let informative = informative(sessions, epochs, parameters);
     let context = Context::new(sessions, parameters, informative);
     let mut out = Drift::default();
     let mut single_cells = SingleCells::new(&context);
     let mut maps = Maps::default();
-    let mut stream = 1;
+    let mut number = 0;
     for epoch in epochs {
         let window = context.window(epoch);
         single_cells.add(&context, &window);
@@ -100,19 +82,9 @@ pub fn analyse(
                 .extend(identity::rows(&context, drawn, |context| {
                     codes.similarity(context)
                 }));
-            let decoded = decoding::all_pairs(&context, &window, variable, stream);
-            stream += 1;
-            out.metrics.extend(decoded.into_iter().map(|d| {
-                let basis = Basis {
-                    unit: "test trials",
-                    null: "shuffled test labels",
-                };
-                let mut row = context.row(topic("decoding", variable), basis, d.i, d.j);
-                (row.value, row.lo, row.hi, row.p) = (d.value, d.lo, d.hi, d.p);
-                row.n_cells = d.n_cells;
-                row.reason = d.reason;
-                row
-            }));
+            let decoded = decoding::rows(&context, &window, variable, number);
+            out.metrics.extend(decoded);
+            number += 1;
             progress(1);
         }
         progress(1);
@@ -121,6 +93,57 @@ pub fn analyse(
     out.more.extend(single_cells.tables(&context));
     out.more.extend(maps.tables());
     Ok(out)
+}
+
+/// The rows of decoding alone, which [`analyse`] has among its metrics: for
+/// callers who want nothing else. Works on the caller's rayon pool.
+///
+/// # Errors
+/// As [`analyse`].
+pub fn decode(
+    sessions: &[Session],
+    epochs: &[Epoch],
+    parameters: &Parameters,
+) -> Result<Vec<MetricRow>, Error> {
+    check(sessions, epochs, parameters)?;
+    let context = Context::new(
+        sessions,
+        parameters,
+        informative(sessions, epochs, parameters),
+    );
+    let mut out = Vec::new();
+    let mut number = 0;
+    for epoch in epochs {
+        let window = context.window(epoch);
+        for variable in &parameters.variables {
+            out.extend(decoding::rows(&context, &window, variable, number));
+            number += 1;
+        }
+    }
+    Ok(out)
+}
+
+fn check(sessions: &[Session], epochs: &[Epoch], parameters: &Parameters) -> Result<(), Error> {
+    parameters.validate()?;
+    if sessions.is_empty() {
+        return Err(Error::Nothing("sessions"));
+    }
+    if epochs.is_empty() {
+        return Err(Error::Nothing("epochs"));
+    }
+    for epoch in epochs {
+        epoch.check()?;
+    }
+    for (index, session) in sessions.iter().enumerate() {
+        session.check(index + 1, &parameters.variables)?;
+        if index > 0 && session.day <= sessions[index - 1].day {
+            return Err(Error::Session {
+                session: index + 1,
+                reason: "sessions must come in the order of days".into(),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn confounds(context: &Context<'_>) -> Vec<ConfoundRow> {
