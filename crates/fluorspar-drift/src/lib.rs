@@ -8,7 +8,7 @@
 //! | is population activity alike on two days? | metrics: `pv_correlation`, `pv_correlation_corrected` | correlation over cells per time bin; the diagonal is the split-half floor; corrected by reliability |
 //! | do overall rates, or single cells' tuning, change? | metrics: `ensemble_rate_correlation`, `tuning_correlation` | Geva et al. 2023, Neuron 111:2357 |
 //! | is the code *for a label* alike? | metrics: `code_similarity` | cosine of the label's coding patterns, corrected for trial noise |
-//! | can one day's decoder read another day? | metrics: `decoding` | linear SVM, balanced accuracy |
+//! | can one day's decoder read another day? | metrics: `decoding`, `decoding_renormalised`, `decoding_relative` | linear SVM, balanced accuracy |
 //! | how fast does it drift? | rates, half_lives, mantel | laws of drift, chosen on sessions left out |
 //! | does drift stop with practice? | crystallization | against plateau, random walk and steady steps, and without any law |
 //!
@@ -71,7 +71,7 @@ pub mod single_cell;
 mod statistics;
 mod table;
 
-pub use analyse::{analyse, planted_drift, study};
+pub use analyse::{analyse, decode, planted_drift, study};
 pub use error::Error;
 pub use parameters::{Inclusion, Parameters};
 pub use session::{Epoch, Session};

@@ -1,231 +1,204 @@
 //! Can a decoder trained on one session read another?
+//!
+//! A decoder is trained on a Gram matrix over trials and turned into weights of
+//! cells, with which any other session is read in one pass over its cells.
 
-use fluorspar_decode::{CrossValidation, Decoder as _, LinearSvm, balanced_accuracy, linear_gram};
-use ndarray::{Array2, Axis};
-use rand::seq::SliceRandom;
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+mod judge;
+mod prepared;
+
+use fluorspar_decode::relative_accuracy;
 use rayon::prelude::*;
 
-use super::cells::Shared;
-use super::context::{Context, Window};
-use super::population::{few, outside};
-use crate::Parameters;
-use crate::statistics::interval;
+use super::context::{Basis, Context, Topic, Window};
+use super::population::few;
+use crate::table::MetricRow;
+use judge::Judged;
+use prepared::{Prepared, Reader};
 
-/// Balanced accuracy of one pair of sessions.
-#[derive(Clone, Debug)]
-pub(crate) struct Decoded {
-    pub(crate) i: usize,
-    pub(crate) j: usize,
-    pub(crate) value: f64,
-    pub(crate) lo: f64,
-    pub(crate) hi: f64,
-    pub(crate) p: f64,
-    pub(crate) n_cells: usize,
-    pub(crate) reason: String,
+/// Cross-validation within a session.
+const FOLDS: usize = 5;
+const REPEATS: usize = 2;
+
+/// Labels of the test session are shuffled: the decoder never saw them.
+const READ: Basis = Basis {
+    unit: "test trials",
+    null: "shuffled test labels",
+};
+
+/// The whole cross-validation is done again with shuffled labels.
+const REFITTED: Basis = Basis {
+    unit: "trials",
+    null: "shuffled labels, refitted",
+};
+
+/// One pair of sessions, read with both normalisations.
+struct Read {
+    cells: usize,
+    /// Cells in units of the training session.
+    raw: Result<Judged, String>,
+    /// Each session in its own units; nothing on the diagonal.
+    renormalised: Option<Result<Judged, String>>,
 }
 
-const FOLDS: usize = 5;
-const REPEATS: usize = 4;
-
 /// Trains on session `i`, tests on `j`, for all pairs in both directions; on
-/// the diagonal, cross-validates. Cells are scaled by the training session.
-pub(crate) fn all_pairs(
+/// the diagonal, cross-validates. Rows of
+/// * `decoding`: balanced accuracy, cells in units of the training session;
+/// * `decoding_renormalised`: the test session in its own units. What it gains
+///   over `decoding` is drift of gain and baseline, not of tuning;
+/// * `decoding_relative`: how much of what the training session's own decoder
+///   knows is left, `(A_ij − chance) / (A_ii − chance)`.
+pub(crate) fn rows(
     context: &Context<'_>,
     window: &Window<'_>,
     variable: &str,
-    stream: u64,
-) -> Vec<Decoded> {
-    let parameters = context.parameters;
-    let pairs: Vec<(usize, usize)> = (0..context.sessions.len())
-        .flat_map(|i| (0..context.sessions.len()).map(move |j| (i, j)))
+    number: u64,
+) -> Vec<MetricRow> {
+    let sessions = context.sessions.len();
+    let classes = context.classes(variable);
+    let prepared: Vec<Result<Prepared<'_>, String>> = (0..sessions)
+        .into_par_iter()
+        .map(|session| Prepared::new(context, window, session, variable, &classes))
         .collect();
-    pairs
-        .par_iter()
-        .enumerate()
-        .map(|(number, &(i, j))| {
+    // Pairs i ≤ j, both directions at once: they share the list of cells.
+    let found: Vec<Vec<(usize, usize, Read)>> = context
+        .pairs(true)
+        .into_par_iter()
+        .map(|(i, j)| {
             let shared = context.roster.shared(i, j);
-            let (train, test) = (context.labels(i, variable), context.labels(j, variable));
-            let mut rng = ChaCha8Rng::seed_from_u64(parameters.seed);
-            rng.set_stream((stream << 32) | number as u64);
-            let recorded = if window.bins[i].is_empty() {
-                Err(outside(i))
-            } else if window.bins[j].is_empty() {
-                Err(outside(j))
+            let mut out = Vec::with_capacity(2);
+            let cells: [Vec<usize>; 2] = [
+                shared.iter().map(|s| s.i).collect(),
+                shared.iter().map(|s| s.j).collect(),
+            ];
+            let task = number * (sessions * sessions) as u64;
+            let here = |a: usize, b: usize| task + (a * sessions + b) as u64;
+            if i == j {
+                out.push((i, i, within(context, &prepared[i], &cells[0], here(i, i))));
             } else {
-                Ok(())
-            };
-            let enough = recorded.and_then(|()| enough(train, test, &shared, parameters));
-            let result = enough.and_then(|()| {
-                let x = scaled(&window.means[i], &window.means[j], &shared);
-                if i == j {
-                    within(&x, train, parameters)
-                } else {
-                    across(&x, train, test, parameters).map(|guess| vec![guess])
-                }
-            });
-            match result {
-                Ok(guesses) => judge(i, j, test, &guesses, shared.len(), parameters, &mut rng),
-                Err(reason) => Decoded {
-                    i,
-                    j,
-                    value: f64::NAN,
-                    lo: f64::NAN,
-                    hi: f64::NAN,
-                    p: f64::NAN,
-                    n_cells: shared.len(),
-                    reason,
-                },
+                let (a, b) = (&prepared[i], &prepared[j]);
+                let forth = across(context, [a, b], [&cells[0], &cells[1]], here(i, j));
+                let back = across(context, [b, a], [&cells[1], &cells[0]], here(j, i));
+                out.push((i, j, forth));
+                out.push((j, i, back));
             }
+            out
         })
-        .collect()
+        .collect();
+    let mut found: Vec<(usize, usize, Read)> = found.into_iter().flatten().collect();
+    found.sort_by_key(|&(i, j, _)| (i, j));
+    tables(context, window, variable, &classes, &found)
 }
 
-fn enough(
-    train: &[i64],
-    test: &[i64],
-    shared: &[Shared],
-    parameters: &Parameters,
-) -> Result<(), String> {
-    if shared.len() < parameters.min_cells {
-        return Err(few(shared.len(), parameters.min_cells));
+fn tables(
+    context: &Context<'_>,
+    window: &Window<'_>,
+    variable: &str,
+    classes: &[i64],
+    found: &[(usize, usize, Read)],
+) -> Vec<MetricRow> {
+    let topic = |metric| Topic {
+        metric,
+        epoch: &window.epoch.name,
+        variable,
+    };
+    let mut out = Vec::with_capacity(3 * found.len());
+    for (i, j, read) in found {
+        let basis = if i == j { REFITTED } else { READ };
+        let mut row = context.row(topic("decoding"), basis, *i, *j);
+        fill(&mut row, read.cells, &read.raw);
+        out.push(row);
     }
-    for labels in [train, test] {
-        let mut classes = labels.to_vec();
-        classes.sort_unstable();
-        classes.dedup();
-        if classes.len() < 2 {
-            return Err("a session has one label only".into());
+    for (i, j, read) in found {
+        if let Some(renormalised) = &read.renormalised {
+            let mut row = context.row(topic("decoding_renormalised"), READ, *i, *j);
+            fill(&mut row, read.cells, renormalised);
+            out.push(row);
         }
-        for class in classes {
-            let n = labels.iter().filter(|&&l| l == class).count();
-            if n < parameters.min_trials.max(FOLDS) {
-                return Err(format!("{n} trials with label {class} are too few"));
+    }
+    let chance = 1.0 / classes.len() as f64;
+    for (i, j, read) in found.iter().filter(|(i, j, _)| i != j) {
+        let own = found
+            .iter()
+            .find(|(a, b, _)| a == i && b == i)
+            .map_or(Err(String::new()), |(_, _, own)| own.raw.clone());
+        let basis = Basis { unit: "", null: "" };
+        let mut row = context.row(topic("decoding_relative"), basis, *i, *j);
+        row.n_cells = read.cells;
+        match (&read.raw, &own) {
+            // Without a lower end above chance the ratio means nothing.
+            (Ok(raw), Ok(own)) if own.lo > chance => {
+                row.value = relative_accuracy(raw.value, own.value, chance);
             }
+            (Ok(_), Ok(_)) => {
+                row.reason = "the training session is not reliably decoded itself".into();
+            }
+            (Err(reason), _) | (_, Err(reason)) => row.reason.clone_from(reason),
         }
-    }
-    Ok(())
-}
-
-/// Trials of both sessions `(trials of i, then of j; cell)`, cells centred
-/// and scaled by the first session.
-fn scaled(a: &Array2<f32>, b: &Array2<f32>, shared: &[Shared]) -> Array2<f64> {
-    let mut out = Array2::zeros((a.ncols() + b.ncols(), shared.len()));
-    for (k, cell) in shared.iter().enumerate() {
-        let row = a.row(cell.i);
-        let n = row.len() as f64;
-        let mean = row.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
-        let squares: f64 = row.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum();
-        let sd = (squares / n).sqrt();
-        let scale = if sd > 0.0 { 1.0 / sd } else { 0.0 };
-        for (t, &v) in row.iter().chain(b.row(cell.j)).enumerate() {
-            out[[t, k]] = (f64::from(v) - mean) * scale;
-        }
+        out.push(row);
     }
     out
 }
 
-fn machine(parameters: &Parameters) -> LinearSvm {
-    LinearSvm {
-        c: parameters.c,
-        ..LinearSvm::default()
+fn fill(row: &mut MetricRow, cells: usize, judged: &Result<Judged, String>) {
+    row.n_cells = cells;
+    match judged {
+        Ok(judged) => {
+            (row.value, row.lo, row.hi, row.p) = (judged.value, judged.lo, judged.hi, judged.p);
+        }
+        Err(reason) => row.reason.clone_from(reason),
+    }
+}
+
+fn within(
+    context: &Context<'_>,
+    own: &Result<Prepared<'_>, String>,
+    cells: &[usize],
+    task: u64,
+) -> Read {
+    let read = || {
+        let own = own.as_ref().map_err(Clone::clone)?;
+        let least = context.parameters.min_cells;
+        if cells.len() < least {
+            return Err(few(cells.len(), least));
+        }
+        judge::refitted(context.parameters, &own.gram(cells)?, own.labels, task)
+    };
+    Read {
+        cells: cells.len(),
+        raw: read(),
+        renormalised: None,
     }
 }
 
 fn across(
-    x: &Array2<f64>,
-    train: &[i64],
-    test: &[i64],
-    parameters: &Parameters,
-) -> Result<Vec<i64>, String> {
-    let gram = linear_gram(x.view());
-    let mut labels = train.to_vec();
-    labels.extend_from_slice(test);
-    let members: Vec<usize> = (0..train.len()).collect();
-    let model = machine(parameters)
-        .train(gram.view(), &labels, &members)
-        .map_err(|e| e.to_string())?;
-    let (_, below) = gram.view().split_at(Axis(0), train.len());
-    let (cross, _) = below.split_at(Axis(1), train.len());
-    model.predict(cross).map_err(|e| e.to_string())
-}
-
-fn within(
-    x: &Array2<f64>,
-    labels: &[i64],
-    parameters: &Parameters,
-) -> Result<Vec<Vec<i64>>, String> {
-    let (own, _) = x.view().split_at(Axis(0), labels.len());
-    let gram = linear_gram(own);
-    let validation = CrossValidation {
-        folds: FOLDS,
-        repeats: REPEATS,
-        seed: parameters.seed,
-    };
-    let mut guesses = vec![vec![0; labels.len()]; REPEATS];
-    for split in validation.splits(labels).map_err(|e| e.to_string())? {
-        let model = machine(parameters)
-            .train(gram.view(), labels, &split.train)
-            .map_err(|e| e.to_string())?;
-        let cross = Array2::from_shape_fn((split.test.len(), split.train.len()), |(a, b)| {
-            gram[[split.test[a], split.train[b]]]
-        });
-        let predicted = model.predict(cross.view()).map_err(|e| e.to_string())?;
-        for (&trial, label) in split.test.iter().zip(predicted) {
-            guesses[split.repeat][trial] = label;
+    context: &Context<'_>,
+    [train, test]: [&Result<Prepared<'_>, String>; 2],
+    [cells_train, cells_test]: [&[usize]; 2],
+    task: u64,
+) -> Read {
+    let least = context.parameters.min_cells;
+    let reader = || {
+        let train = train.as_ref().map_err(Clone::clone)?;
+        let test = test.as_ref().map_err(Clone::clone)?;
+        if cells_train.len() < least {
+            return Err(few(cells_train.len(), least));
         }
-    }
-    Ok(guesses)
-}
-
-/// Accuracy with an interval over test trials and a p value over shuffled labels.
-fn judge(
-    i: usize,
-    j: usize,
-    truth: &[i64],
-    guesses: &[Vec<i64>],
-    n_cells: usize,
-    parameters: &Parameters,
-    rng: &mut ChaCha8Rng,
-) -> Decoded {
-    let score = |truth: &[i64], pick: &dyn Fn(usize) -> usize| {
-        let sum: f64 = guesses
-            .iter()
-            .map(|guess| {
-                let picked: Vec<i64> = (0..truth.len()).map(|t| guess[pick(t)]).collect();
-                balanced_accuracy(truth, &picked).unwrap_or(f64::NAN)
-            })
-            .sum();
-        sum / guesses.len() as f64
+        let reader = Reader::new(context.parameters, train, cells_train)?;
+        Ok((reader, test))
     };
-    let value = score(truth, &|t| t);
-    let resampled: Vec<f64> = (0..parameters.bootstrap)
-        .map(|_| {
-            let drawn: Vec<usize> = truth
-                .iter()
-                .map(|_| rng.random_range(0..truth.len()))
-                .collect();
-            let labels: Vec<i64> = drawn.iter().map(|&t| truth[t]).collect();
-            score(&labels, &|t| drawn[t])
-        })
-        .collect();
-    let mut shuffled = truth.to_vec();
-    let exceeded = (0..parameters.permutations)
-        .filter(|_| {
-            shuffled.shuffle(rng);
-            score(&shuffled, &|t| t) >= value - 1e-12
-        })
-        .count();
-    let (lo, hi) = interval(&resampled, parameters.confidence);
-    Decoded {
-        i,
-        j,
-        value,
-        lo,
-        hi,
-        p: (exceeded + 1) as f64 / (parameters.permutations + 1) as f64,
-        n_cells,
-        reason: String::new(),
+    let (raw, renormalised) = match reader() {
+        Ok((reader, test)) => {
+            let read = |own_units: bool| {
+                let guesses = reader.read(test, cells_test, own_units)?;
+                judge::read(context.parameters, test.labels, &guesses, task)
+            };
+            (read(false), read(true))
+        }
+        Err(reason) => (Err(reason.clone()), Err(reason)),
+    };
+    Read {
+        cells: cells_train.len(),
+        raw,
+        renormalised: Some(renormalised),
     }
 }

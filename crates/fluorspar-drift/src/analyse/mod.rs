@@ -20,7 +20,7 @@ mod study;
 mod trend;
 
 use code::Codes;
-use context::{Basis, Context, Topic};
+use context::{Context, Topic};
 use informative::informative;
 use maps::Maps;
 pub use planted::planted_drift;
@@ -30,7 +30,7 @@ use single_cells::SingleCells;
 pub use study::study;
 use trend::Trends;
 
-use crate::table::{ConfoundRow, Drift};
+use crate::table::{ConfoundRow, Drift, MetricRow};
 use crate::{Epoch, Error, Parameters, Session};
 
 /// Computes all tables.
@@ -57,7 +57,7 @@ pub fn analyse(
     let mut single_cells = SingleCells::new(&context);
     let mut maps = Maps::default();
     let mut trends = Trends::default();
-    let mut stream = 1;
+    let mut number = 0;
     for epoch in epochs {
         let window = context.window(epoch);
         single_cells.add(&context, &window);
@@ -107,21 +107,12 @@ pub fn analyse(
                 .extend(identity::rows(&context, drawn, |context| {
                     codes.similarity(context)
                 }));
-            let decoded = decoding::all_pairs(&context, &window, variable, stream);
-            stream += 1;
-            let accuracy = decoded.iter().map(|d| (d.i, d.j, d.value));
+            let decoded = decoding::rows(&context, &window, variable, number);
+            let accuracy = decoded.iter().filter(|row| row.metric == "decoding");
+            let accuracy = accuracy.map(|row| (row.session_i - 1, row.session_j - 1, row.value));
             trends.over_days(&context, topic("decoding", variable), accuracy.collect());
-            out.metrics.extend(decoded.into_iter().map(|d| {
-                let basis = Basis {
-                    unit: "test trials",
-                    null: "shuffled test labels",
-                };
-                let mut row = context.row(topic("decoding", variable), basis, d.i, d.j);
-                (row.value, row.lo, row.hi, row.p) = (d.value, d.lo, d.hi, d.p);
-                row.n_cells = d.n_cells;
-                row.reason = d.reason;
-                row
-            }));
+            out.metrics.extend(decoded);
+            number += 1;
             progress(1);
         }
         progress(1);
@@ -131,6 +122,34 @@ pub fn analyse(
     out.more.extend(checks.tables());
     out.more.extend(single_cells.tables(&context));
     out.more.extend(maps.tables());
+    Ok(out)
+}
+
+/// The rows of decoding alone, which [`analyse`] has among its metrics: for
+/// callers who want nothing else. Works on the caller's rayon pool.
+///
+/// # Errors
+/// As [`analyse`].
+pub fn decode(
+    sessions: &[Session],
+    epochs: &[Epoch],
+    parameters: &Parameters,
+) -> Result<Vec<MetricRow>, Error> {
+    check(sessions, epochs, parameters)?;
+    let context = Context::new(
+        sessions,
+        parameters,
+        informative(sessions, epochs, parameters),
+    );
+    let mut out = Vec::new();
+    let mut number = 0;
+    for epoch in epochs {
+        let window = context.window(epoch);
+        for variable in &parameters.variables {
+            out.extend(decoding::rows(&context, &window, variable, number));
+            number += 1;
+        }
+    }
     Ok(out)
 }
 
