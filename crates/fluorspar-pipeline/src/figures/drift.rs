@@ -17,8 +17,8 @@ use std::path::Path;
 
 use fluorspar_report::Section;
 
-pub(crate) use self::answer::{Crystallization, crystallization};
-pub(crate) use self::companions::write_companions;
+pub(crate) use self::answer::crystallization;
+pub(crate) use self::companions::Companions;
 use self::maps::Maps;
 use self::sheet::{Kind, Row, Sheet};
 use super::{day_labels, words};
@@ -43,7 +43,11 @@ impl Tables {
         let entries = std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
         for entry in entries {
             let path = entry.map_err(|e| Error::io(folder, e))?.path();
-            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let name = path
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             let tabular = path.extension().is_some_and(|ending| ending == "csv");
             if !tabular || NOT_SHOWN.contains(&name.as_str()) {
                 continue;
@@ -92,7 +96,7 @@ pub(super) fn drift_sections(tables: &Tables, days: &[f64]) -> Result<Vec<Sectio
     out.push(maps::section(tables, &labels)?);
     out.push(elapsed::section(tables)?);
     out.push(matrices::section(tables, &labels)?);
-    out.push(confounds::section(tables, &labels)?);
+    out.push(confounds::section(tables)?);
     out.extend(numbers::planted(tables));
     out.push(numbers::section(tables));
     Ok(out)

@@ -8,6 +8,7 @@ use ndarray_npy::NpzReader;
 use crate::artefact::{Rois, TrackTable};
 use crate::config::{self, ExperimentConfig};
 use crate::error::Context;
+use crate::figures::Companions;
 use crate::tensor::{Window, cut_trials};
 use crate::trials::{Trials, label_codes};
 use crate::{Error, Observer, disk};
@@ -19,6 +20,8 @@ pub(crate) struct DriftTables {
     pub(crate) drift: Drift,
     /// Elapsed days per session.
     pub(crate) days: Vec<f64>,
+    /// What the report shows beside the tables.
+    pub(crate) companions: Companions,
 }
 
 /// `rois.zarr`, `tracks.zarr` and trials tables → drift tables.
@@ -142,12 +145,14 @@ pub(crate) fn analyse(
     Ok(DriftTables {
         drift,
         days: sessions.iter().map(|session| session.day).collect(),
+        companions: Companions::of(sessions, &epochs),
     })
 }
 
 /// Writes the `drift/*.csv` tables.
 pub(crate) fn write_tables(folder: &Path, tables: &DriftTables) -> Result<(), Error> {
     disk::create_folder(folder)?;
+    tables.companions.write(folder)?;
     // `metrics` and `crystallization` tell a resumed run that all is there: they come last.
     let mut all = tables.drift.tables();
     all.sort_by_key(|table| matches!(table.name, "metrics" | "crystallization"));

@@ -60,7 +60,13 @@ fn said(tables: &Tables) -> Vec<Said<'_>> {
     let any_joint = rows().any(|row| joint(&row));
     let first = rows().next().map_or("", |row| row.text("test"));
     let mut out: Vec<Said<'_>> = rows()
-        .filter(|row| if any_joint { joint(row) } else { row.text("test") == first })
+        .filter(|row| {
+            if any_joint {
+                joint(row)
+            } else {
+                row.text("test") == first
+            }
+        })
         .filter(|row| !row.text("variable").is_empty())
         .map(|row| Said {
             row,
@@ -83,7 +89,11 @@ fn verdict(row: Row<'_>) -> Verdict {
 }
 
 fn code(row: Row<'_>) -> String {
-    format!("{} code for {}", words(row.text("epoch")), words(row.text("variable")))
+    format!(
+        "{} code for {}",
+        words(row.text("epoch")),
+        words(row.text("variable"))
+    )
 }
 
 /// One sentence on one code: the table's own, or made of its numbers.
@@ -94,7 +104,11 @@ fn sentence(said: &Said<'_>) -> String {
         return given.replace("{code}", &code(row));
     }
     if said.kind == Verdict::Unknown {
-        return format!("Whether the {} crystallizes could not be tested: {}.", code(row), row.text("verdict"));
+        return format!(
+            "Whether the {} crystallizes could not be tested: {}.",
+            code(row),
+            row.text("verdict")
+        );
     }
     format!(
         "The {}: {}. Session pairs of the later half are {:+.2} [{:+.2}, {:+.2}] more similar than \
@@ -114,14 +128,23 @@ pub(super) fn lead(tables: &Tables) -> Vec<String> {
     let all = said(tables);
     let of = |kind: Verdict| all.iter().filter(move |said| said.kind == kind);
     if of(Verdict::Unknown).count() == all.len() {
-        return vec!["Whether the code crystallizes could not be tested here; the table below says why.".into()];
+        return vec![
+            "Whether the code crystallizes could not be tested here; the table below says why."
+                .into(),
+        ];
     }
-    let mut out: Vec<String> = of(Verdict::Changed).take(MOST_LEADS).map(sentence).collect();
+    let mut out: Vec<String> = of(Verdict::Changed)
+        .take(MOST_LEADS)
+        .map(sentence)
+        .collect();
     if out.is_empty() {
         out.push("No code was shown to crystallize.".into());
     }
     let names = |kind| -> Vec<String> { of(kind).map(|said| code(said.row)).collect() };
-    let further: Vec<String> = names(Verdict::Changed).into_iter().skip(MOST_LEADS).collect();
+    let further: Vec<String> = names(Verdict::Changed)
+        .into_iter()
+        .skip(MOST_LEADS)
+        .collect();
     for (about, names) in [
         ("A change was seen too in the", further),
         ("No change was shown in the", names(Verdict::NotShown)),
@@ -150,7 +173,10 @@ pub(super) fn section(tables: &Tables) -> Section {
         section = section.text(sentence(said));
     }
     let table = table(tables.rows("crystallization"));
-    let summary = format!("All {} tests with interval, p, null, n and seed", table.rows.len());
+    let summary = format!(
+        "All {} tests with interval, p, null, n and seed",
+        table.rows.len()
+    );
     section
         .block(Block::Folded {
             summary,
@@ -181,9 +207,9 @@ fn table<'a>(rows: impl Iterator<Item = Row<'a>>) -> Table {
             .map(|row| {
                 COLUMNS
                     .map(|(column, _)| match column {
-                        "statistic" | "lo" | "hi" => {
-                            row.number(column).map_or_else(String::new, |v| format!("{v:.3}"))
-                        }
+                        "statistic" | "lo" | "hi" => row
+                            .number(column)
+                            .map_or_else(String::new, |v| format!("{v:.3}")),
                         "epoch" | "variable" | "test" => words(row.text(column)),
                         _ => row.text(column).to_owned(),
                     })

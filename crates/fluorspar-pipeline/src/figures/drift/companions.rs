@@ -4,30 +4,42 @@
 use std::path::Path;
 
 use fluorspar_drift::confounds::{Outcomes, sensitivity};
-use fluorspar_drift::table::{Column, Table, Values};
-use fluorspar_drift::{Epoch, Session};
+use fluorspar_drift::{Column, Epoch, Session, Table, Values};
 
 use super::maps::{self, Maps};
 use crate::{Error, disk};
 
-/// Writes `epochs.csv`, `learning.csv` (if the trials are labelled `correct`)
-/// and `maps.npz` into a drift folder.
-///
-/// # Errors
-/// [`Error::Io`] if the folder cannot be written.
-pub(crate) fn write_companions(
-    folder: &Path,
-    sessions: &[Session],
-    epochs: &[Epoch],
-) -> Result<(), Error> {
-    disk::create_folder(folder)?;
-    for table in [Some(epochs_table(epochs)), learning_table(sessions)].into_iter().flatten() {
-        let path = folder.join(format!("{}.csv", table.name));
-        disk::write(&path, table.csv().as_bytes())?;
+/// What is written beside the tables for the report.
+#[derive(Clone, Debug)]
+pub(crate) struct Companions {
+    tables: Vec<Table>,
+    maps: Option<Maps>,
+}
+
+impl Companions {
+    /// The epochs, performance (if the trials are labelled `correct`), and maps.
+    pub(crate) fn of(sessions: &[Session], epochs: &[Epoch]) -> Self {
+        let tables = [Some(epochs_table(epochs)), learning_table(sessions)];
+        Self {
+            tables: tables.into_iter().flatten().collect(),
+            maps: Maps::of(sessions),
+        }
     }
-    match Maps::of(sessions) {
-        Some(found) => found.write(&folder.join(maps::FILE)),
-        None => Ok(()),
+
+    /// Writes `epochs.csv`, `learning.csv`, `activity_maps.npy` and its `.csv`
+    /// into a drift folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the folder cannot be written.
+    pub(crate) fn write(&self, folder: &Path) -> Result<(), Error> {
+        for table in &self.tables {
+            let path = folder.join(format!("{}.csv", table.name));
+            disk::write(&path, table.csv().as_bytes())?;
+        }
+        match &self.maps {
+            Some(maps) => maps.write(&folder.join(maps::FILE)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -47,7 +59,10 @@ fn epochs_table(epochs: &[Epoch]) -> Table {
                 name: "epoch",
                 values: Values::Text(names),
             },
-            column("start_s", epochs.iter().map(|epoch| epoch.start_s).collect()),
+            column(
+                "start_s",
+                epochs.iter().map(|epoch| epoch.start_s).collect(),
+            ),
             column("stop_s", epochs.iter().map(|epoch| epoch.stop_s).collect()),
         ],
     }
@@ -65,7 +80,10 @@ fn learning_table(sessions: &[Session]) -> Option<Table> {
             return None;
         }
         let (low, high) = wilson(right, n);
-        let d_prime = session.labels.get("lick").map_or(f64::NAN, |lick| d_prime(correct, lick));
+        let d_prime = session
+            .labels
+            .get("lick")
+            .map_or(f64::NAN, |lick| d_prime(correct, lick));
         let row = [index as f64 + 1.0, n, right / n, low, high, d_prime];
         for (column, value) in learning.iter_mut().zip(row) {
             column.push(value);
@@ -74,14 +92,19 @@ fn learning_table(sessions: &[Session]) -> Option<Table> {
     let names = ["session", "n_trials", "accuracy", "lo", "hi", "d_prime"];
     (!sessions.is_empty()).then(|| Table {
         name: "learning",
-        columns: names.into_iter().zip(learning).map(|(name, values)| column(name, values)).collect(),
+        columns: names
+            .into_iter()
+            .zip(learning)
+            .map(|(name, values)| column(name, values))
+            .collect(),
     })
 }
 
 fn d_prime(correct: &[i64], lick: &[i64]) -> f64 {
     let count = |right: i64, licked: i64| {
         let both = correct.iter().zip(lick);
-        both.filter(|&(&c, &l)| c == right && i64::from(l != 0) == licked).count()
+        both.filter(|&(&c, &l)| c == right && i64::from(l != 0) == licked)
+            .count()
     };
     sensitivity(Outcomes {
         hits: count(1, 1),
@@ -123,7 +146,11 @@ mod tests {
             ..Session::default()
         };
         let table = learning_table(&[labelled(vec![1, 1, 0, 1])]).unwrap();
-        assert!(table.csv().starts_with("session,n_trials,accuracy,lo,hi,d_prime\n1,4,0.75,"));
+        assert!(
+            table
+                .csv()
+                .starts_with("session,n_trials,accuracy,lo,hi,d_prime\n1,4,0.75,")
+        );
         assert!(learning_table(&[labelled(vec![1, 2, 0, 1])]).is_none());
         assert!(learning_table(&[Session::default()]).is_none());
         assert!(learning_table(&[]).is_none());

@@ -19,7 +19,11 @@ struct Question {
 const QUESTIONS: [Question; 8] = [
     Question {
         asked: "Are cells matched wrongly, and more so over longer gaps?",
-        checks: &["wrong_matches", "wrong_matches_over_lag", "best_matched_cells"],
+        checks: &[
+            "wrong_matches",
+            "wrong_matches_over_lag",
+            "best_matched_cells",
+        ],
         otherwise: "A share f of wrong matches multiplies every similarity by 1 − f.",
     },
     Question {
@@ -34,12 +38,21 @@ const QUESTIONS: [Question; 8] = [
     },
     Question {
         asked: "Did behaviour change?",
-        checks: &["constant_behaviour", "session_from_behaviour", "without_behaviour", "behaviour_matched"],
+        checks: &[
+            "constant_behaviour",
+            "session_from_behaviour",
+            "without_behaviour",
+            "behaviour_matched",
+        ],
         otherwise: "No behaviour was given.",
     },
     Question {
         asked: "Did performance or the number of trials change?",
-        checks: &["constant_performance", "trial_counts", "pseudo_crystallization"],
+        checks: &[
+            "constant_performance",
+            "trial_counts",
+            "pseudo_crystallization",
+        ],
         otherwise: "More trials make uncorrected similarities rise.",
     },
     Question {
@@ -59,7 +72,7 @@ const QUESTIONS: [Question; 8] = [
     },
 ];
 
-pub(super) fn section(tables: &Tables, labels: &[String]) -> Result<Section, Error> {
+pub(super) fn section(tables: &Tables) -> Result<Section, Error> {
     let mut section = Section::new("What looks like drift and is not").text(
         "Eight questions to ask before a drift number is believed. The light is the worst of the checks \
          that answer a question; the sentence is that check's.",
@@ -77,11 +90,14 @@ pub(super) fn section(tables: &Tables, labels: &[String]) -> Result<Section, Err
             blocks: vec![Block::Table(table(&rows))],
         });
     }
-    let figures = per_session(tables, labels)?;
+    let figures = per_session(tables)?;
     if !figures.is_empty() {
         section = section.block(Block::Figures(figures));
     }
-    let files: Vec<String> = sheets.iter().map(|(name, _)| format!("{name}.csv")).collect();
+    let files: Vec<String> = sheets
+        .iter()
+        .map(|(name, _)| format!("{name}.csv"))
+        .collect();
     let named = ["confounds.csv".to_owned()].into_iter().chain(files);
     let mut named: Vec<String> = named.collect();
     named.dedup();
@@ -111,7 +127,9 @@ fn checks(rows: &[Row<'_>]) -> Vec<Check> {
     let worst = |wanted: &dyn Fn(&str) -> bool| {
         let fitting = rows.iter().filter(|row| wanted(row.text("check")));
         // Of equals the first, which `max_by_key` would pass over.
-        fitting.rev().max_by_key(|row| gravity(light(row.text("status"))))
+        fitting
+            .rev()
+            .max_by_key(|row| gravity(light(row.text("status"))))
     };
     let mut out = Vec::new();
     for question in &QUESTIONS {
@@ -125,8 +143,16 @@ fn checks(rows: &[Row<'_>]) -> Vec<Check> {
             },
         });
     }
-    let known = |check: &str| QUESTIONS.iter().any(|question| question.checks.contains(&check));
-    let mut others: Vec<&str> = rows.iter().map(|row| row.text("check")).filter(|check| !known(check)).collect();
+    let known = |check: &str| {
+        QUESTIONS
+            .iter()
+            .any(|question| question.checks.contains(&check))
+    };
+    let mut others: Vec<&str> = rows
+        .iter()
+        .map(|row| row.text("check"))
+        .filter(|check| !known(check))
+        .collect();
     others.sort_unstable();
     others.dedup();
     for other in others {
@@ -157,7 +183,18 @@ fn said(row: Row<'_>, question: String) -> Check {
 
 fn table(rows: &[Row<'_>]) -> Table {
     const COLUMNS: [&str; 12] = [
-        "check", "epoch", "variable", "about", "status", "statistic", "lo", "hi", "p", "null", "n", "sentence",
+        "check",
+        "epoch",
+        "variable",
+        "about",
+        "status",
+        "statistic",
+        "lo",
+        "hi",
+        "p",
+        "null",
+        "n",
+        "sentence",
     ];
     let used = |column: &&str| rows.iter().any(|row| !row.text(column).is_empty());
     let columns: Vec<&str> = COLUMNS.into_iter().filter(used).collect();
@@ -167,12 +204,15 @@ fn table(rows: &[Row<'_>]) -> Table {
     };
     Table {
         header: columns.iter().map(|column| (*column).to_owned()).collect(),
-        rows: rows.iter().map(|row| columns.iter().map(|column| shown(row, column)).collect()).collect(),
+        rows: rows
+            .iter()
+            .map(|row| columns.iter().map(|column| shown(row, column)).collect())
+            .collect(),
     }
 }
 
 /// What every session brought, if the table of sessions is there.
-fn per_session(tables: &Tables, labels: &[String]) -> Result<Vec<Figure>, Error> {
+fn per_session(tables: &Tables) -> Result<Vec<Figure>, Error> {
     const COLUMNS: [(&str, &str); 4] = [
         ("n_cells", "cells"),
         ("n_trials", "trials"),
@@ -196,9 +236,12 @@ fn per_session(tables: &Tables, labels: &[String]) -> Result<Vec<Figure>, Error>
             y_range: Some(0.0..1.1 * most),
             size: (240, 170),
         };
-        figures.push(figure::curves(&plot, &[Curve::new("", x, y)]).at("report")?.titled(title));
+        figures.push(
+            figure::curves(&plot, &[Curve::new("", x, y)])
+                .at("report")?
+                .titled(title),
+        );
     }
-    debug_assert!(labels.len() < 1_000_000);
     Ok(figures)
 }
 
@@ -219,15 +262,28 @@ mod tests {
         let rows: Vec<Row<'_>> = sheet.rows().collect();
         let found = checks(&rows);
         assert_eq!(found.len(), 9);
-        assert_eq!((found[0].light, found[0].finding.as_str()), (Light::Alarm, "b (delay)"));
-        assert_eq!((found[4].light, found[4].finding.as_str()), (Light::Unknown, "d"));
+        assert_eq!(
+            (found[0].light, found[0].finding.as_str()),
+            (Light::Alarm, "b (delay)")
+        );
+        assert_eq!(
+            (found[4].light, found[4].finding.as_str()),
+            (Light::Unknown, "d")
+        );
         assert_eq!(found[1].light, Light::Unknown);
         assert!(found[1].finding.starts_with("Not checked."));
-        assert_eq!((found[8].light, found[8].question.as_str()), (Light::Caution, "something new:"));
+        assert_eq!(
+            (found[8].light, found[8].question.as_str()),
+            (Light::Caution, "something new:")
+        );
     }
 
     #[test]
     fn without_checks_nothing_is_clear() {
-        assert!(checks(&[]).iter().all(|check| check.light == Light::Unknown));
+        assert!(
+            checks(&[])
+                .iter()
+                .all(|check| check.light == Light::Unknown)
+        );
     }
 }

@@ -74,9 +74,15 @@ pub(super) fn section(tables: &Tables) -> Result<Section, Error> {
             continue;
         }
         any = true;
-        let blocks = vec![Block::Paragraph(family.about.into()), Block::Figures(figures)];
+        let blocks = vec![
+            Block::Paragraph(family.about.into()),
+            Block::Figures(figures),
+        ];
         section = if family.open {
-            blocks.into_iter().fold(section.block(Block::Heading(family.heading.into())), Section::block)
+            blocks.into_iter().fold(
+                section.block(Block::Heading(family.heading.into())),
+                Section::block,
+            )
         } else {
             section.block(Block::Folded {
                 summary: family.heading.into(),
@@ -103,7 +109,11 @@ pub(super) fn section(tables: &Tables) -> Result<Section, Error> {
 }
 
 /// Days apart, the value, and the row, of all pairs with a value.
-fn off_diagonal<'a>(tables: &'a Tables, metric: &'a str, kind: &'a Kind) -> Vec<(f64, f64, Row<'a>)> {
+fn off_diagonal<'a>(
+    tables: &'a Tables,
+    metric: &'a str,
+    kind: &'a Kind,
+) -> Vec<(f64, f64, Row<'a>)> {
     let mut out: Vec<(f64, f64, Row<'_>)> = tables
         .pairs(metric, kind)
         .filter(|row| row.text("session_i") != row.text("session_j"))
@@ -132,7 +142,12 @@ pub(super) fn means(points: &[(f64, f64)]) -> (Vec<f64>, Vec<f64>) {
 
 fn line(name: &str, pairs: &[(f64, f64, Row<'_>)]) -> Curve {
     let column = |pick: &dyn Fn(&(f64, f64, Row<'_>)) -> f64| {
-        means(&pairs.iter().map(|pair| (pair.0, pick(pair))).collect::<Vec<_>>())
+        means(
+            &pairs
+                .iter()
+                .map(|pair| (pair.0, pick(pair)))
+                .collect::<Vec<_>>(),
+        )
     };
     let (x, y) = column(&|pair| pair.1);
     let (_, low) = column(&|pair| pair.2.value("lo"));
@@ -145,7 +160,11 @@ fn decay(tables: &Tables, family: &Family, kind: &Kind) -> Result<Figure, Error>
     let raw = off_diagonal(tables, family.raw, kind);
     let mut curves = Vec::new();
     if !raw.is_empty() {
-        let name = if family.raw.ends_with("identities") { "identities drawn" } else { "as measured" };
+        let name = if family.raw.ends_with("identities") {
+            "identities drawn"
+        } else {
+            "as measured"
+        };
         curves.push(line(name, &raw).in_colour(0).pale());
     }
     let (x, y) = corrected.iter().map(|pair| (pair.0, pair.1)).unzip();
@@ -160,7 +179,9 @@ fn decay(tables: &Tables, family: &Family, kind: &Kind) -> Result<Figure, Error>
         .collect();
     if !diagonal.is_empty() {
         let floor = diagonal.iter().sum::<f64>() / diagonal.len() as f64;
-        curves.push(Curve::new("within a session", vec![0.0, farthest], vec![floor; 2]).as_reference());
+        curves.push(
+            Curve::new("within a session", vec![0.0, farthest], vec![floor; 2]).as_reference(),
+        );
     }
     let plot = CurvesPlot {
         x_label: "days between sessions",
@@ -168,7 +189,9 @@ fn decay(tables: &Tables, family: &Family, kind: &Kind) -> Result<Figure, Error>
         size: (340, 280),
         y_range: Some(-0.3..1.5),
     };
-    Ok(figure::curves(&plot, &curves).at("report")?.titled(kind_title(kind)))
+    Ok(figure::curves(&plot, &curves)
+        .at("report")?
+        .titled(kind_title(kind)))
 }
 
 /// The exponential law, if one was fitted.
@@ -181,12 +204,20 @@ fn law(tables: &Tables, metric: &str, kind: &Kind, farthest: f64) -> Option<Curv
     })?;
     let (intercept, rate) = (row.number("intercept")?, row.number("rate_per_day")?);
     let x: Vec<f64> = (0..=40).map(|k| farthest * f64::from(k) / 40.0).collect();
-    let y = x.iter().map(|days| intercept * (-rate * days).exp()).collect();
+    let y = x
+        .iter()
+        .map(|days| intercept * (-rate * days).exp())
+        .collect();
     let name = match row.number("half_life_days") {
         Some(half) => format!("half-life {half:.1} d"),
         None => "exponential".into(),
     };
-    Some(Curve::new(name, x, y).without_points().dashed().in_colour(1))
+    Some(
+        Curve::new(name, x, y)
+            .without_points()
+            .dashed()
+            .in_colour(1),
+    )
 }
 
 /// One plot per label, one colour per epoch.
@@ -205,16 +236,25 @@ fn adjacent(tables: &Tables) -> Result<Vec<Figure>, Error> {
                 .pairs(METRIC, kind)
                 .filter(|row| {
                     let sessions = (row.session("session_i"), row.session("session_j"));
-                    matches!(sessions, (Some(i), Some(j)) if j == i + 1) && row.number("value").is_some()
+                    matches!(sessions, (Some(i), Some(j)) if j == i + 1)
+                        && row.number("value").is_some()
                 })
                 .collect();
             if steps.len() < MIN_PAIRS {
                 continue;
             }
-            let column = |name: &str| steps.iter().map(|row| row.value(name)).collect::<Vec<f64>>();
+            let column = |name: &str| {
+                steps
+                    .iter()
+                    .map(|row| row.value(name))
+                    .collect::<Vec<f64>>()
+            };
             strips.push(Strip {
                 name: words(&kind.0),
-                x: column("session_i").iter().map(|session| session + 0.5).collect(),
+                x: column("session_i")
+                    .iter()
+                    .map(|session| session + 0.5)
+                    .collect(),
                 y: column("value"),
                 interval: Some((column("lo"), column("hi"))),
                 trend: None,
@@ -232,7 +272,11 @@ fn adjacent(tables: &Tables) -> Result<Vec<Figure>, Error> {
             },
             unit: "session",
         };
-        figures.push(figure::strip(&plot, &strips).at("report")?.titled(words(variable)));
+        figures.push(
+            figure::strip(&plot, &strips)
+                .at("report")?
+                .titled(words(variable)),
+        );
     }
     Ok(figures)
 }

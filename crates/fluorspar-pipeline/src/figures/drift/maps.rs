@@ -15,7 +15,7 @@ use crate::error::Context;
 use crate::{Error, disk};
 
 /// The file that holds the maps.
-pub(super) const FILE: &str = "maps.npy";
+pub(super) const FILE: &str = "activity_maps.npy";
 /// Rows of a map: more cells are averaged down to what a page can show.
 const ROWS: usize = 240;
 /// Least correlation over time of two quarters of the trials, for a cell to be shown.
@@ -27,6 +27,7 @@ const MOST_BYTES: u64 = 1 << 30;
 
 /// Mean activity in the odd trials (the second, fourth, …), each cell in
 /// standard deviations over the trial's time.
+#[derive(Clone, Debug)]
 pub(super) struct Maps {
     /// `(sorted on the first or the last session, session, row, time)`; NaN where
     /// no cell of the row was seen.
@@ -42,7 +43,11 @@ impl Maps {
     pub(super) fn of(sessions: &[Session]) -> Option<Self> {
         let (first, last) = (sessions.first()?, sessions.len() - 1);
         let bins = first.time_s.len();
-        if bins < 2 || sessions.iter().any(|session| session.activity.dim().2 != bins) {
+        if bins < 2
+            || sessions
+                .iter()
+                .any(|session| session.activity.dim().2 != bins)
+        {
             return None;
         }
         let step = (first.time_s[bins - 1] - first.time_s[0]) / (bins - 1) as f64;
@@ -56,7 +61,9 @@ impl Maps {
         for (session, (data, places)) in sessions.iter().zip(&places).enumerate() {
             let Some(shown) = shown(data) else { continue };
             for (k, order) in orders.iter().enumerate() {
-                let map = values.index_axis_mut(Axis(0), k).index_axis_move(Axis(0), session);
+                let map = values
+                    .index_axis_mut(Axis(0), k)
+                    .index_axis_move(Axis(0), session);
                 average(&shown, places, order, rows[k], map);
             }
         }
@@ -92,7 +99,8 @@ impl Maps {
             return Ok(None);
         }
         let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
-        let values = Array4::<f32>::read_npy(file).map_err(|e| Error::bad_data(path, e.to_string()))?;
+        let values =
+            Array4::<f32>::read_npy(file).map_err(|e| Error::bad_data(path, e.to_string()))?;
         let count = |row: super::Row<'_>| row.text("n_cells").parse().unwrap_or(0);
         let fits = values.len_of(Axis(0)) == 2 && !values.is_empty();
         Ok(fits.then(|| Self {
@@ -103,7 +111,12 @@ impl Maps {
         }))
     }
 
-    fn figure(&self, k: usize, tables: &Tables, labels: &[String]) -> Result<Option<Figure>, Error> {
+    fn figure(
+        &self,
+        k: usize,
+        tables: &Tables,
+        labels: &[String],
+    ) -> Result<Option<Figure>, Error> {
         let maps = self.values.index_axis(Axis(0), k);
         let (sessions, most, bins) = maps.dim();
         let rows = self.cells[k].min(most);
@@ -130,18 +143,28 @@ impl Maps {
             })
             .collect();
         let which = ["first", "last"][k];
-        Ok(Some(figure::heatmap(&plot, &panels).at("report")?.titled(format!(
-            "{} cells, sorted by their peaks in the even trials of the {which} session",
-            self.cells[k]
-        ))))
+        Ok(Some(figure::heatmap(&plot, &panels).at("report")?.titled(
+            format!(
+                "{} cells, sorted by their peaks in the even trials of the {which} session",
+                self.cells[k]
+            ),
+        )))
     }
 }
 
 /// Where the cells are that were seen.
 fn seen(session: &Session) -> HashMap<i64, usize> {
-    let present = |place: usize| session.present.as_ref().is_none_or(|p| p.get(place) == Some(&true));
+    let present = |place: usize| {
+        session
+            .present
+            .as_ref()
+            .is_none_or(|p| p.get(place) == Some(&true))
+    };
     let cells = session.cell.iter().copied().enumerate();
-    cells.filter(|&(place, _)| present(place)).map(|(place, cell)| (cell, place)).collect()
+    cells
+        .filter(|&(place, _)| present(place))
+        .map(|(place, cell)| (cell, place))
+        .collect()
 }
 
 /// The cells of a session by their peak in the trials that are not shown, the
@@ -167,7 +190,11 @@ fn order(session: &Session, places: &HashMap<i64, usize>) -> Option<Vec<i64>> {
         chosen.into_iter().map(|(_, cell)| cell).collect()
     };
     let reliable = sorted(LEAST_RELIABILITY);
-    Some(if reliable.len() < FEWEST { sorted(-1.0) } else { reliable })
+    Some(if reliable.len() < FEWEST {
+        sorted(-1.0)
+    } else {
+        reliable
+    })
 }
 
 /// Mean activity in the odd trials, each cell in standard deviations over time;
@@ -179,7 +206,13 @@ fn shown(session: &Session) -> Option<Array2<f64>> {
         let n = cell.len() as f64;
         let middle = cell.sum() / n;
         let deviation = (cell.fold(0.0, |sum, v| sum + (v - middle).powi(2)) / n).sqrt();
-        cell.mapv_inplace(|v| if deviation > 0.0 { (v - middle) / deviation } else { v - middle });
+        cell.mapv_inplace(|v| {
+            if deviation > 0.0 {
+                (v - middle) / deviation
+            } else {
+                v - middle
+            }
+        });
     }
     Some(mean)
 }
@@ -196,7 +229,10 @@ fn average(
     let mut next = 0;
     for row in 0..rows {
         let end = (row + 1) * order.len() / rows;
-        let here: Vec<usize> = order[next..end].iter().filter_map(|cell| places.get(cell).copied()).collect();
+        let here: Vec<usize> = order[next..end]
+            .iter()
+            .filter_map(|cell| places.get(cell).copied())
+            .collect();
         next = end;
         sums.fill(0.0);
         for &place in &here {
@@ -231,7 +267,7 @@ pub(super) fn section(tables: &Tables, labels: &[String]) -> Result<Section, Err
     } else {
         section
             .block(Block::Figures(figures))
-            .block(Block::Note("maps.npy (sorted on first or last session, session, row, time), maps.csv".into()))
+            .block(Block::Note("activity_maps.npy (sorted on first or last session, session, row, time), activity_maps.csv".into()))
     })
 }
 
@@ -256,25 +292,41 @@ mod tests {
     #[test]
     fn rows_keep_their_cells_in_every_session() {
         let all: Vec<i64> = (0..12).rev().collect();
-        let sessions = [session(1, &all, 0), session(2, &all[..11], 0), session(3, &all, 5)];
+        let sessions = [
+            session(1, &all, 0),
+            session(2, &all[..11], 0),
+            session(3, &all, 5),
+        ];
         let maps = Maps::of(&sessions).unwrap();
         assert_eq!(maps.cells, [12, 12]);
         assert!((maps.start_s + 0.25).abs() < 1e-12 && (maps.stop_s - 5.75).abs() < 1e-12);
-        let at = |k: usize, s: usize, row: usize| maps.values.index_axis(Axis(0), k).index_axis(Axis(0), s).row(row).to_vec();
+        let at = |k: usize, s: usize, row: usize| {
+            maps.values
+                .index_axis(Axis(0), k)
+                .index_axis(Axis(0), s)
+                .row(row)
+                .to_vec()
+        };
         let peak = |values: &[f32]| values.iter().position(|&v| v > 1.0);
         for row in 0..12 {
             assert_eq!(peak(&at(0, 0, row)), Some(row));
             assert_eq!(peak(&at(0, 2, row)), Some((row + 5) % 12));
             assert_eq!(peak(&at(1, 2, row)), Some(row));
         }
-        assert!(at(0, 1, 0).iter().all(|v| v.is_nan()), "cell 0 was not seen on day 2");
+        assert!(
+            at(0, 1, 0).iter().all(|v| v.is_nan()),
+            "cell 0 was not seen on day 2"
+        );
     }
 
     #[test]
     fn many_cells_share_a_row() {
         let cells: Vec<i64> = (0..1000).collect();
         let maps = Maps::of(&[session(1, &cells, 0)]).unwrap();
-        assert_eq!((maps.values.dim(), maps.cells), ((2, 1, ROWS, 12), [1000, 1000]));
+        assert_eq!(
+            (maps.values.dim(), maps.cells),
+            ((2, 1, ROWS, 12), [1000, 1000])
+        );
         assert!(maps.values.iter().all(|v| v.is_finite()));
     }
 

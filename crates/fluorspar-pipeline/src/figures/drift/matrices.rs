@@ -77,7 +77,10 @@ pub(super) fn section(tables: &Tables, labels: &[String]) -> Result<Section, Err
          labels reach as well (p > 0.05); hatched is not defined: point at it for the reason.",
     );
     let mut epochs: Vec<String> = Vec::new();
-    for kind in MEASURES.iter().flat_map(|measure| kinds(tables.metric(measure.name))) {
+    for kind in MEASURES
+        .iter()
+        .flat_map(|measure| kinds(tables.metric(measure.name)))
+    {
         if !epochs.contains(&kind.0) {
             epochs.push(kind.0);
         }
@@ -85,7 +88,10 @@ pub(super) fn section(tables: &Tables, labels: &[String]) -> Result<Section, Err
     for (index, epoch) in epochs.iter().enumerate() {
         let mut figures = Vec::new();
         for measure in &MEASURES {
-            for kind in kinds(tables.metric(measure.name)).iter().filter(|kind| kind.0 == *epoch) {
+            for kind in kinds(tables.metric(measure.name))
+                .iter()
+                .filter(|kind| kind.0 == *epoch)
+            {
                 // Population vectors label by label add little to those of all trials.
                 if measure.name.starts_with("pv_") && !kind.1.is_empty() {
                     continue;
@@ -93,8 +99,13 @@ pub(super) fn section(tables: &Tables, labels: &[String]) -> Result<Section, Err
                 let matrix = Matrix::of(tables, measure.name, kind, labels.len(), measure.tested);
                 if matrix.defined > 0 {
                     let title = [words(&kind.1), measure.title.to_owned()];
-                    let title: Vec<String> = title.into_iter().filter(|part| !part.is_empty()).collect();
-                    figures.push(matrix.draw(labels, measure.axes, (measure.scale)())?.titled(title.join(" · ")));
+                    let title: Vec<String> =
+                        title.into_iter().filter(|part| !part.is_empty()).collect();
+                    figures.push(
+                        matrix
+                            .draw(labels, measure.axes, (measure.scale)())?
+                            .titled(title.join(" · ")),
+                    );
                 }
             }
         }
@@ -102,7 +113,9 @@ pub(super) fn section(tables: &Tables, labels: &[String]) -> Result<Section, Err
             continue;
         }
         section = if index < 12 {
-            section.block(Block::Heading(words(epoch))).block(Block::Figures(figures))
+            section
+                .block(Block::Heading(words(epoch)))
+                .block(Block::Figures(figures))
         } else {
             section.block(Block::Folded {
                 summary: words(epoch),
@@ -125,10 +138,15 @@ pub(super) fn section(tables: &Tables, labels: &[String]) -> Result<Section, Err
 
 /// Measures that this page knows nothing of, on a scale of their own values.
 fn others(tables: &Tables, labels: &[String]) -> Result<Vec<Figure>, Error> {
-    let mut names: Vec<&str> = tables.rows("metrics").map(|row| row.text("metric")).collect();
+    let mut names: Vec<&str> = tables
+        .rows("metrics")
+        .map(|row| row.text("metric"))
+        .collect();
     names.sort_unstable();
     names.dedup();
-    names.retain(|name| !ELSEWHERE.contains(name) && MEASURES.iter().all(|known| known.name != *name));
+    names.retain(|name| {
+        !ELSEWHERE.contains(name) && MEASURES.iter().all(|known| known.name != *name)
+    });
     let mut figures = Vec::new();
     for name in names {
         for kind in kinds(tables.metric(name)) {
@@ -137,7 +155,10 @@ fn others(tables: &Tables, labels: &[String]) -> Result<Vec<Figure>, Error> {
                 continue;
             }
             let values = || matrix.values.iter().copied().filter(|v| v.is_finite());
-            let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
+            let (low, high) = (
+                values().fold(f64::INFINITY, f64::min),
+                values().fold(f64::NEG_INFINITY, f64::max),
+            );
             let title = format!("{} · {}", words(name), super::kind_title(&kind));
             let scale = Scale::sequential(low..high);
             figures.push(matrix.draw(labels, BOTH, scale)?.titled(title));
@@ -163,11 +184,13 @@ impl Matrix {
                 continue;
             };
             let mark = match (row.number("value"), row.number("p")) {
-                (None, _) if row.text("reason").is_empty() => Some("not defined".to_owned()).map(Mark::Undefined),
-                (None, _) => Some(Mark::Undefined(row.text("reason").to_owned())),
-                (Some(_), Some(p)) if tested && p > LEVEL => {
-                    Some(Mark::NotSignificant(format!("no better than permuted labels (p > {LEVEL})")))
+                (None, _) if row.text("reason").is_empty() => {
+                    Some(Mark::Undefined("not defined".into()))
                 }
+                (None, _) => Some(Mark::Undefined(row.text("reason").to_owned())),
+                (Some(_), Some(p)) if tested && p > LEVEL => Some(Mark::NotSignificant(format!(
+                    "no better than permuted labels (p > {LEVEL})"
+                ))),
                 _ => None,
             };
             defined += usize::from(i != j && row.number("value").is_some());
@@ -176,7 +199,9 @@ impl Matrix {
         let at = |i: usize, j: usize| found.get(&(i, j)).or_else(|| found.get(&(j, i)));
         let marked = |(i, j): (usize, usize)| at(i, j).and_then(|(_, mark)| mark.clone());
         Self {
-            values: Array2::from_shape_fn((sessions, sessions), |(i, j)| at(i, j).map_or(f64::NAN, |(value, _)| *value)),
+            values: Array2::from_shape_fn((sessions, sessions), |(i, j)| {
+                at(i, j).map_or(f64::NAN, |(value, _)| *value)
+            }),
             marks: Array2::from_shape_fn((sessions, sessions), marked),
             defined,
         }

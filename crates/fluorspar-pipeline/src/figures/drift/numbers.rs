@@ -20,7 +20,7 @@ const ELSEWHERE: [&str; 10] = [
     "epochs",
     "learning",
     "performance",
-    "maps",
+    "activity_maps",
     "selective_fractions",
     "turnover",
 ];
@@ -28,8 +28,11 @@ const ELSEWHERE: [&str; 10] = [
 /// What the analysis would have said of drift that was planted; nothing if
 /// none was.
 pub(super) fn planted(tables: &Tables) -> Option<Section> {
-    let found: Vec<(&String, &Sheet)> =
-        tables.sheets.iter().filter(|(name, sheet)| name.starts_with("planted") && sheet.len() > 0).collect();
+    let found: Vec<(&String, &Sheet)> = tables
+        .sheets
+        .iter()
+        .filter(|(name, sheet)| name.starts_with("planted") && sheet.len() > 0)
+        .collect();
     if found.is_empty() {
         return None;
     }
@@ -39,14 +42,19 @@ pub(super) fn planted(tables: &Tables) -> Option<Section> {
          on average, and how often it would have said so.",
     );
     Some(found.into_iter().fold(section, |section, (name, sheet)| {
-        section.block(Block::Table(whole(sheet))).block(Block::Note(format!("{name}.csv")))
+        section
+            .block(Block::Table(whole(sheet)))
+            .block(Block::Note(format!("{name}.csv")))
     }))
 }
 
 pub(super) fn section(tables: &Tables) -> Section {
     let mut section = Section::new("Numbers").block(Block::Folded {
         summary: "Similarities: n, unit, null and seed of every measure".into(),
-        blocks: vec![Block::Table(metrics(tables)), Block::Note("metrics.csv has every pair".into())],
+        blocks: vec![
+            Block::Table(metrics(tables)),
+            Block::Note("metrics.csv has every pair".into()),
+        ],
     });
     if let Some(rates) = tables.sheet("rates") {
         section = section.block(Block::Folded {
@@ -61,8 +69,13 @@ pub(super) fn section(tables: &Tables) -> Section {
         if shown {
             continue;
         }
-        let size = format!("{name}.csv: {} rows of {} columns", sheet.len(), sheet.header().len());
-        section = if (1..=MOST_ROWS).contains(&sheet.len()) && sheet.header().len() <= MOST_COLUMNS {
+        let size = format!(
+            "{name}.csv: {} rows of {} columns",
+            sheet.len(),
+            sheet.header().len()
+        );
+        section = if (1..=MOST_ROWS).contains(&sheet.len()) && sheet.header().len() <= MOST_COLUMNS
+        {
             section.block(Block::Folded {
                 summary: size,
                 blocks: vec![Block::Table(whole(sheet))],
@@ -92,7 +105,10 @@ struct Summary<'a> {
 fn metrics(tables: &Tables) -> Table {
     let mut order: Vec<[&str; 4]> = Vec::new();
     let mut found: BTreeMap<[&str; 4], Summary<'_>> = BTreeMap::new();
-    for row in tables.rows("metrics").filter(|row| row.text("session_i") != row.text("session_j")) {
+    for row in tables
+        .rows("metrics")
+        .filter(|row| row.text("session_i") != row.text("session_j"))
+    {
         let key = ["metric", "epoch", "variable", "group"].map(|column| row.text(column));
         let summary = found.entry(key).or_insert_with(|| {
             order.push(key);
@@ -107,8 +123,20 @@ fn metrics(tables: &Tables) -> Table {
         summary.add(row);
     }
     let header = [
-        "measure", "epoch", "label", "group", "pairs", "mean", "range", "cells", "trials", "unit", "null", "cells taken",
-        "seed", "not defined",
+        "measure",
+        "epoch",
+        "label",
+        "group",
+        "pairs",
+        "mean",
+        "range",
+        "cells",
+        "trials",
+        "unit",
+        "null",
+        "cells taken",
+        "seed",
+        "not defined",
     ];
     Table {
         header: header.map(str::to_owned).to_vec(),
@@ -119,19 +147,17 @@ fn metrics(tables: &Tables) -> Table {
 impl<'a> Summary<'a> {
     fn add(&mut self, row: Row<'a>) {
         self.first = self.first.or(Some(row));
-        match row.number("value") {
-            Some(value) => {
-                self.pairs += 1;
-                self.sum += value;
-                (self.low, self.high) = (self.low.min(value), self.high.max(value));
-            }
-            None => {
-                self.undefined += 1;
-                self.reason = row.text("reason");
-            }
+        if let Some(value) = row.number("value") {
+            self.pairs += 1;
+            self.sum += value;
+            (self.low, self.high) = (self.low.min(value), self.high.max(value));
+        } else {
+            self.undefined += 1;
+            self.reason = row.text("reason");
         }
         // `min` and `max` pass over NaN.
-        let widen = |range: &mut (f64, f64), value: f64| *range = (range.0.min(value), range.1.max(value));
+        let widen =
+            |range: &mut (f64, f64), value: f64| *range = (range.0.min(value), range.1.max(value));
         widen(&mut self.cells, row.value("n_cells"));
         widen(&mut self.trials, row.value("n_trials"));
     }
@@ -151,7 +177,10 @@ impl<'a> Summary<'a> {
             (String::new(), String::new())
         } else {
             let mean = self.sum / self.pairs as f64;
-            (format!("{mean:.3}"), format!("{:.3} – {:.3}", self.low, self.high))
+            (
+                format!("{mean:.3}"),
+                format!("{:.3} – {:.3}", self.low, self.high),
+            )
         };
         vec![
             words(key[0]),
@@ -180,6 +209,9 @@ fn whole(sheet: &Sheet) -> Table {
     };
     Table {
         header: sheet.header().iter().map(|name| words(name)).collect(),
-        rows: sheet.rows().map(|row| row.fields().map(field).collect()).collect(),
+        rows: sheet
+            .rows()
+            .map(|row| row.fields().map(field).collect())
+            .collect(),
     }
 }

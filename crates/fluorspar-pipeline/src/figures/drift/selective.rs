@@ -32,7 +32,8 @@ pub(super) fn section(tables: &Tables, labels: &[String]) -> Result<Section, Err
     }
     if any.is_empty() && each.is_empty() {
         section = section.block(Block::Note(
-            "Selectivity could not be tested: selective_fractions.csv is missing or says why.".into(),
+            "Selectivity could not be tested: selective_fractions.csv is missing or says why."
+                .into(),
         ));
     }
     if !any.is_empty() {
@@ -95,7 +96,10 @@ fn fractions(rows: &[Row<'_>], labels: &[String]) -> Result<Figure, Error> {
         size: (0, 230),
         ..BarsPlot::default()
     };
-    let parts = [part("pure", pure, None), part("mixed", mixed, Some((low, high)))];
+    let parts = [
+        part("pure", pure, None),
+        part("mixed", mixed, Some((low, high))),
+    ];
     figure::bars(&plot, &parts).at("report")
 }
 
@@ -121,9 +125,14 @@ fn turnover(tables: &Tables) -> Result<Vec<Figure>, Error> {
         };
         let (x, y) = points.iter().copied().unzip();
         let curves = [
-            Curve::new("session pairs", x, y).as_points().in_colour(0).pale(),
+            Curve::new("session pairs", x, y)
+                .as_points()
+                .in_colour(0)
+                .pale(),
             mean("jaccard", "mean").in_colour(0),
-            mean("jaccard_floor", "halves of a session").as_reference().dashed(),
+            mean("jaccard_floor", "halves of a session")
+                .as_reference()
+                .dashed(),
             mean("jaccard_chance", "chance").as_reference(),
         ];
         let plot = CurvesPlot {
@@ -132,7 +141,11 @@ fn turnover(tables: &Tables) -> Result<Vec<Figure>, Error> {
             size: (340, 260),
             ..CurvesPlot::default()
         };
-        figures.push(figure::curves(&plot, &curves).at("report")?.titled(kind_title(&kind)));
+        figures.push(
+            figure::curves(&plot, &curves)
+                .at("report")?
+                .titled(kind_title(&kind)),
+        );
     }
     Ok(figures)
 }

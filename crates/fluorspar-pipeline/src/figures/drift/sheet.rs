@@ -52,7 +52,12 @@ impl Sheet {
     #[cfg(test)]
     pub(super) fn of(text: &str) -> Self {
         let mut reader = csv::Reader::from_reader(text.as_bytes());
-        let header: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+        let header: Vec<String> = reader
+            .headers()
+            .unwrap()
+            .iter()
+            .map(str::to_owned)
+            .collect();
         Self {
             columns: header.iter().cloned().zip(0..).collect(),
             header,
@@ -73,7 +78,10 @@ impl Sheet {
     }
 
     pub(super) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        self.records.iter().map(|record| Row { sheet: self, record })
+        self.records.iter().map(|record| Row {
+            sheet: self,
+            record,
+        })
     }
 }
 
@@ -81,7 +89,9 @@ impl<'a> Row<'a> {
     /// The text of a column; empty if there is no such column.
     pub(super) fn text(self, column: &str) -> &'a str {
         let place = self.sheet.columns.get(column);
-        place.and_then(|&place| self.record.get(place)).unwrap_or("")
+        place
+            .and_then(|&place| self.record.get(place))
+            .unwrap_or("")
     }
 
     /// The number of a column, if it is one and finite.
@@ -132,7 +142,10 @@ mod tests {
         assert_eq!(rows[0].number("a"), Some(1.0));
         assert_eq!((rows[1].number("a"), rows[0].number("c")), (None, None));
         assert_eq!((rows[0].text("c"), rows[0].text("b")), ("", "x"));
-        assert_eq!((rows[0].session("a"), rows[0].session("b")), (Some(0), None));
+        assert_eq!(
+            (rows[0].session("a"), rows[0].session("b")),
+            (Some(0), None)
+        );
         assert!(sheet.has(&["b", "a"]) && !sheet.has(&["c"]));
     }
 }

@@ -35,9 +35,14 @@ pub(super) fn section(tables: &Tables, labels: &[String]) -> Result<Option<Secti
         );
         files.push("epochs.csv");
     }
-    let found = ["learning", "performance"]
-        .into_iter()
-        .find_map(|name| Some((name, tables.sheet(name).filter(|sheet| sheet.has(&["session", "accuracy"]))?)));
+    let found = ["learning", "performance"].into_iter().find_map(|name| {
+        Some((
+            name,
+            tables
+                .sheet(name)
+                .filter(|sheet| sheet.has(&["session", "accuracy"]))?,
+        ))
+    });
     if let Some((name, sheet)) = found {
         let column = |column: &str| -> Vec<f64> {
             let mut values = vec![f64::NAN; labels.len()];
@@ -48,7 +53,8 @@ pub(super) fn section(tables: &Tables, labels: &[String]) -> Result<Option<Secti
             }
             values
         };
-        let given = |name: &str| Some(column(name)).filter(|values| values.iter().any(|v| v.is_finite()));
+        let given =
+            |name: &str| Some(column(name)).filter(|values| values.iter().any(|v| v.is_finite()));
         let plot = Learning {
             labels,
             accuracy: column("accuracy"),
@@ -63,7 +69,11 @@ pub(super) fn section(tables: &Tables, labels: &[String]) -> Result<Option<Secti
                 .titled("Performance per session")
                 .captioned("Share of correct trials with its 95 % interval (Wilson); the grey line is 0.5."),
         );
-        files.push(if name == "learning" { "learning.csv" } else { "performance.csv" });
+        files.push(if name == "learning" {
+            "learning.csv"
+        } else {
+            "performance.csv"
+        });
     }
     if figures.is_empty() {
         return Ok(None);
