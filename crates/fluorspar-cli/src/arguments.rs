@@ -1,3 +1,4 @@
+mod drift;
 mod track;
 
 use std::path::PathBuf;
@@ -5,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use fluorspar_pipeline::DenoiseOptions;
 
+pub(crate) use drift::Drift;
 pub(crate) use track::Track;
 
 /// From raw two-photon calcium movies to an answer about representational drift.
@@ -121,7 +123,39 @@ pub(crate) enum Command {
     Track(Track),
     /// Write a simulated experiment as raw files with its truth
     Simulate(Simulate),
-    /// Drift tables and report of your own tensors: a folder with one session-NN.npz per session
+    /// How the code drifts over days: tables and report, from anyone's cells
+    ///
+    /// INPUT is one of
+    ///
+    /// - an experiment.toml, as for `run`, whose sessions name what was found in them instead of a
+    ///   movie: `rois` (rois.zarr), `suite2p` (the folder of a plane, or the one with plane0, plane1,
+    ///   …), `nwb` (an HDF5 file) or `tensor` (session-NN.npz). Which ROI is which cell is told by
+    ///   `tracks` in [experiment]: tracks.zarr or tracks.csv of `fluorspar track`, or the result of
+    ///   CellReg, ROICaT or Track2p; NWB files and tensors may say it themselves;
+    ///
+    /// - the output folder of `fluorspar run`;
+    ///
+    /// - a folder with session-01.npz, session-02.npz, …: trials cut out elsewhere.
+    ///
+    /// For example, cells of Suite2p followed by CellReg:
+    ///
+    /// ```text
+    /// [experiment]
+    /// name = "m12"
+    /// tracks = "cellRegistered.mat"
+    ///
+    /// [[session]]
+    /// day = 1
+    /// suite2p = "day01/suite2p/plane0"
+    /// trials = "day01/trials.csv"      # onset_s, odour1, …
+    ///
+    /// [epochs]                         # seconds from onset_s
+    /// late_delay = [3.5, 6.0]
+    /// ```
+    ///
+    /// docs/formats.md lists every key and array. What is given here replaces what the
+    /// experiment.toml says.
+    #[command(verbatim_doc_comment)]
     Drift(Drift),
 }
 
@@ -356,26 +390,6 @@ pub(crate) struct Simulate {
     pub(crate) spec: PathBuf,
     /// Output folder
     pub(crate) out: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Drift {
-    /// Folder with session-01.npz, session-02.npz, …
-    pub(crate) tensors: PathBuf,
-    /// Output folder
-    pub(crate) out: PathBuf,
-    /// Named windows: NAME = [start_s, stop_s] per line [default: the whole window]
-    #[arg(long, value_name = "TOML")]
-    pub(crate) epochs: Option<PathBuf>,
-    /// Bootstrap resamples behind each interval
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(20..=1_000_000))]
-    pub(crate) bootstrap: u32,
-    /// Permutations behind each p value
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(20..=1_000_000))]
-    pub(crate) permutations: u32,
-    /// Seed of every random draw
-    #[arg(long, value_name = "SEED", default_value_t = 7)]
-    pub(crate) seed: u64,
 }
 
 /// Bytes from `4GiB`, `800MB`, `65536`.

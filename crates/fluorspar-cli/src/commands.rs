@@ -1,5 +1,6 @@
 //! One function per command; each prints its result and leaves the work to the pipeline.
 
+mod drift;
 mod track;
 
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use fluorspar_pipeline::{Error, Existing, ExperimentConfig, Observer, RunOptions
 use serde::Serialize;
 
 use crate::arguments::{
-    Arguments, Command, Convert, Deconvolve, Demo, Denoise, Drift, Register, Run, Segment, Simulate,
+    Arguments, Command, Convert, Deconvolve, Demo, Denoise, Register, Run, Segment, Simulate,
 };
 use crate::progress::Bars;
 
@@ -37,7 +38,7 @@ fn dispatch(arguments: &Arguments, observer: &dyn Observer) -> Result<(), Error>
         Command::Deconvolve(command) => deconvolve(command, json, observer),
         Command::Track(command) => track::track(command, json, observer),
         Command::Simulate(command) => simulate(command, json, observer),
-        Command::Drift(command) => drift(command, json, observer),
+        Command::Drift(command) => drift::drift(command, json, observer),
     }
 }
 
@@ -436,23 +437,5 @@ fn simulate(command: &Simulate, json: bool, observer: &dyn Observer) -> Result<(
         return print_json(&serde_json::json!({ "experiment": experiment }));
     }
     println!("{}", experiment.display());
-    Ok(())
-}
-
-fn drift(command: &Drift, json: bool, observer: &dyn Observer) -> Result<(), Error> {
-    let mut options = pipeline::TensorOptions {
-        seed: command.seed,
-        ..pipeline::TensorOptions::default()
-    };
-    options.drift.bootstrap = command.bootstrap as usize;
-    options.drift.permutations = command.permutations as usize;
-    if let Some(path) = &command.epochs {
-        options.epochs = pipeline::read_epochs(path)?;
-    }
-    let report = pipeline::drift_of_tensors(&command.tensors, &command.out, &options, observer)?;
-    if json {
-        return print_json(&serde_json::json!({ "report": report }));
-    }
-    println!("{}", report.display());
     Ok(())
 }

@@ -105,7 +105,12 @@ fn bad_input_is_named_and_nothing_is_left() {
     fs::write(&table, trials.replace("onset_s", "onset")).unwrap();
     refused(folder, &run, 3, &[second, "onset_s"]);
     fs::write(&table, format!("{trials}99999,A,C,lick,1,hit\n")).unwrap();
-    refused(folder, &run, 3, &[second, "past the movie's end", "99999"]);
+    refused(
+        folder,
+        &run,
+        3,
+        &[second, "past the recording's end", "99999"],
+    );
     fs::write(&table, trials.replace("odour1", "odor1")).unwrap();
     refused(folder, &run, 3, &[second, "odour1"]);
     fs::write(&table, &trials).unwrap();

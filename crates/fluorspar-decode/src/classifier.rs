@@ -107,12 +107,27 @@ impl Classifier {
     /// # Errors
     /// As [`Classifier::decision`].
     pub fn predict(&self, cross: ArrayView2<'_, f64>) -> Result<Vec<i64>, Error> {
-        let decision = self.decision(cross)?;
-        Ok(decision
-            .rows()
-            .into_iter()
-            .map(|values| self.vote(|pair| values[pair]))
-            .collect())
+        self.vote_of(self.decision(cross)?.view())
+    }
+
+    /// The label of each trial from its decision values `(trial, pair)`, however
+    /// they came about (such as by [`read_out`](crate::read_out), plus biases).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if there is not one column per pair, [`Error::NotFinite`].
+    pub fn vote_of(&self, decision: ArrayView2<'_, f64>) -> Result<Vec<i64>, Error> {
+        if decision.ncols() != self.machines.len() {
+            return Err(Error::Shape(format!(
+                "{} decision values for {} pairs",
+                decision.ncols(),
+                self.machines.len()
+            )));
+        }
+        if let Some(((row, column), _)) = decision.indexed_iter().find(|(_, v)| !v.is_finite()) {
+            return Err(Error::NotFinite { row, column });
+        }
+        let rows = decision.rows().into_iter();
+        Ok(rows.map(|values| self.vote(|pair| values[pair])).collect())
     }
 
     /// The label of trials of the same Gram matrix; `train` are the trials

@@ -9,6 +9,7 @@
 //! | compute inner products of many cells | [`Features`], [`Scaling`], [`gram`](gram()), [`cross_gram`], [`gram_of_some`] |
 //! | choose a decoder | [`LinearSvm`], [`Logistic`], [`Discriminant`], [`Template`], or [`Tuned`] among several |
 //! | train one, decode other trials | [`Decoder::train`], [`Classifier::predict`] |
+//! | have weights per cell, read many trials with them | [`weights`](weights()), [`read_out`] |
 //! | refit thousands of times | [`Kernel`], [`Workspace`], [`Decoder::fit`] |
 //! | cross-validate | [`CrossValidation`]; as published: [`Bellafard2024`], [`HoldOut`] |
 //! | test against shuffled labels | [`PermutationTest`] |
@@ -59,6 +60,7 @@ mod counts;
 mod decoder;
 mod discriminant;
 mod error;
+mod features;
 mod gram;
 mod kernel;
 mod logistic;
@@ -71,6 +73,7 @@ mod template;
 mod transfer;
 mod tuned;
 mod validation;
+mod weights;
 
 pub use abstraction::{Generalisation, Generalised, Parallelism, parallelism};
 pub use axis::{Axis, AxisAngle, AxisKind, axis_angle, cosine_of_blocks, cosine_without_drift};
@@ -80,7 +83,8 @@ pub use counts::{Drawn, EqualCounts};
 pub use decoder::{Decoder, Workspace};
 pub use discriminant::Discriminant;
 pub use error::Error;
-pub use gram::{Features, Scaling, centre_over_cells, cross_gram, gram, gram_of_some, linear_gram};
+pub use features::{Features, Scaling};
+pub use gram::{centre_over_cells, cross_gram, gram, gram_of_some, linear_gram};
 pub use kernel::Kernel;
 pub use logistic::Logistic;
 pub use permutation::{PermutationTest, Tested};
@@ -99,3 +103,4 @@ pub use tuned::Tuned;
 pub use validation::{
     CrossValidation, HoldOut, Predictions, Score, Split, plain_score, predictions, score,
 };
+pub use weights::{read_out, weights};

@@ -1,6 +1,8 @@
 //! Gram matrices against plain double-precision sums.
 
-use fluorspar_decode::{Error, Features, Scaling, cross_gram, gram, gram_of_some};
+use fluorspar_decode::{
+    Error, Features, Scaling, cross_gram, gram, gram_of_some, read_out, weights,
+};
 use ndarray::{Array2, Axis, s};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -166,4 +168,25 @@ fn wrong_input_is_refused() {
         Scaling::standardise(&features),
         Err(Error::NotFinite { row: 2, column: 3 })
     );
+}
+
+#[test]
+fn weights_read_what_inner_products_read() {
+    let (a, b) = (activity(12, 5000, 9), activity(8, 5000, 10));
+    let scaling = Scaling::standardise(&Features::new(a.view())).unwrap();
+    let coefficients = Array2::from_shape_fn((12, 3), |(t, k)| ((t * 5 + k) % 7) as f64 - 3.0);
+    let turned = b.t().as_standard_layout().to_owned();
+    let train = Features::new(a.view()).scaled(&scaling).unwrap();
+    let w = weights(&train, coefficients.view()).unwrap();
+    for view in [b.view(), turned.t()] {
+        let test = Features::new(view).scaled(&scaling).unwrap();
+        let direct = cross_gram(&test, &train).unwrap().dot(&coefficients);
+        let through = read_out(&test, w.view()).unwrap();
+        let worst = (direct - through)
+            .iter()
+            .fold(0.0_f64, |w, d| w.max(d.abs()));
+        assert!(worst < 0.05, "{worst}");
+    }
+    assert!(weights(&train, coefficients.slice(s![..3, ..])).is_err());
+    assert!(read_out(&train, w.slice(s![..3, ..])).is_err());
 }

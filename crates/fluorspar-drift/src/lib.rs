@@ -9,8 +9,8 @@
 //! | do overall rates, or single cells' tuning, change? | metrics: `ensemble_rate_correlation`, `tuning_correlation` | Geva et al. 2023, Neuron 111:2357 |
 //! | is the code *for a label* alike? | metrics: `code_similarity` | cosine of the label's coding patterns, corrected for trial noise |
 //! | can one day's decoder read another day? | metrics: `decoding` | linear SVM, balanced accuracy |
-//! | how fast does it drift? | rates | slope and decay against elapsed days |
-//! | does drift stop with practice? | crystallization | late minus early similarity at equal distance in days |
+//! | how fast does it drift? | rates, half_lives, mantel | laws of drift, chosen on sessions left out |
+//! | does drift stop with practice? | crystallization | against plateau, random walk and steady steps, and without any law |
 //!
 //! **Noise and trial numbers.** More or cleaner trials raise plain
 //! correlations and can fake a code that stabilises. Here every similarity is
@@ -71,10 +71,11 @@ pub mod single_cell;
 mod statistics;
 mod table;
 
-pub use analyse::analyse;
+pub use analyse::{analyse, planted_drift};
 pub use error::Error;
 pub use parameters::{Inclusion, Parameters};
 pub use session::{Epoch, Session};
 pub use table::{
-    Column, ConfoundRow, CrystallizationRow, Drift, MetricRow, RateRow, Table, Tabular, Values,
+    Column, ConfoundRow, CrystallizationRow, Drift, HalfLifeRow, MantelRow, MetricRow, RateRow,
+    Table, Tabular, Values,
 };

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use ndarray::{Array2, Array3, Axis};
+use ndarray::{Array3, Axis};
 
 use crate::Error;
 
@@ -136,21 +136,6 @@ impl Session {
         (0..self.time_s.len())
             .filter(|&k| self.time_s[k] >= epoch.start_s && self.time_s[k] < epoch.stop_s)
             .collect()
-    }
-}
-
-impl Session {
-    /// Mean over an epoch, `(trial, cell)`.
-    pub(crate) fn epoch_means(&self, epoch: &Epoch) -> Array2<f64> {
-        let bins = self.bins(epoch);
-        let (trials, cells, _) = self.activity.dim();
-        Array2::from_shape_fn((trials, cells), |(trial, cell)| {
-            let sum: f64 = bins
-                .iter()
-                .map(|&bin| f64::from(self.activity[[trial, cell, bin]]))
-                .sum();
-            sum / bins.len().max(1) as f64
-        })
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod rows;
 
-pub use rows::{ConfoundRow, CrystallizationRow, Drift, MetricRow, RateRow};
+pub use rows::{
+    ConfoundRow, CrystallizationRow, Drift, HalfLifeRow, MantelRow, MetricRow, RateRow,
+};
 
 use std::fmt::Write as _;
 

@@ -73,7 +73,7 @@ fn steady(sessions: usize, trials: usize, seed: u64) -> Vec<Session> {
         .collect()
 }
 
-fn trials(sessions: &[Session]) -> Vec<EpochTrials> {
+fn trials(sessions: &[Session]) -> Vec<EpochTrials<'static>> {
     EpochTrials::of(sessions, &epoch(), "odour").unwrap()
 }
 
@@ -238,16 +238,16 @@ fn drift_through_running_goes_when_running_is_regressed_out() {
         })
         .collect();
     let raw = trials(&sessions);
-    let cleaned: Vec<EpochTrials> = raw
+    let cleaned: Vec<EpochTrials<'_>> = raw
         .iter()
         .zip(&sessions)
         .map(|(raw, session)| {
             let speed =
                 Array2::from_shape_vec((80, 1), session.behaviour["speed"].clone()).unwrap();
             let found =
-                without_behaviour(raw.trials.view(), speed.view(), &raw.labels, 5, 1).unwrap();
+                without_behaviour(raw.activity.view(), speed.view(), &raw.labels, 5, 1).unwrap();
             EpochTrials {
-                trials: found.trials,
+                activity: found.activity.into(),
                 ..raw.clone()
             }
         })

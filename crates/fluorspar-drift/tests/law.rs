@@ -4,8 +4,8 @@ mod population;
 
 use fluorspar_drift::Error;
 use fluorspar_drift::law::{
-    Axis, Covariance, Law, Options, Table, Verdict, choose, conclude, fit, half_lives,
-    likelihood_test, rate_slope, rate_slope_difference,
+    Axis, Covariance, Law, Options, Table, Verdict, choose, conclude, fit, likelihood_test,
+    rate_slope, rate_slope_difference, refit,
 };
 use ndarray::{Array2, Array3, s};
 use population::{Recording, Step, crystallizing, plain, stationary, tables, varying};
@@ -133,7 +133,9 @@ fn held_out_sessions_choose_the_law() {
 fn half_lives_grow_as_planted() {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     let table = tables(&[crystallizing(13)], &plain(600, 80, 14), &mut rng).remove(0);
-    let found = half_lives(&table, Law::Crystallizing, &Options::default()).unwrap();
+    let found = refit(&table, Law::Crystallizing, &Options::default())
+        .unwrap()
+        .half_lives(0.95);
     for (session, t) in [(1, 1.0_f64), (6, 6.0)] {
         let planted = 0.05 + 0.55 * (-t / 3.0).exp();
         let h = &found[session];
@@ -274,7 +276,7 @@ fn threads_change_nothing() {
             (
                 likelihood_test(&table, &quick(4)).unwrap(),
                 rate_slope(&table, &quick(4)).unwrap(),
-                half_lives(&table[0], Law::Crystallizing, &quick(4)).unwrap(),
+                refit(&table[0], Law::Crystallizing, &quick(4)).unwrap(),
             )
         })
     };
@@ -305,7 +307,7 @@ proptest! {
         let tables = [table];
         for law in Law::ALL {
             let _ = fit(&tables[0], law, &options);
-            let _ = half_lives(&tables[0], law, &options);
+            let _ = refit(&tables[0], law, &options).map(|r| (r.intervals(0.95), r.half_lives(0.95)));
         }
         let _ = choose(&tables, &[Law::Plateau, Law::Crystallizing], &options);
         let _ = conclude(&likelihood_test(&tables, &options), &rate_slope(&tables, &options), 0.95, 1);

@@ -475,7 +475,7 @@ fn an_analysis_calls_switching_by_its_name() {
         .iter()
         .find(|t| t.name == "map_similarity")
         .unwrap();
-    assert!(similarity.len() > 0 && !similarity.csv().contains("lap = 1"));
+    assert!(!similarity.is_empty() && !similarity.csv().contains("lap = 1"));
 }
 
 proptest! {

@@ -255,11 +255,11 @@ fn noise_and_means_are_those_recorded() {
     let trials = &EpochTrials::of(std::slice::from_ref(planted), &epoch(), "odour").unwrap()[0];
     let mut shared = Vec::new();
     for cell in 0..40 {
-        let column = trials.trials.column(cell);
+        let row = trials.activity.row(cell);
         let of = |label| -> Vec<f64> {
             (0..4000)
                 .filter(|&t| trials.labels[t] == label)
-                .map(|t| column[t])
+                .map(|t| f64::from(row[t]))
                 .collect()
         };
         let (a, b) = (of(0), of(1));

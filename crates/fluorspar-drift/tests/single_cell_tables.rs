@@ -236,6 +236,33 @@ fn order_is_kept_without_drift_and_lost_with_it() {
 }
 
 #[test]
+fn noise_has_no_sequence_and_no_ridge() {
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    let mut sessions = population(1, false, 1);
+    let cells = 1500;
+    // An offset, so that there is a background to divide by.
+    let noise = || 2.0 + rng.random::<f32>();
+    sessions[0].activity = Array3::from_shape_simple_fn((24, cells, BINS), noise);
+    sessions[0].cell = (0..cells as i64).collect();
+    for labels in sessions[0].labels.values_mut() {
+        labels.truncate(24);
+    }
+    let drift = run(&sessions, &[delay()]);
+    let sequences = table(&drift, "sequences");
+    let (rho, n) = (
+        numbers(sequences, "spearman"),
+        numbers(sequences, "n_cells"),
+    );
+    let ridge = numbers(sequences, "ridge_to_background");
+    for row in 0..sequences.len() {
+        // Some cells always pass the choice; those that do have no order.
+        assert!(n[row] > 40.0, "{}", n[row]);
+        assert!(rho[row].abs() < 4.0 / n[row].sqrt(), "{}", rho[row]);
+        assert!((ridge[row] - 1.0).abs() < 0.03, "{}", ridge[row]);
+    }
+}
+
+#[test]
 fn what_is_missing_is_explained() {
     let mut sessions = population(3, false, 4);
     // One label only in the second session, hardly any cells in the third.

@@ -160,7 +160,8 @@ pub(crate) fn parameters(
     of(diameter.unwrap_or(usual))
 }
 
-fn trace_parameters(trace: &Trace) -> fluorspar_trace::Parameters {
+/// Neuropil, overlaps and ΔF/F as the crate that does it takes them.
+pub(crate) fn trace_parameters(trace: &Trace) -> fluorspar_trace::Parameters {
     let window_s = trace.baseline_window_s;
     let baseline = match (trace.baseline.as_str(), Baseline::percentile()) {
         (

@@ -1,9 +1,17 @@
+mod drift;
+mod epochs;
+mod session;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+
+pub use drift::{Decode, Drift, Trials};
+pub use epochs::{Epoch, parse_epochs, read_epochs};
+pub use session::{Nwb, Session, Source};
 
 /// One experiment: all sessions of one animal and how to analyse them; the
 /// content of `experiment.toml`.
@@ -17,9 +25,15 @@ pub struct ExperimentConfig {
     /// `[[session]]`: one entry per recording day, in order.
     #[serde(default, rename = "session")]
     pub sessions: Vec<Session>,
-    /// `[epochs]`: named windows `[start, stop)` in seconds from trial onset.
+    /// `[trials]`: how the tables of trials are read.
     #[serde(default)]
-    pub epochs: BTreeMap<String, [f64; 2]>,
+    pub trials: Trials,
+    /// `[nwb]`: where in NWB files to look.
+    #[serde(default)]
+    pub nwb: Nwb,
+    /// `[epochs]`: named windows of the trial.
+    #[serde(default)]
+    pub epochs: BTreeMap<String, Epoch>,
     /// `[register]`: motion correction.
     #[serde(default)]
     pub register: Register,
@@ -57,12 +71,39 @@ pub struct Experiment {
     /// Side of a pixel in µm.
     #[serde(default = "one")]
     pub pixel_size_um: f64,
+    /// Distance between planes in µm, for what lies in several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plane_spacing_um: Option<f64>,
+    /// Which cells are compared with which: polygons in a CSV file with the
+    /// columns `area`, `y` and `x` (pixels), or `"plane"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub areas: Option<String>,
+    /// Which ROI is which cell: `tracks.zarr`, `tracks.csv`, or the result of
+    /// CellReg, ROICaT or Track2p; for `fluorspar drift` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracks: Option<String>,
     /// Planes per volume; only 1 so far.
     #[serde(default = "one_plane")]
     pub planes: usize,
     /// Seed of every random draw.
     #[serde(default = "seed")]
     pub seed: u64,
+}
+
+impl Experiment {
+    /// An experiment of which nothing is known but its name.
+    pub(crate) fn named(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            frame_rate: None,
+            pixel_size_um: one(),
+            plane_spacing_um: None,
+            areas: None,
+            tracks: None,
+            planes: one_plane(),
+            seed: seed(),
+        }
+    }
 }
 
 fn one() -> f64 {
@@ -73,20 +114,6 @@ fn one_plane() -> usize {
 }
 fn seed() -> u64 {
     7
-}
-
-/// One recording day.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Session {
-    /// Elapsed days.
-    pub day: f64,
-    /// TIFF files (a pattern such as `day01/*.tif`, natural order) or one `.zarr` folder.
-    pub movie: String,
-    /// Table of trials (CSV with `onset_s` and one column per variable).
-    pub trials: Option<String>,
-    /// Use only frames `[first, end)` of the movie.
-    pub frames: Option<[usize; 2]>,
 }
 
 /// Motion correction.
@@ -265,51 +292,6 @@ impl Default for Track {
     }
 }
 
-/// Decoders.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Decode {
-    /// Penalty on margin violations (libsvm's C).
-    pub c: f64,
-}
-
-impl Default for Decode {
-    fn default() -> Self {
-        Self { c: 1.0 }
-    }
-}
-
-/// Drift metrics and their uncertainty.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Drift {
-    /// Columns of the trial table whose code is followed; all of them if empty.
-    pub variables: Vec<String>,
-    /// What a cell's activity is: `"events"` or `"dff"`.
-    pub activity: String,
-    /// Bootstrap resamples behind each interval.
-    pub bootstrap: usize,
-    /// Permutations behind each p value.
-    pub permutations: usize,
-    /// Coverage of the intervals.
-    pub confidence: f64,
-    /// Matches less sure than this are left out.
-    pub min_p_same: f64,
-}
-
-impl Default for Drift {
-    fn default() -> Self {
-        Self {
-            variables: Vec::new(),
-            activity: "events".into(),
-            bootstrap: 1000,
-            permutations: 1000,
-            confidence: 0.95,
-            min_p_same: 0.5,
-        }
-    }
-}
-
 impl ExperimentConfig {
     /// Reads and checks `experiment.toml`.
     ///
@@ -332,7 +314,26 @@ impl ExperimentConfig {
         Ok(config)
     }
 
-    fn check(&self, path: &Path) -> Result<(), Error> {
+    /// Sessions with nothing said but what they are.
+    pub(crate) fn of(experiment: Experiment, sessions: Vec<Session>) -> Self {
+        Self {
+            experiment,
+            sessions,
+            trials: Trials::default(),
+            nwb: Nwb::default(),
+            epochs: BTreeMap::new(),
+            register: Register::default(),
+            denoise: Denoise::default(),
+            segment: Segment::default(),
+            trace: Trace::default(),
+            deconvolve: Deconvolve::default(),
+            track: Track::default(),
+            decode: Decode::default(),
+            drift: Drift::default(),
+        }
+    }
+
+    pub(crate) fn check(&self, path: &Path) -> Result<(), Error> {
         let fail = |message: String| Err(Error::config(path, message));
         let positive = |key: &str, value: f64| {
             if value.is_finite() && value > 0.0 {
@@ -348,6 +349,9 @@ impl ExperimentConfig {
             positive("experiment.frame_rate", rate)?;
         }
         positive("experiment.pixel_size_um", self.experiment.pixel_size_um)?;
+        if let Some(spacing) = self.experiment.plane_spacing_um {
+            positive("experiment.plane_spacing_um", spacing)?;
+        }
         positive("trace.baseline_window_s", self.trace.baseline_window_s)?;
         positive("track.max_distance_um", self.track.max_distance_um)?;
         positive("decode.c", self.decode.c)?;
@@ -394,7 +398,6 @@ impl ExperimentConfig {
                 &["rest", "percentile", "maximin"],
             ),
             ("register.mode", &self.register.mode, &["rigid", "nonrigid"]),
-            ("drift.activity", &self.drift.activity, &["events", "dff"]),
         ] {
             if !allowed.contains(&value.as_str()) {
                 let words: Vec<String> = allowed.iter().map(|w| format!("{w:?}")).collect();
@@ -402,18 +405,11 @@ impl ExperimentConfig {
                 return fail(format!("{key} = {value:?}: must be {words}"));
             }
         }
-        let fractions = [
-            (
-                "register.max_shift_fraction",
-                self.register.max_shift_fraction,
-                0.5,
-            ),
-            ("drift.confidence", self.drift.confidence, 1.0),
-        ];
-        for (key, value, below) in fractions {
-            if !(value > 0.0 && value < below) {
-                return fail(format!("{key} = {value}: must lie between 0 and {below}"));
-            }
+        let fraction = self.register.max_shift_fraction;
+        if !(fraction > 0.0 && fraction < 0.5) {
+            return fail(format!(
+                "register.max_shift_fraction = {fraction}: must lie between 0 and 0.5"
+            ));
         }
         if !(1..=10).contains(&self.segment.passes) {
             let passes = self.segment.passes;
@@ -427,11 +423,12 @@ impl ExperimentConfig {
                 "track.precision = {value}: must be at least 0 and below 1"
             ));
         }
-        if !share(self.drift.min_p_same) {
-            let value = self.drift.min_p_same;
-            return fail(format!(
-                "drift.min_p_same = {value}: must lie between 0 and 1"
-            ));
+        for checked in [
+            self.trials.check(),
+            self.drift.check(),
+            epochs::check(&self.epochs),
+        ] {
+            checked.or_else(fail)?;
         }
         if self.experiment.planes != 1 {
             return fail(format!(
@@ -446,26 +443,14 @@ impl ExperimentConfig {
                 self.denoise.block
             ));
         }
-        if self.drift.bootstrap < 20 || self.drift.bootstrap > 1_000_000 {
-            return fail(format!(
-                "drift.bootstrap = {}: must lie between 20 and 1,000,000",
-                self.drift.bootstrap
-            ));
-        }
-        if self.drift.permutations < 20 || self.drift.permutations > 1_000_000 {
-            return fail(format!(
-                "drift.permutations = {}: must lie between 20 and 1,000,000",
-                self.drift.permutations
-            ));
-        }
         if self.sessions.is_empty() {
             return fail("no [[session]]: name at least one, with day and movie".into());
         }
         for (index, session) in self.sessions.iter().enumerate() {
             let at = index + 1;
-            if !session.day.is_finite() {
-                return fail(format!("session {at}: day is not a number"));
-            }
+            session
+                .check()
+                .or_else(|problem| fail(format!("session {at}: {problem}")))?;
             if index > 0 && session.day <= self.sessions[index - 1].day {
                 return fail(format!(
                     "session {at}: day {} does not come after day {} of the session before; \
@@ -474,23 +459,16 @@ impl ExperimentConfig {
                     self.sessions[index - 1].day
                 ));
             }
-            if let Some([first, end]) = session.frames
-                && first >= end
-            {
-                return fail(format!(
-                    "session {at}: frames = [{first}, {end}] is empty; give [first, end)"
-                ));
-            }
         }
-        for (name, [start, stop]) in &self.epochs {
-            if !(start.is_finite() && stop.is_finite() && start < stop) {
-                return fail(format!(
-                    "epochs.{name} = [{start}, {stop}]: must be [start, stop] in seconds, start before stop"
-                ));
-            }
-        }
+        // NWB files and tensors bring their own trials.
+        let bring = |s: &Session| s.nwb.is_some() || s.tensor.is_some();
         let with_trials = self.sessions.iter().filter(|s| s.trials.is_some()).count();
-        if with_trials > 0 && with_trials < self.sessions.len() {
+        if with_trials > 0
+            && self
+                .sessions
+                .iter()
+                .any(|s| s.trials.is_none() && !bring(s))
+        {
             return fail(
                 "some sessions name a trials table and some do not; give all of them one, or none"
                     .into(),
@@ -521,40 +499,6 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Error> {
         std::io::ErrorKind::InvalidData => Error::config(path, "is not UTF-8 text"),
         _ => Error::io(path, source),
     })
-}
-
-/// Reads an epochs file; see [`parse_epochs`].
-///
-/// # Errors
-/// As [`parse_epochs`], and [`Error::Io`] if it cannot be read.
-pub fn read_epochs(path: &Path) -> Result<BTreeMap<String, [f64; 2]>, Error> {
-    parse_epochs(&read_text(path)?, path)
-}
-
-/// Parses the text of an epochs file: `NAME = [start_s, stop_s]` per line,
-/// at the top or under `[epochs]`.
-///
-/// # Errors
-/// [`Error::Config`] for broken TOML and empty windows.
-pub fn parse_epochs(text: &str, path: &Path) -> Result<BTreeMap<String, [f64; 2]>, Error> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Wrapped {
-        epochs: BTreeMap<String, [f64; 2]>,
-    }
-    let epochs = match toml::from_str::<Wrapped>(text) {
-        Ok(wrapped) => wrapped.epochs,
-        Err(_) => toml::from_str(text).map_err(|e| Error::config(path, explain(text, &e)))?,
-    };
-    for (name, [start, stop]) in &epochs {
-        if !(start.is_finite() && stop.is_finite() && start < stop) {
-            return Err(Error::config(
-                path,
-                format!("{name} = [{start}, {stop}]: must be [start, stop] in seconds"),
-            ));
-        }
-    }
-    Ok(epochs)
 }
 
 /// A TOML error in one line, with its place and, for an unknown key, the nearest known one.
@@ -657,14 +601,5 @@ delay = [1.0, 6.0]
         assert!(refused(&GOOD.replace("[1.0, 6.0]", "[6.0, 1.0]")).contains("epochs.delay"));
         assert!(refused("[experiment]\nname = \"x\"\n").contains("[[session]]"));
         assert!(refused("[experiment\n").contains("line 1"));
-    }
-
-    #[test]
-    fn epochs_are_read_with_or_without_a_heading() {
-        let path = Path::new("epochs.toml");
-        let bare = parse_epochs("a = [0.0, 1.0]\n", path).unwrap();
-        assert_eq!(parse_epochs("[epochs]\na = [0, 1]\n", path).unwrap(), bare);
-        assert!(parse_epochs("a = [1, 0]", path).is_err());
-        assert!(parse_epochs("a = 3", path).is_err());
     }
 }

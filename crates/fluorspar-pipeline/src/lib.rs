@@ -18,7 +18,7 @@
 //! | to | use |
 //! |---|---|
 //! | run an experiment | [`ExperimentConfig::read`], [`run()`] |
-//! | analyse drift of your own tensors | [`drift_of_tensors`] |
+//! | analyse drift of anyone's ROIs, or of your own tensors | [`drift()`] |
 //! | register one movie | [`register`] |
 //! | denoise one movie | [`denoise`] |
 //! | follow cells through sessions | [`track`] |
@@ -58,6 +58,7 @@ mod deconvolution;
 mod demo;
 mod denoising;
 mod disk;
+mod drift;
 mod error;
 mod figures;
 mod info;
@@ -70,8 +71,6 @@ mod simulation;
 mod source;
 mod stage;
 mod strips;
-mod tensor;
-mod tensors;
 mod tracking;
 mod trials;
 
@@ -82,6 +81,7 @@ pub use convert::{ConvertOptions, Converted, convert};
 pub use deconvolution::{DeconvolveOptions, DeconvolvedTraces, deconvolve};
 pub use demo::{DemoSummary, demo, demo_plan};
 pub use denoising::{DenoiseOptions, Denoised, denoise};
+pub use drift::{DriftOptions, DriftSummary, SessionSummary, drift};
 pub use error::Error;
 pub use fluorspar_deconvolve::Sparsity;
 pub use fluorspar_track::Parameters as TrackParameters;
@@ -92,7 +92,6 @@ pub use run::{Existing, RunOptions, RunSummary, run};
 pub use segmentation::{SegmentOptions, Segmented, segment};
 pub use simulation::{parse_plan, simulate, write_experiment};
 pub use source::{find_files, open_movie};
-pub use tensors::{TensorOptions, drift_of_tensors};
 pub use tracking::{
     Agreement, AgreementTotals, CellAgreement, Counted, Identities, PairAgreement, TrackOptions,
     Tracked, TrackedSession, compare_identities, read_identities, track,

@@ -13,6 +13,8 @@ use crate::Error;
 /// Largest file, and largest member of a `.npz`, that is read: they are
 /// tables of ROIs, not movies.
 const MOST_BYTES: u64 = 2 << 30;
+/// Bytes read at a time.
+const CHUNK: usize = 1 << 20;
 /// Most numbers of one array; each is kept as eight bytes.
 const MOST_NUMBERS: usize = 1 << 28;
 
@@ -22,6 +24,19 @@ pub(crate) struct Numbers {
     pub(crate) shape: Vec<usize>,
     /// Whole numbers are exact up to 2⁵³; what is no number is NaN.
     pub(crate) values: Vec<f64>,
+}
+
+/// Reads the numbers of a whole `.npy` file of any size: shape, and values
+/// row-major.
+pub(crate) fn read_numbers(path: &Path) -> Result<(Vec<usize>, Vec<f32>), Error> {
+    let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
+    let mut file = std::io::BufReader::new(file);
+    let header = Header::read(&mut file);
+    let values = header.and_then(|header| {
+        let values = header.numbers(&mut file, |v| v as f32)?;
+        Ok((header.shape, values))
+    });
+    values.map_err(|reason| Error::bad_data(path, reason))
 }
 
 /// What a `.npy` file holds.
@@ -111,50 +126,201 @@ impl Npz {
     }
 }
 
+/// What the beginning of a `.npy` file says of the rest.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Header {
+    /// Type of the elements, such as `<f4`.
+    pub(crate) kind: String,
+    /// Whether the first axis varies fastest.
+    pub(crate) fortran: bool,
+    pub(crate) shape: Vec<usize>,
+}
+
+impl Header {
+    /// Reads it, and leaves `file` at the first element.
+    pub(crate) fn read(file: &mut impl Read) -> Result<Self, String> {
+        let broken = || "is not a .npy file".to_owned();
+        let mut take = |count: usize| {
+            let mut bytes = Vec::new();
+            let taken = file.by_ref().take(count as u64).read_to_end(&mut bytes);
+            match taken {
+                Ok(length) if length == count => Ok(bytes),
+                Ok(_) => Err(broken()),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        let start = take(8)?;
+        if &start[..6] != b"\x93NUMPY" {
+            return Err(broken());
+        }
+        let length = take(if start[6] == 1 { 2 } else { 4 })?;
+        let length = length.iter().rev().fold(0, |n, &b| n << 8 | usize::from(b));
+        let text = take(length)?;
+        let text = String::from_utf8_lossy(&text);
+        let after = |key: &str| {
+            let found = text.find(key).map(|at| &text[at + key.len()..]);
+            found.ok_or_else(|| format!("its header says no {}", key.trim_matches(['\'', ':'])))
+        };
+        let kind = after("'descr':")?
+            .trim_start()
+            .strip_prefix('\'')
+            .and_then(|text| text.split('\'').next())
+            .ok_or("is a table of records, which is not read here")?
+            .to_owned();
+        let fortran = after("'fortran_order':")?.trim_start().starts_with("True");
+        let shape = after("'shape':")?
+            .split_once('(')
+            .and_then(|(_, rest)| rest.split_once(')'))
+            .ok_or_else(broken)?
+            .0;
+        let shape = shape
+            .split(',')
+            .map(|n| n.trim().trim_end_matches('L'))
+            .filter(|n| !n.is_empty())
+            .map(|n| n.parse().map_err(|_| broken()))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            kind,
+            fortran,
+            shape,
+        })
+    }
+
+    /// The numbers that follow, row-major, each as `to` makes it. Memory grows
+    /// with what the file holds, whatever the header claims.
+    pub(crate) fn numbers<T: Copy>(
+        &self,
+        file: &mut impl Read,
+        to: impl Fn(f64) -> T,
+    ) -> Result<Vec<T>, String> {
+        let (size, decode) = decoder(&self.kind)?;
+        let too_large = || format!("of {:?} values is too large", self.shape);
+        let mut sides = self.shape.iter();
+        let count = sides.try_fold(1_usize, |n, &side| n.checked_mul(side));
+        let bytes = count
+            .and_then(|n| n.checked_mul(size))
+            .ok_or_else(too_large)?;
+        let mut values = Vec::new();
+        let mut chunk = vec![0; CHUNK / size * size];
+        let mut left = bytes;
+        while left > 0 {
+            let part = &mut chunk[..left.min(CHUNK / size * size)];
+            file.read_exact(part).map_err(|_| {
+                let (there, shape) = (values.len(), &self.shape);
+                format!("breaks off or is damaged: {there} of {shape:?} values can be read")
+            })?;
+            values.extend(part.chunks_exact(size).map(|bytes| to(decode(bytes))));
+            left -= part.len();
+        }
+        Ok(if self.fortran {
+            by_rows(&self.shape, values)
+        } else {
+            values
+        })
+    }
+
+    /// The texts that follow, along the first axis.
+    pub(crate) fn texts(&self, file: &mut impl Read) -> Result<Vec<String>, String> {
+        let plain = self.kind.trim_start_matches(['|', '<', '>', '=']);
+        let width: Option<usize> = plain.get(1..).and_then(|n| n.parse().ok());
+        let (wide, width) = match (plain.get(..1), width) {
+            (Some("U"), Some(width)) => (true, width.checked_mul(4)),
+            (Some("S"), Some(width)) => (false, Some(width)),
+            _ => {
+                return Err(format!(
+                    "holds values of the type {:?}, not text",
+                    self.kind
+                ));
+            }
+        };
+        let &[count] = self.shape.as_slice() else {
+            return Err(format!(
+                "must have one axis, not the shape {:?}",
+                self.shape
+            ));
+        };
+        let Some(width) = width.filter(|&width| width <= CHUNK) else {
+            return Err("holds texts that are too long".into());
+        };
+        let mut out = Vec::new();
+        let mut text = vec![0; width];
+        for _ in 0..count {
+            file.read_exact(&mut text)
+                .map_err(|_| format!("breaks off after {} of {count} texts", out.len()))?;
+            let word: String = if wide {
+                let character = |b: &[u8]| {
+                    let code = if self.kind.starts_with('>') {
+                        u32::from_be_bytes(fixed(b))
+                    } else {
+                        u32::from_le_bytes(fixed(b))
+                    };
+                    char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
+                };
+                text.chunks_exact(4).map(character).collect()
+            } else {
+                String::from_utf8_lossy(&text).into_owned()
+            };
+            out.push(word.trim_end_matches('\0').to_owned());
+            // A type of no width would otherwise go on for as long as the header says.
+            if width == 0 && out.len() > MOST_NUMBERS {
+                return Err("holds too many texts".into());
+            }
+        }
+        Ok(out)
+    }
+}
+
 /// Reads the bytes of a `.npy` file; says what is wrong with them.
 pub(crate) fn parse(bytes: &[u8], keys: &[&str]) -> Result<Array, String> {
-    let broken = || "is not a .npy file".to_owned();
-    if bytes.len() < 10 || &bytes[..6] != b"\x93NUMPY" {
-        return Err(broken());
-    }
-    let (start, length) = if bytes[6] == 1 {
-        (10, usize::from(bytes[8]) | usize::from(bytes[9]) << 8)
-    } else {
-        let long = bytes.get(8..12).ok_or_else(broken)?;
-        let long = long.iter().rev().fold(0, |n, &b| n << 8 | usize::from(b));
-        (12, long)
-    };
-    let end = start + length;
-    let header = bytes.get(start..end).ok_or_else(broken)?;
-    let header = String::from_utf8_lossy(header);
-    let after = |key: &str| {
-        let found = header.find(key).map(|at| &header[at + key.len()..]);
-        found.ok_or_else(|| format!("its header says no {}", key.trim_matches(['\'', ':'])))
-    };
-    let descriptor = after("'descr':")?.trim_start();
-    let kind = descriptor
-        .strip_prefix('\'')
-        .and_then(|text| text.split('\'').next())
-        .ok_or("is a table of records, which is not read here")?;
-    let fortran = after("'fortran_order':")?.trim_start().starts_with("True");
-    let shape = after("'shape':")?;
-    let shape = shape
-        .split_once('(')
-        .and_then(|(_, rest)| rest.split_once(')'))
-        .ok_or_else(broken)?
-        .0;
-    let shape: Vec<usize> = shape
-        .split(',')
-        .map(|n| n.trim().trim_end_matches('L'))
-        .filter(|n| !n.is_empty())
-        .map(|n| n.parse().map_err(|_| broken()))
-        .collect::<Result<_, _>>()?;
-    let data = &bytes[end..];
+    let mut data = bytes;
+    let Header {
+        kind,
+        fortran,
+        shape,
+    } = Header::read(&mut data)?;
     if kind.trim_start_matches(['|', '<', '>', '=']) == "O" {
         let pickle = Pickle::read(data)?;
         return objects(&pickle, shape, fortran, keys);
     }
-    numbers(data, kind, shape, fortran).map(Array::Numbers)
+    numbers(data, &kind, shape, fortran).map(Array::Numbers)
+}
+
+/// The number that the bytes of one element say.
+pub(crate) type Decode = fn(&[u8]) -> f64;
+
+/// Bytes of an element of a type such as `<f4`, and what they say.
+pub(crate) fn decoder(kind: &str) -> Result<(usize, Decode), String> {
+    macro_rules! of {
+        ($t:ty) => {
+            if kind.starts_with('>') {
+                (size_of::<$t>(), |b| <$t>::from_be_bytes(fixed(b)) as f64)
+            } else {
+                (size_of::<$t>(), |b| <$t>::from_le_bytes(fixed(b)) as f64)
+            }
+        };
+    }
+    Ok(match kind.trim_start_matches(['|', '<', '>', '=']) {
+        "f4" => of!(f32),
+        "f8" => of!(f64),
+        "i1" => of!(i8),
+        "i2" => of!(i16),
+        "i4" => of!(i32),
+        "i8" => of!(i64),
+        "u1" | "b1" => of!(u8),
+        "u2" => of!(u16),
+        "u4" => of!(u32),
+        "u8" => of!(u64),
+        _ => return Err(format!("holds values of the type {kind:?}, not numbers")),
+    })
+}
+
+/// The first bytes, zeros where there are none.
+fn fixed<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut out = [0; N];
+    for (to, from) in out.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    out
 }
 
 fn count(shape: &[usize]) -> Result<usize, String> {
@@ -167,36 +333,9 @@ fn count(shape: &[usize]) -> Result<usize, String> {
 
 /// Numbers from their bytes, of a type such as `<f4`.
 fn numbers(data: &[u8], kind: &str, shape: Vec<usize>, fortran: bool) -> Result<Numbers, String> {
-    let big = kind.starts_with('>');
-    let plain = kind.trim_start_matches(['|', '<', '>', '=']);
-    macro_rules! each {
-        ($t:ty) => {{
-            const SIZE: usize = size_of::<$t>();
-            let whole = data.chunks_exact(SIZE).map(|chunk| {
-                let mut bytes = [0; SIZE];
-                bytes.copy_from_slice(chunk);
-                if big {
-                    <$t>::from_be_bytes(bytes) as f64
-                } else {
-                    <$t>::from_le_bytes(bytes) as f64
-                }
-            });
-            whole.take(count(&shape)?).collect::<Vec<f64>>()
-        }};
-    }
-    let values = match plain {
-        "f4" => each!(f32),
-        "f8" => each!(f64),
-        "i1" => each!(i8),
-        "i2" => each!(i16),
-        "i4" => each!(i32),
-        "i8" => each!(i64),
-        "u1" | "b1" => each!(u8),
-        "u2" => each!(u16),
-        "u4" => each!(u32),
-        "u8" => each!(u64),
-        _ => return Err(format!("holds values of the type {kind:?}, not numbers")),
-    };
+    let (size, decode) = decoder(kind)?;
+    let whole = data.chunks_exact(size).take(count(&shape)?);
+    let values: Vec<f64> = whole.map(decode).collect();
     if values.len() != count(&shape)? {
         return Err(format!(
             "breaks off: {} of {shape:?} values are there",
@@ -208,10 +347,20 @@ fn numbers(data: &[u8], kind: &str, shape: Vec<usize>, fortran: bool) -> Result<
 
 /// Values in the order of rows, if they are in that of columns.
 fn ordered(array: Numbers, fortran: bool) -> Numbers {
-    if !fortran || array.shape.len() < 2 || array.values.is_empty() {
-        return array;
-    }
     let Numbers { shape, values } = array;
+    let values = if fortran {
+        by_rows(&shape, values)
+    } else {
+        values
+    };
+    Numbers { shape, values }
+}
+
+/// Values in the order of rows from those in the order of columns.
+fn by_rows<T: Copy>(shape: &[usize], values: Vec<T>) -> Vec<T> {
+    if shape.len() < 2 || values.is_empty() {
+        return values;
+    }
     let mut at = vec![0; shape.len()];
     let mut strides = vec![1; shape.len()];
     for axis in 1..shape.len() {
@@ -228,8 +377,7 @@ fn ordered(array: Numbers, fortran: bool) -> Numbers {
         }
         values[place]
     });
-    let values = moved.collect();
-    Numbers { shape, values }
+    moved.collect()
 }
 
 /// The objects of an array: dictionaries, or numbers with gaps.

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ExperimentConfig;
 use crate::disk::{self, Fingerprint, FolderLock};
-use crate::trials::Trials;
+use crate::drift::{self, Clock, Layout, check_times};
+use crate::trials::{ONSET, Trials};
 use crate::{Error, Observer, figures, source, stage};
 
 /// What to do with an output folder that already holds a run.
@@ -58,6 +59,9 @@ pub struct RunSummary {
 struct RunRecord {
     fluorspar: String,
     config: ExperimentConfig,
+    /// The folder that relative names of the configuration start from.
+    #[serde(default)]
+    folder: PathBuf,
     threads: usize,
     memory: usize,
     inputs: BTreeMap<String, String>,
@@ -99,7 +103,8 @@ pub fn run(
 ) -> Result<RunSummary, Error> {
     let begun = Instant::now();
     let inputs = open_inputs(config, config_path, &options.out, observer)?;
-    let mut ledger = Ledger::open(config, options)?;
+    let folder = ExperimentConfig::folder(config_path);
+    let mut ledger = Ledger::open(config, &folder, options)?;
     for (index, input) in inputs.iter().enumerate() {
         ledger.record.inputs.insert(
             format!("session-{:02}", index + 1),
@@ -134,15 +139,39 @@ pub fn run(
     })?;
 
     let drift_folder = options.out.join("drift");
+    let experiment = drift::Experiment {
+        config,
+        path: config_path,
+        folder: &folder,
+        run: Some(&options.out),
+    };
     let mut key = Fingerprint::new("drift");
     key.add(tracks_key.as_bytes());
-    key.add_config(&(&config.epochs, &config.decode, &config.drift));
-    key.add_config(&config.experiment.seed);
-    for (session, input) in config.sessions.iter().zip(&inputs) {
-        key.add_config(&session.day);
-        if let Some((path, _)) = &input.trials {
-            key.add(&std::fs::read(path).map_err(|e| Error::io(path, e))?);
-        }
+    key.add_config(&(
+        &config.trials,
+        &config.epochs,
+        &config.decode,
+        &config.drift,
+    ));
+    key.add_config(&config.experiment);
+    let mut tables: Vec<PathBuf> = Vec::new();
+    for session in &config.sessions {
+        key.add_config(&(session.day, session.practice, session.video_rate));
+        tables.extend(
+            [&session.trials, &session.behaviour]
+                .into_iter()
+                .flatten()
+                .map(|n| folder.join(n)),
+        );
+    }
+    let areas = config
+        .experiment
+        .areas
+        .iter()
+        .filter(|name| *name != "plane");
+    tables.extend(areas.map(|name| folder.join(name)));
+    for path in &tables {
+        key.add(&std::fs::read(path).map_err(|e| Error::io(path, e))?);
     }
     let drift_key = key.finish();
     if drift_folder.is_dir() {
@@ -150,11 +179,7 @@ pub fn run(
     }
     let metrics = drift_folder.join("metrics.csv");
     let crystallization = drift_folder.join("crystallization.csv");
-    let trials: Option<Vec<(&Path, &Trials)>> = inputs
-        .iter()
-        .map(|input| input.trials.as_ref().map(|(path, t)| (path.as_path(), t)))
-        .collect();
-    if let Some(trials) = &trials {
+    if inputs.iter().all(|input| input.trials.is_some()) {
         ledger.step(
             "drift",
             &drift_key,
@@ -162,8 +187,11 @@ pub fn run(
             0,
             observer,
             || {
-                let tables = stage::analyse_run(config, &folders, &tracks_path, trials, observer)?;
-                stage::write_tables(&drift_folder, &tables)
+                let prepared = experiment.prepare(observer)?;
+                let found = drift::analyse(&prepared, config, observer)?;
+                figures::Companions::of(&prepared.sessions, &prepared.epochs)
+                    .write(&drift_folder)?;
+                drift::write_tables(&drift_folder, &found, &config.drift.tables).map(|_| ())
             },
         )?;
     } else {
@@ -196,6 +224,15 @@ pub fn run(
     })
 }
 
+/// The configuration of a run as it is in `run.json`, and the folder that
+/// relative names in it start from.
+pub(crate) fn recorded(path: &Path) -> Result<(ExperimentConfig, PathBuf), Error> {
+    let text = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    let record: RunRecord = serde_json::from_slice(&text)
+        .map_err(|e| Error::bad_data(path, format!("is not the record of a run: {e}")))?;
+    Ok((record.config, record.folder))
+}
+
 /// The name that people know a session by.
 fn in_session(index: usize, error: Error) -> Error {
     match error {
@@ -217,7 +254,14 @@ fn open_inputs(
     let folder = ExperimentConfig::folder(config_path);
     let mut inputs: Vec<Input> = Vec::new();
     for (index, session) in config.sessions.iter().enumerate() {
-        let paths = source::find_files(&session.movie, &folder)?;
+        let Some(name) = &session.movie else {
+            let message = format!(
+                "session {}: names no movie; sessions that others analysed are for `fluorspar drift`",
+                index + 1
+            );
+            return Err(Error::config(config_path, message));
+        };
+        let paths = source::find_files(name, &folder)?;
         let movie = source::open_session(&paths, session.frames)
             .map_err(|error| in_session(index, error))?;
         let shape = movie.shape();
@@ -261,8 +305,13 @@ fn open_inputs(
             None => None,
             Some(name) => {
                 let path = folder.join(name);
-                let trials = Trials::read(&path)?;
-                check_times(&path, &trials, config, shape.frames, frame_rate, observer)?;
+                let onset = config.trials.onset.as_deref().unwrap_or(ONSET);
+                let trials = Trials::read_with(&path, onset)?;
+                let (trials, _) = trials.without(&config.trials.exclude, &path)?;
+                let clock = Clock::regular(frame_rate);
+                let alone = [(path.as_path(), &trials)];
+                let layout = Layout::new(&config.epochs, config.trials.bin_s, &alone)?;
+                check_times(&path, &trials, &layout, &clock, shape.frames, &())?;
                 Some((path, trials))
             }
         };
@@ -286,49 +335,6 @@ fn open_inputs(
         crate::trials::label_codes(&tables, &config.drift.variables)?;
     }
     Ok(inputs)
-}
-
-/// A trial that starts after the movie is a mistake; one whose last epoch is cut is left out.
-fn check_times(
-    path: &Path,
-    trials: &Trials,
-    config: &ExperimentConfig,
-    frames: usize,
-    frame_rate: f64,
-    observer: &dyn Observer,
-) -> Result<(), Error> {
-    let duration = frames as f64 / frame_rate;
-    if let Some(row) = trials.onset_s.iter().position(|&onset| onset >= duration) {
-        return Err(Error::bad_data(
-            path,
-            format!(
-                "line {}: onset_s = {} is past the movie's end at {duration:.3} s \
-                 ({frames} frames at {frame_rate} Hz)",
-                row + 2,
-                trials.onset_s[row]
-            ),
-        ));
-    }
-    let window = crate::tensor::Window::of(&config.epochs);
-    let cut = trials
-        .onset_s
-        .iter()
-        .filter(|&&onset| window.frames(onset, frame_rate, frames).is_none())
-        .count();
-    if cut == trials.len() {
-        return Err(Error::bad_data(
-            path,
-            "no trial has all its epochs inside the movie",
-        ));
-    }
-    if cut > 0 {
-        observer.warn(&format!(
-            "{}: {cut} of {} trials have epochs outside the movie and are left out",
-            path.display(),
-            trials.len()
-        ));
-    }
-    Ok(())
 }
 
 /// Registration, denoising and cells of one session; returns what they depend on.
@@ -423,7 +429,7 @@ struct Ledger {
 }
 
 impl Ledger {
-    fn open(config: &ExperimentConfig, options: &RunOptions) -> Result<Self, Error> {
+    fn open(config: &ExperimentConfig, folder: &Path, options: &RunOptions) -> Result<Self, Error> {
         disk::check_writable(&options.out)?;
         let lock = FolderLock::take(&options.out)?;
         disk::remove_leftovers(&options.out)?;
@@ -455,6 +461,8 @@ impl Ledger {
             record: RunRecord {
                 fluorspar: env!("CARGO_PKG_VERSION").into(),
                 config: config.clone(),
+                // Where it is from, wherever the next reader starts.
+                folder: std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf()),
                 threads: rayon::current_num_threads(),
                 memory: options.memory,
                 inputs: BTreeMap::new(),

@@ -293,6 +293,6 @@ mod tests {
         let text = experiment_toml(&experiment, "a \"quoted\" name");
         let config = crate::ExperimentConfig::parse(&text, Path::new("e.toml")).unwrap();
         assert_eq!(config.sessions.len(), 2);
-        assert_eq!(config.epochs["late_delay"], [3.5, 6.0]);
+        assert_eq!(config.epochs["late_delay"], [3.5, 6.0].into());
     }
 }

@@ -9,7 +9,7 @@ mod overlay;
 mod page;
 mod reliability;
 mod session;
-mod suite2p;
+pub(crate) mod suite2p;
 mod tables;
 
 use std::path::{Path, PathBuf};

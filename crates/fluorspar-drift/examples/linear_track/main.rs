@@ -5,7 +5,9 @@
 //! 2020, Current Biology 30:1588) from `$FLUORSPAR_TEST_DATA/longitudinal` and
 //! writes tensors for `fluorspar drift`, a trial being a traversal and the time
 //! axis the place in cm: `OUT/forward`, `OUT/backward` and `OUT/both` with all
-//! traversals, `OUT/forward-map-1` … with those of one map. Prints the three
+//! traversals, `OUT/forward-map-1` … with those of one map. In
+//! `OUT/forward-places` … a trial is a part of a traversal and the label
+//! `place` which part of the track it is, so that place can be decoded. Prints the three
 //! correlations of the field against elapsed days, and the maps.
 #![allow(clippy::print_stdout, reason = "a small tool")]
 
@@ -19,12 +21,16 @@ use std::path::{Path, PathBuf};
 use fluorspar_drift::maps::{
     MapAlignment, MapParameters, MapSession, Relation, SessionMaps, align_maps, find_maps,
 };
-use ndarray::{Array1, ArrayView3, Axis, concatenate};
+use ndarray::{Array1, Array3, ArrayView3, Axis, concatenate};
 use ndarray_npy::NpzWriter;
 use track::{FIRST, LAST, PLACES, Runs, TRACK_CM, Track};
 
 /// Least corrected similarity of a map with itself on another day.
 const SAME_MAP: f64 = 0.25;
+/// Fewest traversals of one direction that are written.
+const FEWEST: usize = 5;
+/// Neighbouring places that are one label to be decoded.
+const LABELLED: usize = 2;
 const DIRECTIONS: [&str; 2] = ["forward", "backward"];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -64,45 +70,43 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
     }
     for (index, session) in sessions.iter().enumerate() {
-        let mut both = Vec::new();
-        for (direction, name) in DIRECTIONS.iter().enumerate() {
-            let runs = &session.runs[direction];
-            let maps = &labels[direction][index];
-            let all: Vec<usize> = (0..maps.len()).collect();
-            let file = format!("session-{:02}.npz", index + 1);
-            let write = |folder: String, rows: &[usize]| {
-                let part = Part {
-                    runs,
-                    maps,
-                    direction,
-                    rows,
-                };
-                write(&out.join(folder).join(&file), session, &[part])
-            };
-            write((*name).to_owned(), &all)?;
-            for map in 1..=maps.iter().copied().max().unwrap_or(0) {
-                let rows: Vec<usize> = all.iter().copied().filter(|&t| maps[t] == map).collect();
-                if !rows.is_empty() {
-                    write(format!("{name}-map-{map}"), &rows)?;
-                }
+        let file = format!("session-{:02}.npz", index + 1);
+        let most = (0..2).flat_map(|d| labels[d][index].iter().copied()).max();
+        // All traversals, then those of each map.
+        for map in std::iter::once(None).chain((1..=most.unwrap_or(0)).map(Some)) {
+            let parts: Vec<Part<'_>> = (0..2)
+                .map(|direction| {
+                    let maps = &labels[direction][index];
+                    Part {
+                        runs: &session.runs[direction],
+                        maps,
+                        direction,
+                        rows: (0..maps.len())
+                            .filter(|&t| map.is_none_or(|map| maps[t] == map))
+                            .collect(),
+                    }
+                })
+                .collect();
+            let suffix = map.map_or(String::new(), |map| format!("-map-{map}"));
+            let enough = parts.iter().all(|p| p.rows.len() >= FEWEST);
+            if enough {
+                write(
+                    &out.join(format!("both{suffix}")).join(&file),
+                    session,
+                    &parts,
+                )?;
             }
-            both.push(Part {
-                runs,
-                maps,
-                direction,
-                rows: &[],
-            });
+            for (part, name) in parts
+                .iter()
+                .zip(DIRECTIONS)
+                .filter(|(p, _)| p.rows.len() >= FEWEST)
+            {
+                let folder = out.join(format!("{name}{suffix}"));
+                write(&folder.join(&file), session, std::slice::from_ref(part))?;
+                let folder = out.join(format!("{name}{suffix}-places"));
+                write_places(&folder.join(&file), session, part)?;
+            }
         }
-        let rows: Vec<Vec<usize>> = both.iter().map(|p| (0..p.maps.len()).collect()).collect();
-        for (part, rows) in both.iter_mut().zip(&rows) {
-            part.rows = rows;
-        }
-        write(
-            &out.join("both")
-                .join(format!("session-{:02}.npz", index + 1)),
-            session,
-            &both,
-        )?;
     }
     Ok(())
 }
@@ -197,7 +201,7 @@ struct Part<'a> {
     runs: &'a Runs,
     maps: &'a [i64],
     direction: usize,
-    rows: &'a [usize],
+    rows: Vec<usize>,
 }
 
 fn write(path: &Path, session: &Track, parts: &[Part<'_>]) -> Result<(), Box<dyn Error>> {
@@ -206,7 +210,7 @@ fn write(path: &Path, session: &Track, parts: &[Part<'_>]) -> Result<(), Box<dyn
     }
     let activity: Vec<_> = parts
         .iter()
-        .map(|p| p.runs.activity.select(Axis(0), p.rows))
+        .map(|p| p.runs.activity.select(Axis(0), &p.rows))
         .collect();
     let views: Vec<ArrayView3<'_, f32>> = activity.iter().map(|a| a.view()).collect();
     let label = |of: &dyn Fn(&Part<'_>, usize) -> i64| -> Array1<i64> {
@@ -227,6 +231,32 @@ fn write(path: &Path, session: &Track, parts: &[Part<'_>]) -> Result<(), Box<dyn
     npz.add_array("label_direction", &label(&|p, _| p.direction as i64))?;
     npz.add_array("label_map", &label(&|p, t| p.maps[t]))?;
     npz.add_array("label_trial", &label(&|p, t| p.runs.trial[t]))?;
+    npz.finish()?;
+    Ok(())
+}
+
+/// Each traversal in parts, the part of the track as the label `place`.
+fn write_places(path: &Path, session: &Track, part: &Part<'_>) -> Result<(), Box<dyn Error>> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let of = &part.runs.activity;
+    let parts = (LAST - FIRST) / LABELLED;
+    let shape = (part.rows.len() * parts, session.cell.len(), 1);
+    let activity = Array3::from_shape_fn(shape, |(trial, cell, _)| {
+        let first = trial % parts * LABELLED;
+        let sum: f32 = (first..first + LABELLED)
+            .map(|place| of[[part.rows[trial / parts], cell, place]])
+            .sum();
+        sum / LABELLED as f32
+    });
+    let place: Array1<i64> = (0..shape.0).map(|trial| (trial % parts) as i64).collect();
+    let mut npz = NpzWriter::new_compressed(File::create(path)?);
+    npz.add_array("activity", &activity)?;
+    npz.add_array("cell", &Array1::from(session.cell.clone()))?;
+    npz.add_array("time_s", &ndarray::arr1(&[0.0]))?;
+    npz.add_array("day", &ndarray::arr0(session.day))?;
+    npz.add_array("label_place", &place)?;
     npz.finish()?;
     Ok(())
 }

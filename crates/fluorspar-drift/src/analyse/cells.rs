@@ -125,6 +125,11 @@ impl Roster {
         self.places[session].iter().map(|(&global, &k)| (global, k))
     }
 
+    /// Whether each cell of one session is selective, if that was asked for.
+    pub(crate) fn informative(&self, session: usize) -> Option<&[bool]> {
+        self.informative.get(session).map(Vec::as_slice)
+    }
+
     /// Index in `session` of the cell with this global number.
     #[allow(dead_code)] // taken up by the modules that are on their way
     pub(crate) fn find(&self, session: usize, global: usize) -> Option<usize> {

@@ -30,6 +30,25 @@ impl Codes {
         )
     }
 
+    /// Share of the variance of each session's patterns over cells that is not
+    /// noise; NaN where there is no code.
+    pub(crate) fn reliability(&self) -> Vec<f64> {
+        let one = |p: &Patterns| {
+            let (mut all, mut noise) = (0.0, 0.0);
+            for (cell, &scatter) in p.scatter.iter().enumerate() {
+                if scatter > 0.0 {
+                    all += p.means.iter().map(|m| m[cell].powi(2)).sum::<f64>() / scatter;
+                    noise += p.noise[cell] / scatter;
+                }
+            }
+            1.0 - noise / all
+        };
+        self.0
+            .iter()
+            .map(|p| p.as_ref().map_or(f64::NAN, one))
+            .collect()
+    }
+
     /// `Σ_k (m_ik − m̄_i)(m_jk − m̄_j)` over cells and classes, divided by the
     /// root of the two sessions' own, noise taken off: 1 for the same code, 0
     /// for an unrelated one. One pair per `i < j`, on the cells that `context` has.

@@ -2,12 +2,19 @@
 
 mod cells;
 mod code;
+mod confounds;
+mod confounds_behaviour;
 mod context;
+mod crystallization;
 mod decoding;
+mod geometry;
 mod identity;
 mod informative;
+mod laws;
 mod maps;
+mod planted;
 mod population;
+mod second_order;
 mod single_cells;
 mod trend;
 
@@ -15,8 +22,11 @@ use code::Codes;
 use context::{Basis, Context, Topic};
 use informative::informative;
 use maps::Maps;
+pub use planted::planted_drift;
 use population::Population;
+use second_order::SecondOrder;
 use single_cells::SingleCells;
+use trend::Trends;
 
 use crate::table::{ConfoundRow, Drift};
 use crate::{Epoch, Error, Parameters, Session};
@@ -37,6 +47,93 @@ pub fn analyse(
     parameters: &Parameters,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Drift, Error> {
+    check(sessions, epochs, parameters)?;
+    let informative = informative(sessions, epochs, parameters);
+    let context = Context::new(sessions, parameters, informative);
+    let mut out = Drift::default();
+    let mut checks = confounds::Checks::new(&context);
+    let mut single_cells = SingleCells::new(&context);
+    let mut maps = Maps::default();
+    let mut trends = Trends::default();
+    let mut stream = 1;
+    for epoch in epochs {
+        let window = context.window(epoch);
+        single_cells.add(&context, &window);
+        maps.add(&context, &window);
+        let topic = |metric, variable| Topic {
+            metric,
+            epoch: &epoch.name,
+            variable,
+        };
+        let whole = [String::new()];
+        for variable in whole.iter().chain(&parameters.variables) {
+            let population = Population::new(&context, &window, variable);
+            let metrics = population.similarity(&context);
+            for metric in &metrics {
+                let topic = topic(metric.name, variable);
+                let rows = metric.pairs.iter();
+                out.metrics
+                    .extend(rows.map(|pair| context.row_of(topic, pair, metric.null)));
+                trends.over_days(&context, topic, trend::values(&metric.pairs));
+                if metric.name == "pv_correlation_corrected" && variable.is_empty() {
+                    let reliability = trend::diagonal(&metrics, "pv_reliability", &context);
+                    trends.follow(&context, topic, &metric.pairs, &reliability);
+                }
+            }
+            let second_order = SecondOrder::new(&context, &window, variable);
+            let rows = second_order.rows(&context, |metric| topic(metric, variable));
+            out.metrics.extend(rows);
+            if variable.is_empty() {
+                continue;
+            }
+            let moves = |metric| topic(metric, variable);
+            out.metrics
+                .extend(geometry::rows(&context, &window, variable, moves));
+            checks.add(&window, variable);
+            let codes = Codes::new(&context, &window, variable);
+            let pairs = codes.similarity(&context);
+            let coded = topic("code_similarity", variable);
+            out.metrics.extend(
+                pairs
+                    .iter()
+                    .map(|pair| context.row_of(coded, pair, context::SAME_CODE)),
+            );
+            trends.over_days(&context, coded, trend::values(&pairs));
+            trends.follow(&context, coded, &pairs, &codes.reliability());
+            let drawn = topic("code_similarity_drawn_identities", variable);
+            out.metrics
+                .extend(identity::rows(&context, drawn, |context| {
+                    codes.similarity(context)
+                }));
+            let decoded = decoding::all_pairs(&context, &window, variable, stream);
+            stream += 1;
+            let accuracy = decoded.iter().map(|d| (d.i, d.j, d.value));
+            trends.over_days(&context, topic("decoding", variable), accuracy.collect());
+            out.metrics.extend(decoded.into_iter().map(|d| {
+                let basis = Basis {
+                    unit: "test trials",
+                    null: "shuffled test labels",
+                };
+                let mut row = context.row(topic("decoding", variable), basis, d.i, d.j);
+                (row.value, row.lo, row.hi, row.p) = (d.value, d.lo, d.hi, d.p);
+                row.n_cells = d.n_cells;
+                row.reason = d.reason;
+                row
+            }));
+            progress(1);
+        }
+        progress(1);
+    }
+    trends.finish(&context, &mut out);
+    out.confounds = confounds(&context);
+    out.more.extend(checks.tables());
+    out.more.extend(single_cells.tables(&context));
+    out.more.extend(maps.tables());
+    Ok(out)
+}
+
+/// Refuses malformed input.
+fn check(sessions: &[Session], epochs: &[Epoch], parameters: &Parameters) -> Result<(), Error> {
     parameters.validate()?;
     if sessions.is_empty() {
         return Err(Error::Nothing("sessions"));
@@ -56,71 +153,7 @@ pub fn analyse(
             });
         }
     }
-    let informative = informative(sessions, epochs, parameters);
-    let context = Context::new(sessions, parameters, informative);
-    let mut out = Drift::default();
-    let mut single_cells = SingleCells::new(&context);
-    let mut maps = Maps::default();
-    let mut stream = 1;
-    for epoch in epochs {
-        let window = context.window(epoch);
-        single_cells.add(&context, &window);
-        maps.add(&context, &window);
-        let topic = |metric, variable| Topic {
-            metric,
-            epoch: &epoch.name,
-            variable,
-        };
-        let whole = [String::new()];
-        for variable in whole.iter().chain(&parameters.variables) {
-            let population = Population::new(&context, &window, variable);
-            for metric in population.similarity(&context) {
-                let topic = topic(metric.name, variable);
-                let rows = metric.pairs.iter();
-                out.metrics
-                    .extend(rows.map(|pair| context.row_of(topic, pair, metric.null)));
-                if metric.name == "pv_correlation_corrected" && variable.is_empty() {
-                    trend::rows(&context, topic, &metric.pairs, &mut out);
-                }
-            }
-            if variable.is_empty() {
-                continue;
-            }
-            let codes = Codes::new(&context, &window, variable);
-            let pairs = codes.similarity(&context);
-            let coded = topic("code_similarity", variable);
-            out.metrics.extend(
-                pairs
-                    .iter()
-                    .map(|pair| context.row_of(coded, pair, context::SAME_CODE)),
-            );
-            trend::rows(&context, coded, &pairs, &mut out);
-            let drawn = topic("code_similarity_drawn_identities", variable);
-            out.metrics
-                .extend(identity::rows(&context, drawn, |context| {
-                    codes.similarity(context)
-                }));
-            let decoded = decoding::all_pairs(&context, &window, variable, stream);
-            stream += 1;
-            out.metrics.extend(decoded.into_iter().map(|d| {
-                let basis = Basis {
-                    unit: "test trials",
-                    null: "shuffled test labels",
-                };
-                let mut row = context.row(topic("decoding", variable), basis, d.i, d.j);
-                (row.value, row.lo, row.hi, row.p) = (d.value, d.lo, d.hi, d.p);
-                row.n_cells = d.n_cells;
-                row.reason = d.reason;
-                row
-            }));
-            progress(1);
-        }
-        progress(1);
-    }
-    out.confounds = confounds(&context);
-    out.more.extend(single_cells.tables(&context));
-    out.more.extend(maps.tables());
-    Ok(out)
+    Ok(())
 }
 
 fn confounds(context: &Context<'_>) -> Vec<ConfoundRow> {

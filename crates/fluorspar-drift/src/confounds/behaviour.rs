@@ -168,8 +168,8 @@ pub fn behaviour_distance(sessions: &[Session]) -> Result<Array2<f64>, Error> {
 /// As [`super::tracking()`], and [`Error::Shape`] if the sessions differ in number.
 pub fn comparison(
     check: &'static str,
-    raw: &[EpochTrials],
-    cleaned: &[EpochTrials],
+    raw: &[EpochTrials<'_>],
+    cleaned: &[EpochTrials<'_>],
     picked: Option<&[Vec<usize>]>,
     parameters: &Parameters,
 ) -> Result<(Decline, Decline, Finding), Error> {
@@ -178,7 +178,7 @@ pub fn comparison(
             "other numbers of sessions are to be compared".into(),
         ));
     }
-    let pairs = |trials: &[EpochTrials], picked: Option<&[Vec<usize>]>| {
+    let pairs = |trials: &[EpochTrials<'_>], picked: Option<&[Vec<usize>]>| {
         Codes::of(trials, picked, parameters).map(|codes| {
             codes.pairs(&|i, j, cell| {
                 let least = parameters.min_p_same;

@@ -1,6 +1,6 @@
 //! Similarity of two sessions' codes on any choice of cells and trials, with a jackknife over cells.
 
-use ndarray::{Array2, Axis};
+use ndarray::Array2;
 use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
@@ -16,7 +16,7 @@ pub(crate) const GROUPS: usize = 20;
 #[derive(Clone, Debug)]
 pub(crate) struct Response {
     classes: Vec<i64>,
-    /// `(class, cell)`, each cell less its mean over classes.
+    /// `(cell, class)`, each cell less its mean over classes.
     patterns: Array2<f64>,
     /// Squared length of each cell's pattern without what noise adds; may be negative.
     pub(crate) own: Vec<f64>,
@@ -29,7 +29,7 @@ pub(crate) struct Response {
 impl Response {
     /// Patterns from the trials `picked`, each class needing `min_trials`.
     pub(crate) fn of(
-        session: &EpochTrials,
+        session: &EpochTrials<'_>,
         picked: &[usize],
         min_trials: usize,
     ) -> Result<Self, String> {
@@ -39,44 +39,40 @@ impl Response {
         if classes.len() < 2 {
             return Err("there is only one label".into());
         }
-        let cells = session.trials.ncols();
-        let mut patterns = Array2::zeros((classes.len(), cells));
-        let (mut noise, mut within) = (vec![0.0; cells], vec![0.0; cells]);
-        let share = 1.0 - 1.0 / classes.len() as f64;
-        for (class, mut pattern) in classes.iter().zip(patterns.rows_mut()) {
-            let members: Vec<usize> = picked
-                .iter()
-                .copied()
-                .filter(|&t| session.labels[t] == *class)
-                .collect();
-            let n = members.len() as f64;
-            if members.len() < min_trials.max(2) {
-                return Err(format!("there are {n} trials with label {class}"));
-            }
-            for &trial in &members {
-                pattern += &session.trials.row(trial);
-            }
-            pattern /= n;
-            let mut squares = vec![0.0; cells];
-            for &trial in &members {
-                let row = session.trials.row(trial);
-                for ((sum, value), middle) in squares.iter_mut().zip(row).zip(&pattern) {
-                    *sum += (value - middle).powi(2);
-                }
-            }
-            for (cell, sum) in squares.into_iter().enumerate() {
-                within[cell] += sum;
-                noise[cell] += share * sum / (n - 1.0) / n;
-            }
-        }
-        if let Some(middle) = patterns.mean_axis(Axis(0)) {
-            patterns -= &middle;
-        }
-        let own = (0..cells)
-            .map(|cell| patterns.column(cell).iter().map(|v| v * v).sum::<f64>() - noise[cell])
+        let members: Vec<Vec<usize>> = classes
+            .iter()
+            .map(|class| {
+                let of_class = |&t: &usize| session.labels[t] == *class;
+                picked.iter().copied().filter(of_class).collect()
+            })
             .collect();
+        if let Some(k) = members
+            .iter()
+            .position(|trials| trials.len() < min_trials.max(2))
+        {
+            let n = members[k].len();
+            return Err(format!("there are {n} trials with label {}", classes[k]));
+        }
+        let cells = session.activity.nrows();
+        let mut patterns = Array2::zeros((cells, classes.len()));
+        let (mut own, mut noise, mut scatter) =
+            (vec![0.0; cells], vec![0.0; cells], vec![0.0; cells]);
+        let share = 1.0 - 1.0 / classes.len() as f64;
         let freedom = (picked.len() - classes.len()) as f64;
-        let scatter = within.iter().map(|sum| sum / freedom).collect();
+        for (cell, row) in session.activity.rows().into_iter().enumerate() {
+            let mut pattern = patterns.row_mut(cell);
+            for (members, middle) in members.iter().zip(&mut pattern) {
+                let n = members.len() as f64;
+                let value = |t: usize| f64::from(row[t]);
+                *middle = members.iter().map(|&t| value(t)).sum::<f64>() / n;
+                let squares: f64 = members.iter().map(|&t| (value(t) - *middle).powi(2)).sum();
+                scatter[cell] += squares / freedom;
+                noise[cell] += share * squares / (n - 1.0) / n;
+            }
+            let middle = pattern.sum() / classes.len() as f64;
+            pattern.mapv_inplace(|v| v - middle);
+            own[cell] = pattern.dot(&pattern) - noise[cell];
+        }
         Ok(Self {
             classes,
             patterns,
@@ -115,7 +111,7 @@ impl Sums {
             out.cells += 1;
             let unit = unit[cell.rank];
             if unit > 0.0 {
-                let (p, q) = (a.patterns.column(cell.i), b.patterns.column(cell.j));
+                let (p, q) = (a.patterns.row(cell.i), b.patterns.row(cell.j));
                 let terms = [p.dot(&q), a.own[cell.i], b.own[cell.j]];
                 for (sum, term) in out.groups[cell.rank % GROUPS].iter_mut().zip(terms) {
                     *sum += term / unit;
@@ -209,8 +205,8 @@ pub(crate) struct Shared {
 }
 
 /// The codes of all sessions, and which cells they share.
-pub(crate) struct Codes<'a> {
-    pub(crate) sessions: &'a [EpochTrials],
+pub(crate) struct Codes<'s, 'a> {
+    pub(crate) sessions: &'s [EpochTrials<'a>],
     responses: Vec<Result<Response, String>>,
     /// For each session the cells seen, `(rank among all identities, index)`, ascending.
     places: Vec<Vec<(usize, usize)>>,
@@ -219,18 +215,20 @@ pub(crate) struct Codes<'a> {
     /// two compared is the larger the less noise they happen to show, which
     /// spoils the correction when trials are few.
     pub(crate) unit: Vec<f64>,
+    /// In how many sessions each cell was seen, by rank.
+    pub(crate) times_seen: Vec<usize>,
     inclusion: Inclusion,
     min_cells: usize,
 }
 
-impl<'a> Codes<'a> {
+impl<'s, 'a> Codes<'s, 'a> {
     /// From the trials `picked` of each session, or from all.
     pub(crate) fn of(
-        sessions: &'a [EpochTrials],
+        sessions: &'s [EpochTrials<'a>],
         picked: Option<&[Vec<usize>]>,
         parameters: &Parameters,
     ) -> Result<Self, Error> {
-        EpochTrials::check(sessions)?;
+        EpochTrials::check(sessions, parameters.inclusion)?;
         let mut ids: Vec<i64> = sessions
             .iter()
             .flat_map(|s| s.cell.iter().copied())
@@ -261,12 +259,17 @@ impl<'a> Codes<'a> {
                 places
             })
             .collect();
+        let mut times_seen = vec![0; ids.len()];
+        for &(rank, _) in places.iter().flatten() {
+            times_seen[rank] += 1;
+        }
         let unit = units(&responses, &places, ids.len());
         Ok(Self {
             sessions,
             responses,
             places,
             unit,
+            times_seen,
             inclusion: parameters.inclusion,
             min_cells: parameters.min_cells,
         })
@@ -291,13 +294,7 @@ impl<'a> Codes<'a> {
                 std::cmp::Ordering::Less => x += 1,
                 std::cmp::Ordering::Greater => y += 1,
                 std::cmp::Ordering::Equal => {
-                    let left = self.sessions[i].active[a[x].1];
-                    let right = self.sessions[j].active[b[y].1];
-                    let keep = match self.inclusion {
-                        Inclusion::ActiveInBoth | Inclusion::InformativeInBoth => left && right,
-                        Inclusion::ActiveInEither | Inclusion::InformativeInEither => left || right,
-                        Inclusion::Tracked | Inclusion::TrackedInAll => true,
-                    };
+                    let keep = self.keeps((i, a[x].1), (j, b[y].1), a[x].0);
                     if keep {
                         out.push(Shared {
                             i: a[x].1,
@@ -313,19 +310,21 @@ impl<'a> Codes<'a> {
         out
     }
 
-    /// In how many sessions each cell was seen, by rank.
-    pub(crate) fn times_seen(&self) -> Vec<usize> {
-        let cells = self
-            .places
-            .iter()
-            .filter_map(|p| p.last())
-            .map(|p| p.0 + 1)
-            .max();
-        let mut out = vec![0; cells.unwrap_or(0)];
-        for &(rank, _) in self.places.iter().flatten() {
-            out[rank] += 1;
+    /// Whether the inclusion rule keeps a cell, given by session and index.
+    fn keeps(&self, (i, a): (usize, usize), (j, b): (usize, usize), rank: usize) -> bool {
+        let (first, second) = (&self.sessions[i], &self.sessions[j]);
+        let active = (first.active[a], second.active[b]);
+        let selective = |session: &EpochTrials<'_>, cell: usize| {
+            session.selective.as_ref().is_some_and(|s| s[cell])
+        };
+        match self.inclusion {
+            Inclusion::ActiveInBoth => active.0 && active.1,
+            Inclusion::ActiveInEither => active.0 || active.1,
+            Inclusion::Tracked => true,
+            Inclusion::TrackedInAll => self.times_seen[rank] == self.sessions.len(),
+            Inclusion::InformativeInEither => selective(first, a) || selective(second, b),
+            Inclusion::InformativeInBoth => selective(first, a) && selective(second, b),
         }
-        out
     }
 
     /// All pairs `i < j` on the shared cells that `keep` lets through: it is
@@ -500,11 +499,12 @@ mod tests {
     #[test]
     fn lengths_are_freed_of_noise_by_hand() {
         let session = EpochTrials {
-            trials: ndarray::arr2(&[[0.0], [2.0], [5.0], [7.0]]),
+            activity: ndarray::arr2(&[[0.0, 2.0, 5.0, 7.0]]).into(),
             labels: vec![0, 0, 1, 1],
             cell: vec![7],
             seen: vec![true],
             active: vec![true],
+            selective: None,
             p_same: None,
             day: 1.0,
         };

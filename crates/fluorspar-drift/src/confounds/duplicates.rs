@@ -7,7 +7,7 @@ use ndarray::{Array2, ArrayView1, Axis};
 use super::finding::{Finding, Status};
 use super::trials::EpochTrials;
 use crate::statistics::pearson;
-use crate::{Error, Session};
+use crate::{Error, Inclusion, Session};
 
 /// Which cells could be one: in different planes, this close, this alike.
 const LATERAL_UM: f64 = 10.0;
@@ -58,8 +58,8 @@ pub struct Duplicates {
 ///
 /// # Errors
 /// [`Error::Shape`] if `trials` are not those of the session.
-pub fn duplicates(session: &Session, trials: &EpochTrials) -> Result<Duplicates, Error> {
-    EpochTrials::check(std::slice::from_ref(trials))?;
+pub fn duplicates(session: &Session, trials: &EpochTrials<'_>) -> Result<Duplicates, Error> {
+    EpochTrials::check(std::slice::from_ref(trials), Inclusion::Tracked)?;
     session.check(1, &[])?;
     if session.cell != trials.cell || session.activity.dim().0 != trials.labels.len() {
         return Err(Error::Shape(
@@ -120,7 +120,7 @@ pub fn duplicates(session: &Session, trials: &EpochTrials) -> Result<Duplicates,
 
 /// Deviations of trials from the mean of their label, each varying cell of
 /// length 1 `(trial, cell)`; which cells those are; degrees of freedom.
-fn unit_residuals(trials: &EpochTrials) -> (Array2<f64>, Vec<usize>, usize) {
+fn unit_residuals(trials: &EpochTrials<'_>) -> (Array2<f64>, Vec<usize>, usize) {
     let mut members: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
     for (trial, &label) in trials.labels.iter().enumerate() {
         members.entry(label).or_default().push(trial);
@@ -129,7 +129,7 @@ fn unit_residuals(trials: &EpochTrials) -> (Array2<f64>, Vec<usize>, usize) {
     let mut columns = Vec::new();
     let mut cells = Vec::new();
     for cell in (0..trials.cell.len()).filter(|&k| trials.seen[k]) {
-        let mut column = trials.trials.column(cell).to_owned();
+        let mut column = trials.activity.row(cell).mapv(f64::from);
         let size = column.dot(&column);
         for trials in members.values() {
             let middle = trials.iter().map(|&t| column[t]).sum::<f64>() / trials.len() as f64;
@@ -192,7 +192,7 @@ fn close(places: &[[f64; 3]], cells: &[usize]) -> Vec<(usize, usize)> {
 }
 
 /// Mean over the trials of each label, label after label, all time bins.
-fn mean_response(session: &Session, trials: &EpochTrials, cell: usize) -> Vec<f64> {
+fn mean_response(session: &Session, trials: &EpochTrials<'_>, cell: usize) -> Vec<f64> {
     let mut sums: BTreeMap<i64, (Vec<f64>, f64)> = BTreeMap::new();
     let activity = session.activity.index_axis(Axis(1), cell);
     let add = |sum: &mut Vec<f64>, row: ArrayView1<'_, f32>| {

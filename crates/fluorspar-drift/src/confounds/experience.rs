@@ -1,12 +1,10 @@
 //! Time or practice?
 
 use ndarray::Array2;
-use rand::seq::SliceRandom;
 
 use super::finding::{Finding, Status};
-use super::trend::FEWEST;
-use crate::inference::add_one_p;
-use crate::random::{Domain, stream};
+use super::trend::{FEWEST, table_of};
+use crate::inference::{Alternative, mantel_partial};
 use crate::statistics::pearson;
 use crate::{Error, Parameters};
 
@@ -33,13 +31,12 @@ pub struct Experience {
 }
 
 /// Elapsed days against practice. `pairs` holds `(i, j, similarity)`,
-/// `practice` the practice session each recording is. Similarity `s`, days `d`
-/// and practice `e` between two sessions give the partial correlation
-/// `(r_sd − r_se r_de)/√((1 − r_se²)(1 − r_de²))`; its p permutes the sessions
-/// of the similarity table (Smouse et al. 1986, Syst Zool 35:627).
+/// `practice` the practice session each recording is. Partial correlations and
+/// their p values are those of [`mantel_partial`].
 ///
 /// # Errors
-/// [`Error::Shape`] if sizes disagree or a pair names no session, [`Error::NotFinite`].
+/// [`Error::Shape`] if sizes disagree or a pair names no session,
+/// [`Error::NotFinite`], [`Error::Parameter`] without permutations.
 pub fn experience(
     pairs: &[(usize, usize, f64)],
     days: &[f64],
@@ -47,45 +44,25 @@ pub fn experience(
     parameters: &Parameters,
 ) -> Result<Experience, Error> {
     let n = days.len();
-    if practice.len() != n || pairs.iter().any(|&(i, j, _)| i.max(j) >= n) {
+    if practice.len() != n {
         return Err(Error::Shape(
-            "pairs, days and practice are of other sessions".into(),
+            "days and practice are of other sessions".into(),
         ));
     }
     if days.iter().any(|day| !day.is_finite()) {
         return Err(Error::NotFinite("a day"));
     }
-    let mut table = Array2::from_elem((n, n), f64::NAN);
-    for &(i, j, value) in pairs {
-        table[[i, j]] = value;
-        table[[j, i]] = value;
-    }
-    let lags = |i: usize, j: usize| {
-        (
-            (days[i] - days[j]).abs(),
-            practice[i].abs_diff(practice[j]) as f64,
-        )
-    };
-    // Correlations over the pairs with a value: similarity with days, with practice, both.
-    let correlations = |order: &[usize]| {
-        let (mut s, mut d, mut e) = (Vec::new(), Vec::new(), Vec::new());
-        for i in 0..n {
-            for j in i + 1..n {
-                let value = table[[order[i], order[j]]];
-                if value.is_finite() {
-                    let (day, practised) = lags(i, j);
-                    s.push(value);
-                    d.push(day);
-                    e.push(practised);
-                }
-            }
-        }
-        [pearson(&s, &d), pearson(&s, &e), pearson(&d, &e)]
-    };
-    let identity: Vec<usize> = (0..n).collect();
-    let observed = correlations(&identity);
+    let table = table_of(pairs, n)?;
+    let apart = |f: &dyn Fn(usize, usize) -> f64| Array2::from_shape_fn((n, n), |(i, j)| f(i, j));
+    let elapsed = apart(&|i, j| (days[i] - days[j]).abs());
+    let practised = apart(&|i, j| practice[i].abs_diff(practice[j]) as f64);
+    let known: Vec<_> = pairs.iter().filter(|pair| pair.2.is_finite()).collect();
+    let (d, e): (Vec<f64>, Vec<f64>) = known
+        .iter()
+        .map(|&&(i, j, _)| (elapsed[[i, j]], practised[[i, j]]))
+        .unzip();
     let mut out = Experience {
-        collinearity: observed[2],
+        collinearity: pearson(&d, &e),
         days: f64::NAN,
         days_p: f64::NAN,
         practice: f64::NAN,
@@ -102,38 +79,37 @@ pub fn experience(
         ));
         return Ok(out);
     }
-    if observed.iter().any(|r| r.is_nan()) {
-        out.finding = refuse("similarity, days or practice are the same for all pairs".into());
+    if out.collinearity.is_nan() {
+        out.finding = refuse("days or practice are the same for all pairs".into());
         return Ok(out);
     }
-    if observed[2].abs() > COLLINEAR {
+    if out.collinearity.abs() > COLLINEAR {
         out.finding = refuse(format!(
             "days and practice cannot be separated, they go together over all pairs of sessions (r = {:.2})",
-            observed[2]
+            out.collinearity
         ));
-        out.finding.statistic = observed[2];
+        out.finding.statistic = out.collinearity;
         return Ok(out);
     }
-    let partial = |r: [f64; 3]| {
-        let given = |a: f64, b: f64| (a - b * r[2]) / ((1.0 - b * b) * (1.0 - r[2] * r[2])).sqrt();
-        [given(r[0], r[1]), given(r[1], r[0])]
+    let given = |distance: &Array2<f64>, control: &Array2<f64>| {
+        mantel_partial(
+            table.view(),
+            distance.view(),
+            &[control.view()],
+            Alternative::TwoSided,
+            parameters.permutations,
+            parameters.seed,
+        )
     };
-    [out.days, out.practice] = partial(observed);
-    let mut order = identity;
-    let mut rng = stream(parameters.seed, Domain::Sessions, 2);
-    let mut reached = [0; 2];
-    for _ in 0..parameters.permutations {
-        order.shuffle(&mut rng);
-        let drawn = partial(correlations(&order));
-        for (count, (drawn, seen)) in reached
-            .iter_mut()
-            .zip(drawn.into_iter().zip([out.days, out.practice]))
-        {
-            *count += usize::from(drawn.abs() >= seen.abs() - 1e-12);
+    match (given(&elapsed, &practised), given(&practised, &elapsed)) {
+        (Ok(by_days), Ok(by_practice)) => {
+            (out.days, out.days_p) = (by_days.r, by_days.p);
+            (out.practice, out.practice_p) = (by_practice.r, by_practice.p);
+            out.finding = judge(&out, known.len());
         }
+        (Err(why @ Error::Parameter { .. }), _) => return Err(why),
+        (Err(why), _) | (_, Err(why)) => out.finding = refuse(why.to_string()),
     }
-    [out.days_p, out.practice_p] = reached.map(|count| add_one_p(count, parameters.permutations));
-    out.finding = judge(&out, pairs.len());
     Ok(out)
 }
 

@@ -31,13 +31,14 @@ mod presence;
 mod quality;
 mod regress;
 mod session_decoding;
+mod tables;
 mod tracking;
 mod trend;
 mod trials;
 mod within_day;
 
 pub use behaviour::{BehaviourRow, behaviour, behaviour_distance, comparison};
-pub(crate) use code::Response;
+
 pub use code::{Decline, PairSimilarity};
 pub use duplicates::{DuplicateRow, Duplicates, duplicates};
 pub use experience::{Experience, experience};
@@ -51,7 +52,16 @@ pub use presence::{Presence, PresenceRow, presence};
 pub use quality::{Quality, QualityRow, quality};
 pub use regress::{WithoutBehaviour, without_behaviour};
 pub use session_decoding::{SessionDecoding, decode_session};
+pub use tables::{ConfoundCheckRow, ConfoundNumberRow, IdentitySweepRow, WrongMatchesRow};
 pub use tracking::{Tracking, TrackingPair, TrackingThreshold, tracking};
 pub use trend::{Constancy, Trend, constancy, lag_trend, trend};
 pub use trials::EpochTrials;
 pub use within_day::{WithinDay, WithinDayRow, within_day};
+
+pub(crate) use code::{Codes, Response};
+pub(crate) use performance::counts_of;
+pub(crate) use presence::of as presence_of;
+pub(crate) use quality::of as quality_of;
+pub(crate) use tracking::of as tracking_of;
+pub(crate) use trend::table_of;
+pub(crate) use within_day::of as within_day_of;

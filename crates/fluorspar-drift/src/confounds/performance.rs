@@ -161,10 +161,17 @@ pub struct TrialCounts {
 /// # Errors
 /// As [`super::tracking()`].
 pub fn trial_counts(
-    sessions: &[EpochTrials],
+    sessions: &[EpochTrials<'_>],
     parameters: &Parameters,
 ) -> Result<TrialCounts, Error> {
-    let codes = Codes::of(sessions, None, parameters)?;
+    Ok(counts_of(
+        &Codes::of(sessions, None, parameters)?,
+        parameters,
+    ))
+}
+
+pub(crate) fn counts_of(codes: &Codes<'_, '_>, parameters: &Parameters) -> TrialCounts {
+    let sessions = codes.sessions;
     let rows: Vec<TrialCountRow> = sessions
         .iter()
         .enumerate()
@@ -176,7 +183,7 @@ pub fn trial_counts(
             TrialCountRow {
                 trials: session.labels.len(),
                 by_label,
-                reliability: reliability(&codes, k),
+                reliability: reliability(codes, k),
             }
         })
         .collect();
@@ -189,14 +196,14 @@ pub fn trial_counts(
         growing(&codes.days(), &counts, parameters),
         settling(&expected_raw),
     ];
-    Ok(TrialCounts {
+    TrialCounts {
         sessions: rows,
         expected_raw,
         findings,
-    })
+    }
 }
 
-fn reliability(codes: &Codes<'_>, session: usize) -> f64 {
+fn reliability(codes: &Codes<'_, '_>, session: usize) -> f64 {
     let Ok(response) = codes.response(session) else {
         return f64::NAN;
     };

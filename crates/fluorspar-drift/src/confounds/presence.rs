@@ -39,9 +39,12 @@ pub struct Presence {
 ///
 /// # Errors
 /// [`Error::Session`], [`Error::Nothing`], [`Error::NotFinite`] for malformed input.
-pub fn presence(sessions: &[EpochTrials], parameters: &Parameters) -> Result<Presence, Error> {
-    let codes = Codes::of(sessions, None, parameters)?;
-    let times = codes.times_seen();
+pub fn presence(sessions: &[EpochTrials<'_>], parameters: &Parameters) -> Result<Presence, Error> {
+    Ok(of(&Codes::of(sessions, None, parameters)?, parameters))
+}
+
+pub(crate) fn of(codes: &Codes<'_, '_>, parameters: &Parameters) -> Presence {
+    let (sessions, times) = (codes.sessions, &codes.times_seen);
     let in_all = times.iter().filter(|&&n| n == sessions.len()).count();
     let known = times.iter().filter(|&&n| n > 0).count();
     let rows: Vec<PresenceRow> = sessions
@@ -73,14 +76,14 @@ pub fn presence(sessions: &[EpochTrials], parameters: &Parameters) -> Result<Pre
         undetected(&rows, known),
         rule(&pairwise, &everywhere, in_all, parameters),
     ];
-    Ok(Presence {
+    Presence {
         sessions: rows,
         pairs,
         in_all,
         pairwise,
         everywhere,
         findings,
-    })
+    }
 }
 
 fn undetected(rows: &[PresenceRow], known: usize) -> Finding {

@@ -45,7 +45,7 @@ pub struct Quality {
 /// [`super::tracking()`].
 pub fn quality(
     sessions: &[Session],
-    trials: &[EpochTrials],
+    trials: &[EpochTrials<'_>],
     parameters: &Parameters,
 ) -> Result<Quality, Error> {
     if sessions.len() != trials.len() {
@@ -53,7 +53,15 @@ pub fn quality(
             "the trials are not those of the sessions".into(),
         ));
     }
-    let codes = Codes::of(trials, None, parameters)?;
+    Ok(of(
+        sessions,
+        &Codes::of(trials, None, parameters)?,
+        parameters,
+    ))
+}
+
+pub(crate) fn of(sessions: &[Session], codes: &Codes<'_, '_>, parameters: &Parameters) -> Quality {
+    let trials = codes.sessions;
     let names: BTreeSet<&String> = sessions.iter().flat_map(|s| s.covariates.keys()).collect();
     let mut numbers: Vec<(String, Vec<f64>)> = names
         .into_iter()
@@ -69,7 +77,7 @@ pub fn quality(
     ));
     let mut own: [Vec<f64>; 3] = Default::default();
     for session in 0..trials.len() {
-        let found = code_quality(&codes, session);
+        let found = code_quality(codes, session);
         for (list, value) in own.iter_mut().zip(found) {
             list.push(value);
         }
@@ -101,22 +109,25 @@ pub fn quality(
         - days.iter().fold(f64::INFINITY, |a, &b| a.min(b));
     let mut findings: Vec<Finding> = rows.iter().map(|row| judge(row, span)).collect();
     findings.push(constant(&activity, parameters));
-    Ok(Quality { rows, findings })
+    Quality { rows, findings }
 }
 
 /// Mean over the cells seen, per trial.
-fn mean_activity(session: &EpochTrials) -> Vec<f64> {
-    let seen: Vec<usize> = (0..session.cell.len())
-        .filter(|&k| session.seen[k])
-        .collect();
-    let of_trial = |trial: ndarray::ArrayView1<'_, f64>| {
-        seen.iter().map(|&k| trial[k]).sum::<f64>() / seen.len() as f64
-    };
-    session.trials.rows().into_iter().map(of_trial).collect()
+fn mean_activity(session: &EpochTrials<'_>) -> Vec<f64> {
+    let mut sums = vec![0.0; session.labels.len()];
+    let mut cells = 0.0;
+    let seen = session.activity.rows().into_iter().zip(&session.seen);
+    for (row, _) in seen.filter(|(_, seen)| **seen) {
+        cells += 1.0;
+        for (sum, &value) in sums.iter_mut().zip(row) {
+            *sum += f64::from(value);
+        }
+    }
+    sums.into_iter().map(|sum| sum / cells).collect()
 }
 
 /// Trial noise, signal-to-noise ratio, reliability.
-fn code_quality(codes: &Codes<'_>, session: usize) -> [f64; 3] {
+fn code_quality(codes: &Codes<'_, '_>, session: usize) -> [f64; 3] {
     let Ok(response) = codes.response(session) else {
         return [f64::NAN; 3];
     };

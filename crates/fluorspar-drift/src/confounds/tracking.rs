@@ -70,8 +70,12 @@ pub struct Tracking {
 ///
 /// # Errors
 /// [`Error::Session`], [`Error::Nothing`], [`Error::NotFinite`] for malformed input.
-pub fn tracking(sessions: &[EpochTrials], parameters: &Parameters) -> Result<Tracking, Error> {
-    let codes = Codes::of(sessions, None, parameters)?;
+pub fn tracking(sessions: &[EpochTrials<'_>], parameters: &Parameters) -> Result<Tracking, Error> {
+    Ok(of(&Codes::of(sessions, None, parameters)?, parameters))
+}
+
+pub(crate) fn of(codes: &Codes<'_, '_>, parameters: &Parameters) -> Tracking {
+    let sessions = codes.sessions;
     let p_same: Vec<f64> = sessions.iter().map(mean_p).collect();
     let at = |threshold: f64| {
         let keep = move |i: usize, j: usize, cell: Shared| {
@@ -120,12 +124,12 @@ pub fn tracking(sessions: &[EpochTrials], parameters: &Parameters) -> Result<Tra
         ]
         .map(|check| Finding::not_checked(check, why))
         .into();
-        return Ok(Tracking {
+        return Tracking {
             p_same,
             pairs,
             sweep: Vec::new(),
             findings,
-        });
+        };
     }
     let sweep = SWEEP
         .iter()
@@ -162,15 +166,15 @@ pub fn tracking(sessions: &[EpochTrials], parameters: &Parameters) -> Result<Tra
         ),
         best_matched(&all, &best, parameters),
     ];
-    Ok(Tracking {
+    Tracking {
         p_same,
         pairs,
         sweep,
         findings,
-    })
+    }
 }
 
-fn mean_p(session: &EpochTrials) -> f64 {
+fn mean_p(session: &EpochTrials<'_>) -> f64 {
     session.p_same.as_ref().map_or(f64::NAN, |p| {
         let seen: Vec<f64> = (0..p.len())
             .filter(|&k| session.seen[k])

@@ -1,9 +1,10 @@
 //! Does a number change from session to session, or with the days between two?
 
+use ndarray::Array2;
 use rand::seq::SliceRandom;
 
 use crate::Error;
-use crate::inference::add_one_p;
+use crate::inference::{Alternative, add_one_p, mantel};
 use crate::random::{Domain, stream};
 use crate::statistics::{mean, pearson};
 
@@ -68,9 +69,8 @@ pub fn trend(x: &[f64], y: &[f64], permutations: usize, seed: u64) -> Result<Tre
 }
 
 /// Trend of a number per session pair `(i, j, value)` against the days
-/// between the two sessions. As pairs that share a session are not
-/// independent, the p comes from permuting the sessions' days (Mantel 1967,
-/// Cancer Res 27:209), two-sided.
+/// between the two sessions; its p is that of [`mantel`], two-sided, because
+/// pairs that share a session are not independent.
 ///
 /// # Errors
 /// [`Error::Shape`] if a pair names a session beyond `days`,
@@ -82,49 +82,48 @@ pub fn lag_trend(
     permutations: usize,
     seed: u64,
 ) -> Result<Trend, Error> {
-    if pairs.iter().any(|&(i, j, _)| i.max(j) >= days.len()) {
-        return Err(Error::Shape(
-            "a pair names a session that has no day".into(),
-        ));
-    }
-    drawn(permutations)?;
+    let table = table_of(pairs, days.len())?;
+    let lags = Array2::from_shape_fn(table.dim(), |(i, j)| (days[i] - days[j]).abs());
+    enough(
+        table
+            .rows()
+            .into_iter()
+            .filter(|row| row.iter().any(|v| v.is_finite()))
+            .count(),
+    )?;
+    let found = mantel(
+        table.view(),
+        lags.view(),
+        Alternative::TwoSided,
+        permutations,
+        seed,
+    )?;
     let known: Vec<_> = pairs.iter().filter(|pair| pair.2.is_finite()).collect();
-    let mut used: Vec<usize> = known.iter().flat_map(|pair| [pair.0, pair.1]).collect();
-    used.sort_unstable();
-    used.dedup();
-    enough(used.len())?;
-    let values: Vec<f64> = known.iter().map(|pair| pair.2).collect();
-    let lags = |order: &[usize]| -> Vec<f64> {
-        known
-            .iter()
-            .map(|&&(i, j, _)| (days[order[i]] - days[order[j]]).abs())
-            .collect()
-    };
-    let mut order: Vec<usize> = (0..days.len()).collect();
-    let observed = lags(&order);
-    let correlation = pearson(&observed, &values);
-    if correlation.is_nan() {
-        return Err(Error::Undefined(
-            "all pairs have the same value or distance".into(),
-        ));
-    }
-    let mut rng = stream(seed, Domain::Sessions, 1);
-    let mut shuffled = used.clone();
-    let reached = (0..permutations)
-        .filter(|_| {
-            shuffled.shuffle(&mut rng);
-            for (&from, &to) in used.iter().zip(&shuffled) {
-                order[from] = to;
-            }
-            pearson(&lags(&order), &values).abs() >= correlation.abs() - 1e-12
-        })
-        .count();
+    let (x, y): (Vec<f64>, Vec<f64>) = known
+        .iter()
+        .map(|&&(i, j, value)| (lags[[i, j]], value))
+        .unzip();
     Ok(Trend {
-        slope: slope(&observed, &values),
-        correlation,
-        p: add_one_p(reached, permutations),
-        n: known.len(),
+        slope: slope(&x, &y),
+        correlation: found.r,
+        p: found.p,
+        n: found.n_pairs,
     })
+}
+
+/// Pairs as a table `(session, session)`, NaN where there is none.
+pub(crate) fn table_of(pairs: &[(usize, usize, f64)], n: usize) -> Result<Array2<f64>, Error> {
+    let mut table = Array2::from_elem((n, n), f64::NAN);
+    for &(i, j, value) in pairs {
+        if i.max(j) >= n {
+            return Err(Error::Shape(
+                "a pair names a session that has no day".into(),
+            ));
+        }
+        table[[i, j]] = value;
+        table[[j, i]] = value;
+    }
+    Ok(table)
 }
 
 /// Whether groups of values have one mean.

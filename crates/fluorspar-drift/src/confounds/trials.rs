@@ -1,12 +1,12 @@
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, Axis, CowArray, Ix2};
 
-use crate::{Epoch, Error, Session};
+use crate::{Epoch, Error, Inclusion, Session};
 
 /// The trials of one session averaged over an epoch, with the labels of one variable.
 #[derive(Clone, Debug, PartialEq)]
-pub struct EpochTrials {
-    /// Mean activity `(trial, cell)`; anything for a cell that was not seen.
-    pub trials: Array2<f64>,
+pub struct EpochTrials<'a> {
+    /// Mean activity `(cell, trial)`; anything for a cell that was not seen.
+    pub activity: CowArray<'a, f32, Ix2>,
     /// One label per trial.
     pub labels: Vec<i64>,
     /// Identity of each cell, shared by all sessions.
@@ -15,20 +15,26 @@ pub struct EpochTrials {
     pub seen: Vec<bool>,
     /// Whether each cell is ever active in the session, in this epoch or another.
     pub active: Vec<bool>,
+    /// Whether each cell is selective, if an inclusion rule asks for it.
+    pub selective: Option<Vec<bool>>,
     /// How probable each cell's identity is, if that is known.
     pub p_same: Option<Vec<f64>>,
     /// Elapsed days.
     pub day: f64,
 }
 
-impl EpochTrials {
+impl EpochTrials<'_> {
     /// The epoch of every session.
     ///
     /// # Errors
     /// [`Error::Session`], [`Error::Epoch`] for malformed input,
     /// [`Error::Nothing`] without sessions, [`Error::Undefined`] if a session
     /// has no time bin in the epoch.
-    pub fn of(sessions: &[Session], epoch: &Epoch, variable: &str) -> Result<Vec<Self>, Error> {
+    pub fn of(
+        sessions: &[Session],
+        epoch: &Epoch,
+        variable: &str,
+    ) -> Result<Vec<EpochTrials<'static>>, Error> {
         epoch.check()?;
         if sessions.is_empty() {
             return Err(Error::Nothing("sessions"));
@@ -38,36 +44,17 @@ impl EpochTrials {
             .enumerate()
             .map(|(index, session)| {
                 session.check(index + 1, &[variable.to_owned()])?;
-                if session.bins(epoch).is_empty() {
+                let bins = session.bins(epoch);
+                if bins.is_empty() {
                     return Err(Error::Undefined(format!(
                         "session {} has no time bin in the epoch {:?}",
                         index + 1,
                         epoch.name
                     )));
                 }
-                Ok(Self::one(session, epoch, variable))
+                Ok(one(session, &bins, variable))
             })
             .collect()
-    }
-
-    fn one(session: &Session, epoch: &Epoch, variable: &str) -> Self {
-        let cells = session.cell.len();
-        let active = |cell: usize| {
-            let values = session.activity.index_axis(Axis(1), cell);
-            values.iter().any(|&v| v != 0.0)
-        };
-        Self {
-            trials: session.epoch_means(epoch),
-            labels: session.labels[variable].clone(),
-            cell: session.cell.clone(),
-            seen: (0..cells).map(|cell| session.seen(cell)).collect(),
-            active: (0..cells).map(active).collect(),
-            p_same: session
-                .p_same
-                .as_ref()
-                .map(|p| p.iter().map(|&p| f64::from(p)).collect()),
-            day: session.day,
-        }
     }
 
     /// Probability of a cell's identity, 1 if it is not known.
@@ -76,14 +63,22 @@ impl EpochTrials {
     }
 
     /// Refuses arrays that do not fit together: the fields are public.
-    pub(crate) fn check(all: &[Self]) -> Result<(), Error> {
+    pub(crate) fn check(all: &[EpochTrials<'_>], inclusion: Inclusion) -> Result<(), Error> {
+        use Inclusion::{InformativeInBoth, InformativeInEither};
         if all.is_empty() {
             return Err(Error::Nothing("sessions"));
         }
         for (index, one) in all.iter().enumerate() {
-            let (trials, cells) = one.trials.dim();
+            let (cells, trials) = one.activity.dim();
             let p = one.p_same.as_ref().map_or(cells, Vec::len);
-            let lengths = [one.cell.len(), one.seen.len(), one.active.len(), p];
+            let selective = one.selective.as_ref().map_or(cells, Vec::len);
+            let lengths = [
+                one.cell.len(),
+                one.seen.len(),
+                one.active.len(),
+                p,
+                selective,
+            ];
             if one.labels.len() != trials || lengths.iter().any(|&n| n != cells) {
                 return Err(Error::Session {
                     session: index + 1,
@@ -95,7 +90,39 @@ impl EpochTrials {
             if !one.day.is_finite() {
                 return Err(Error::NotFinite("a day"));
             }
+            if one.selective.is_none()
+                && matches!(inclusion, InformativeInBoth | InformativeInEither)
+            {
+                return Err(Error::Undefined(
+                    "which cells are selective is not known".into(),
+                ));
+            }
         }
         Ok(())
+    }
+}
+
+fn one(session: &Session, bins: &[usize], variable: &str) -> EpochTrials<'static> {
+    let (trials, cells, _) = session.activity.dim();
+    let active = |cell: usize| {
+        let values = session.activity.index_axis(Axis(1), cell);
+        values.iter().any(|&v| v != 0.0)
+    };
+    let activity = Array2::from_shape_fn((cells, trials), |(cell, trial)| {
+        let of_bin = |&bin: &usize| f64::from(session.activity[[trial, cell, bin]]);
+        (bins.iter().map(of_bin).sum::<f64>() / bins.len() as f64) as f32
+    });
+    EpochTrials {
+        activity: activity.into(),
+        labels: session.labels.get(variable).cloned().unwrap_or_default(),
+        cell: session.cell.clone(),
+        seen: (0..cells).map(|cell| session.seen(cell)).collect(),
+        active: (0..cells).map(active).collect(),
+        selective: None,
+        p_same: session
+            .p_same
+            .as_ref()
+            .map(|p| p.iter().map(|&p| f64::from(p)).collect()),
+        day: session.day,
     }
 }

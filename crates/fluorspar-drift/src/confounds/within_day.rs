@@ -41,11 +41,19 @@ pub struct WithinDay {
 /// # Errors
 /// As [`super::tracking()`]; [`Error::Shape`] if the onsets do not fit.
 pub fn within_day(
-    sessions: &[EpochTrials],
+    sessions: &[EpochTrials<'_>],
     onset_s: Option<&[Vec<f64>]>,
     parameters: &Parameters,
 ) -> Result<WithinDay, Error> {
-    let codes = Codes::of(sessions, None, parameters)?;
+    of(&Codes::of(sessions, None, parameters)?, onset_s, parameters)
+}
+
+pub(crate) fn of(
+    codes: &Codes<'_, '_>,
+    onset_s: Option<&[Vec<f64>]>,
+    parameters: &Parameters,
+) -> Result<WithinDay, Error> {
+    let sessions = codes.sessions;
     if onset_s.is_some_and(|onsets| {
         onsets.len() != sessions.len()
             || onsets
@@ -58,7 +66,7 @@ pub fn within_day(
         ));
     }
     let thirds: Vec<PairSimilarity> = (0..sessions.len())
-        .map(|k| third(&codes, k, parameters))
+        .map(|k| third(codes, k, parameters))
         .collect();
     let all = codes.pairs(&|i, j, cell| {
         let least = parameters.min_p_same;
@@ -107,7 +115,7 @@ pub fn within_day(
 }
 
 /// Similarity of the first and the last third of session `k`.
-fn third(codes: &Codes<'_>, k: usize, parameters: &Parameters) -> PairSimilarity {
+fn third(codes: &Codes<'_, '_>, k: usize, parameters: &Parameters) -> PairSimilarity {
     let session = &codes.sessions[k];
     let trials = session.labels.len();
     let first: Vec<usize> = (0..trials / 3).collect();

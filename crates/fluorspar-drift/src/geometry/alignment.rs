@@ -71,6 +71,20 @@ pub fn noise_alignment(
     if around.nrows() < 2 || largest <= 1e-24 * square_norm(observations) {
         return Err(Error::Undefined("the observations do not vary".into()));
     }
+    let rho_square = square_norm(&around.dot(&direction)) / largest / (length * length);
+    alignment_of(rho_square, &values, cells, draws, seed)
+}
+
+/// Alignment from `ΔᵀΣΔ` of a unit vector, with `Σ` scaled to a largest
+/// eigenvalue of 1, and the descending eigenvalues on any scale.
+pub(crate) fn alignment_of(
+    rho_square: f64,
+    values: &[f64],
+    cells: usize,
+    draws: usize,
+    seed: u64,
+) -> Result<NoiseAlignment, Error> {
+    let largest = values.first().copied().unwrap_or(0.0);
     let spectrum: Vec<f64> = values
         .iter()
         .map(|v| v / largest)
@@ -82,7 +96,8 @@ pub fn noise_alignment(
             "the covariance is the same in all directions, so none is aligned with it".into(),
         ));
     }
-    let rho = (square_norm(&around.dot(&direction)) / largest).sqrt() / length;
+    // Without trial noise the square may fall below 0 by chance, which is no alignment.
+    let rho = rho_square.max(0.0).sqrt();
     let scaled = |rho: f64| (rho - rho_random) / (1.0 - rho_random);
     let mut null = random_rhos(&spectrum, cells, draws, seed);
     let reached = null.iter().filter(|&&r| r >= rho).count();

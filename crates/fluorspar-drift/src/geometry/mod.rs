@@ -16,6 +16,7 @@ mod decompose;
 mod rotation;
 mod vectors;
 
+pub(crate) use alignment::alignment_of;
 pub use alignment::{NoiseAlignment, noise_alignment};
 pub use decompose::{StablePart, displacement_exponent, fit_stable_part, step_kurtosis};
 pub use rotation::rotated_decoder_accuracies;

@@ -1,12 +1,27 @@
-//! How long a code lasts.
+//! How sure the parameters of a law are, and how long a code lasts under it.
 
 use rayon::prelude::*;
 
-use super::fit::{Grid, Problem};
+use super::fit::{Fit, Grid, Problem};
 use super::shape::Law;
-use super::table::{Options, Table};
+use super::table::{Axis, Options, Table};
 use crate::Error;
 use crate::statistics::interval;
+
+/// Resamples that are refitted; more would move the ends of an interval by
+/// less than a tenth of its width.
+const REFITS: usize = 300;
+
+/// A law fitted to a table and again to its resamples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refitted {
+    /// The fit to the table.
+    pub fit: Fit,
+    /// Parameters fitted to the resamples, at most 300 of them, `[resample][parameter]`.
+    pub resampled: Vec<Vec<f64>>,
+    /// Time of every session on the chosen axis.
+    pub times: Vec<f64>,
+}
 
 /// Rate of loss and half-life at one session.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,59 +44,75 @@ pub struct HalfLife {
     pub hi: f64,
 }
 
-/// Half-life `ln 2 / k(t)` of a code at every session under `law`, with
-/// intervals from fits to the resamples (NaN without resamples).
+/// Fits `law` to the table and to its resamples.
 ///
 /// # Errors
 /// As [`super::fit`].
-pub fn half_lives(table: &Table, law: Law, options: &Options) -> Result<Vec<HalfLife>, Error> {
+pub fn refit(table: &Table, law: Law, options: &Options) -> Result<Refitted, Error> {
     options.check()?;
     let problem = Problem::new(table, options)?;
     let grid = Grid::new(&problem, law);
-    let (inner, chi_squared) = problem.search(law, &problem.points.observed, &grid, None);
+    let observed = &problem.points.observed;
+    let (inner, chi_squared) = problem.search(law, observed, &grid, None);
     let fit = problem.describe(law, &inner, chi_squared)?;
-    let resampled = refits(&problem, law, &grid, &inner);
-    let origin = match options.axis {
-        super::Axis::Days => table.days[0],
-        super::Axis::Practice => table.practice[0],
-    };
-    Ok(problem
-        .points
-        .times
-        .iter()
-        .enumerate()
-        .map(|(session, &t)| {
-            let rate = law.rate(&fit.parameters, t);
-            let rates: Vec<f64> = resampled.iter().map(|p| law.rate(p, t)).collect();
-            let (rate_lo, rate_hi) = interval(&rates, options.confidence);
-            let half = |rate: f64| std::f64::consts::LN_2 / rate;
-            HalfLife {
-                session,
-                time: origin + t,
-                rate,
-                rate_lo,
-                rate_hi,
-                half_life: half(rate),
-                lo: half(rate_hi),
-                hi: half(rate_lo),
-            }
-        })
-        .collect())
-}
-
-/// Parameters of `law` fitted to every resample.
-pub(crate) fn refits(problem: &Problem, law: Law, grid: &Grid, near: &[f64]) -> Vec<Vec<f64>> {
-    problem
-        .points
-        .noise
+    let noise = &problem.points.noise;
+    let resampled = noise[..noise.len().min(REFITS)]
         .par_iter()
         .map(|noise| {
-            let observed: Vec<f64> = noise
-                .iter()
-                .zip(&problem.points.observed)
-                .map(|(n, y)| y + n)
-                .collect();
-            law.natural(&problem.search(law, &observed, grid, Some(near)).0)
+            let drawn: Vec<f64> = noise.iter().zip(observed).map(|(n, y)| y + n).collect();
+            law.natural(&problem.search(law, &drawn, &grid, Some(&inner)).0)
         })
-        .collect()
+        .collect();
+    let times = match options.axis {
+        Axis::Days => table.days.clone(),
+        Axis::Practice => table.practice.clone(),
+    };
+    Ok(Refitted {
+        fit,
+        resampled,
+        times,
+    })
+}
+
+impl Refitted {
+    /// Interval of every parameter over resamples; NaN without resamples.
+    pub fn intervals(&self, confidence: f64) -> Vec<(f64, f64)> {
+        (0..self.fit.parameters.len())
+            .map(|k| {
+                let values: Vec<f64> = self.resampled.iter().map(|p| p[k]).collect();
+                interval(&values, confidence)
+            })
+            .collect()
+    }
+
+    /// Half-life `ln 2 / k(t)` of the code at every session, with intervals
+    /// over resamples (NaN without resamples).
+    pub fn half_lives(&self, confidence: f64) -> Vec<HalfLife> {
+        let law = self.fit.law;
+        let first = self.times.first().copied().unwrap_or(0.0);
+        self.times
+            .iter()
+            .enumerate()
+            .map(|(session, &time)| {
+                let rate = law.rate(&self.fit.parameters, time - first);
+                let rates: Vec<f64> = self
+                    .resampled
+                    .iter()
+                    .map(|p| law.rate(p, time - first))
+                    .collect();
+                let (rate_lo, rate_hi) = interval(&rates, confidence);
+                let half = |rate: f64| std::f64::consts::LN_2 / rate;
+                HalfLife {
+                    session,
+                    time,
+                    rate,
+                    rate_lo,
+                    rate_hi,
+                    half_life: half(rate),
+                    lo: half(rate_hi),
+                    hi: half(rate_lo),
+                }
+            })
+            .collect()
+    }
 }

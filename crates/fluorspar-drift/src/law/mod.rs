@@ -3,7 +3,8 @@
 //! A [`Table`] holds the similarity of every pair of sessions of one animal,
 //! with resamples. A [`Law`] says what similarity should be left between two
 //! times. [`fit`] finds its parameters, [`choose`] compares laws on sessions
-//! they were not fitted to, [`half_lives`] says how long a code lasts. Whether
+//! they were not fitted to, [`refit`] says how
+//! sure they are and how long a code lasts. Whether
 //! drift slows down with practice is asked in three ways:
 //!
 //! | test | asks | null |
@@ -31,7 +32,7 @@ pub use choice::{Scored, choose};
 pub use covariance::Covariance;
 pub use crystallization::{LikelihoodTest, NullLaw, likelihood_test};
 pub use fit::{Fit, fit};
-pub use half_life::{HalfLife, half_lives};
+pub use half_life::{HalfLife, Refitted, refit};
 pub use shape::Law;
 pub use slope::{SlopeTest, rate_slope, rate_slope_difference};
 pub use table::{Axis, Options, Table};

@@ -4,7 +4,7 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
-use super::solve::minimise;
+use super::solve::{dot, minimise};
 use super::table::{Options, Table};
 use crate::Error;
 use crate::inference::{Alternative, add_one_p, factorial_within, next_order};
@@ -13,6 +13,8 @@ use crate::statistics::{interval, mean, variance};
 
 /// Fewest steps of an animal: 5! orders.
 const STEPS: usize = 5;
+/// Resamples from which the spread of a slope is taken.
+const SPREAD: usize = 200;
 
 /// Change of the rate of loss with practice.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,10 +50,13 @@ pub struct SlopeTest {
 /// average. `level` is free if gaps differ (something lost whatever the
 /// gap would else look like a rate that falls when gaps grow), else 0.
 ///
-/// Two things must agree: the order of steps (permuted; covers noise that
-/// all cells share, if steps vary alike) and resamples of cells (cover steps of unequal noise).
-/// The p value is the larger. With several animals the slopes are averaged, orders are
-/// permuted within each, and animals are drawn before cells.
+/// Two things must agree: the order of steps (permuted; covers steps that
+/// vary by chance) and resamples of cells (cover noise). Neighbouring steps share a session and
+/// late ones may be less noisy than early ones, so that orders are not alike
+/// even if drift is constant; therefore what is compared between orders is the slope
+/// in units of its spread over resamples in that order (Janssen 1997, Stat Probab Lett
+/// 36:9). The p value is the larger of both. With several animals the slopes are
+/// averaged, orders are permuted within each, and animals are drawn before cells.
 ///
 /// The null is a constant loss of similarity per day. A random walk with
 /// constant steps breaks it, see [`super::likelihood_test`].
@@ -185,25 +190,56 @@ fn corrected(table: &Table, value: f64, i: usize) -> f64 {
         .map_or(value, |a| value / (a[i] * a[i + 1]))
 }
 
+/// What one order of one animal's steps gives.
+struct Found {
+    /// Slope of the first epoch, the mean slope of others taken off.
+    slope: f64,
+    /// Rate of the first epoch at the middle of practice.
+    rate: f64,
+    /// Variance of the slope over resamples, to first order; NaN without resamples.
+    variance: f64,
+}
+
 impl Animal {
-    /// Slope and rate of the first epoch, the mean slope of others taken off;
-    /// the similarities come in the given order, gaps with them.
-    fn slope(&self, similarity: &[Vec<f64>], order: &[usize]) -> (f64, f64) {
+    /// The similarities come in the given order, gaps with them.
+    fn slope(&self, similarity: &[Vec<f64>], order: &[usize], spread: bool) -> Found {
         let gap: Vec<f64> = order.iter().map(|&k| self.gap[k]).collect();
-        let found: Vec<(f64, f64)> = similarity
-            .iter()
-            .map(|all| {
-                let values: Vec<f64> = order.iter().map(|&k| all[k]).collect();
-                trend(&values, &gap, &self.practice, self.level_free)
-            })
-            .collect();
-        let others: Vec<f64> = found[1..].iter().map(|f| f.0).collect();
-        let reference = if others.is_empty() {
-            0.0
-        } else {
-            mean(&others)
+        let mut out = Found {
+            slope: 0.0,
+            rate: f64::NAN,
+            variance: f64::NAN,
         };
-        (found[0].0 - reference, found[0].1)
+        let others = (similarity.len() - 1) as f64;
+        let mut leverage = Vec::new();
+        for (epoch, all) in similarity.iter().enumerate() {
+            let values: Vec<f64> = order.iter().map(|&k| all[k]).collect();
+            let p = trend(&values, &gap, &self.practice, self.level_free);
+            let share = if epoch == 0 { 1.0 } else { -1.0 / others };
+            out.slope += share * p[1];
+            if epoch == 0 {
+                out.rate = p[0];
+            }
+            if spread {
+                let weights = weights(&p, &gap, &self.practice);
+                leverage.push(weights.iter().map(|w| share * w).collect::<Vec<f64>>());
+            }
+        }
+        if spread {
+            let moved: Vec<f64> = self
+                .resampled
+                .iter()
+                .take(SPREAD)
+                .map(|epochs| {
+                    let of = |(all, weights): (&Vec<f64>, &Vec<f64>)| -> f64 {
+                        order.iter().zip(weights).map(|(&k, w)| w * all[k]).sum()
+                    };
+                    epochs.iter().zip(&leverage).map(of).sum()
+                })
+                .filter(|v: &f64| v.is_finite())
+                .collect();
+            out.variance = variance(&moved);
+        }
+        out
     }
 
     fn whole(&self) -> Vec<usize> {
@@ -211,10 +247,17 @@ impl Animal {
     }
 }
 
-/// Slope over practice and rate at its middle.
-fn trend(similarity: &[f64], gap: &[f64], practice: &[f64], level_free: bool) -> (f64, f64) {
+/// Expected similarity of a step.
+fn expected(p: &[f64], gap: f64, practice: f64) -> f64 {
+    let level = p.get(2).copied().unwrap_or(0.0);
+    (level - gap * (p[0] + p[1] * practice)).min(3.0).exp()
+}
+
+/// Rate at the middle of practice, slope, and the level if it is free.
+fn trend(similarity: &[f64], gap: &[f64], practice: &[f64], level_free: bool) -> Vec<f64> {
+    let nothing = vec![f64::NAN; 2];
     if similarity.iter().any(|v| !v.is_finite()) {
-        return (f64::NAN, f64::NAN);
+        return nothing;
     }
     let usual = mean(gap);
     let reach = practice.iter().fold(1e-9, |m: f64, p| m.max(p.abs()));
@@ -227,50 +270,91 @@ fn trend(similarity: &[f64], gap: &[f64], practice: &[f64], level_free: bool) ->
         bounds.push((-1.5, 0.2));
     }
     let (p, cost) = minimise(&first, &bounds, |p| {
-        let level = p.get(2).copied().unwrap_or(0.0);
-        similarity
-            .iter()
-            .zip(gap)
-            .zip(practice)
-            .map(|((c, g), x)| (level - g * (p[0] + p[1] * x)).min(3.0).exp() - c)
-            .collect()
+        let steps = similarity.iter().zip(gap).zip(practice);
+        steps.map(|((c, &g), &x)| expected(p, g, x) - c).collect()
     });
-    if cost.is_finite() {
-        (p[1], p[0])
-    } else {
-        (f64::NAN, f64::NAN)
+    if cost.is_finite() { p } else { nothing }
+}
+
+/// How much the slope moves with each similarity, to first order: the row of
+/// `(JᵀJ)⁻¹ Jᵀ` that belongs to it.
+fn weights(p: &[f64], gap: &[f64], practice: &[f64]) -> Vec<f64> {
+    let columns: Vec<Vec<f64>> = {
+        let steps = || gap.iter().zip(practice);
+        let value = |(&g, &x): (&f64, &f64)| expected(p, g, x);
+        let mut columns = vec![
+            steps().map(|s| -s.0 * s.1 * value(s)).collect(),
+            steps().map(|s| -s.0 * value(s)).collect::<Vec<f64>>(),
+        ];
+        if p.len() > 2 {
+            columns.push(steps().map(value).collect());
+        }
+        columns
+    };
+    // What of the slope's column the others cannot do.
+    let mut own = columns[0].clone();
+    let mut basis: Vec<Vec<f64>> = Vec::new();
+    for column in &columns[1..] {
+        let mut direction = column.clone();
+        for known in &basis {
+            let along = dot(known, &direction);
+            direction
+                .iter_mut()
+                .zip(known)
+                .for_each(|(d, k)| *d -= along * k);
+        }
+        let length = dot(&direction, &direction).sqrt();
+        let direction: Vec<f64> = direction.iter().map(|d| d / length).collect();
+        if direction.iter().all(|d| d.is_finite()) {
+            let along = dot(&direction, &own);
+            own.iter_mut()
+                .zip(&direction)
+                .for_each(|(o, d)| *o -= along * d);
+            basis.push(direction);
+        }
     }
+    let square = dot(&own, &own);
+    own.iter().map(|o| o / square).collect()
 }
 
 fn test(animals: &[Animal], options: &Options) -> Result<SlopeTest, Error> {
     options.check()?;
+    let known = animals.iter().all(|a| a.resampled.len() >= STEPS);
+    // Mean slope over animals, and the same in units of its spread.
     let of = |orders: &[Vec<usize>]| {
-        let slopes: Vec<f64> = animals
+        let found: Vec<Found> = animals
             .iter()
             .zip(orders)
-            .map(|(a, order)| a.slope(&a.observed, order).0)
+            .map(|(a, order)| a.slope(&a.observed, order, known))
             .collect();
-        mean(&slopes)
+        let n = found.len() as f64;
+        let slope = found.iter().map(|f| f.slope).sum::<f64>() / n;
+        let spread = found.iter().map(|f| f.variance).sum::<f64>().sqrt() / n;
+        let ratio = if spread > 0.0 {
+            slope / spread
+        } else {
+            f64::NAN
+        };
+        (slope, if known { ratio } else { slope })
     };
     let whole: Vec<Vec<usize>> = animals.iter().map(Animal::whole).collect();
-    let slope = of(&whole);
-    if !slope.is_finite() {
+    let (slope, observed) = of(&whole);
+    if !observed.is_finite() {
         return Err(Error::Undefined(
             "no trend fits the neighbouring sessions".into(),
         ));
     }
-    let middles: Vec<f64> = animals
-        .iter()
-        .zip(&whole)
-        .map(|(a, o)| a.slope(&a.observed, o).1)
+    let rates = animals.iter().zip(&whole);
+    let middles: Vec<f64> = rates
+        .map(|(a, o)| a.slope(&a.observed, o, false).rate)
         .collect();
     let all = factorial_within(whole[0].len(), options.permutations).filter(|_| animals.len() == 1);
     let p_order = if let Some(all) = all {
         let mut order = whole[0].clone();
         let mut reached = 1;
         while next_order(&mut order) {
-            let value = of(std::slice::from_ref(&order));
-            reached += usize::from(Alternative::TwoSided.reaches(value, slope));
+            let value = of(std::slice::from_ref(&order)).1;
+            reached += usize::from(Alternative::TwoSided.reaches(value, observed));
         }
         reached as f64 / all as f64
     } else {
@@ -282,7 +366,7 @@ fn test(animals: &[Animal], options: &Options) -> Result<SlopeTest, Error> {
                 for order in &mut orders {
                     order.shuffle(&mut rng);
                 }
-                Alternative::TwoSided.reaches(of(&orders), slope)
+                Alternative::TwoSided.reaches(of(&orders).1, observed)
             })
             .count();
         add_one_p(reached, options.permutations)
@@ -326,7 +410,7 @@ fn resampled(animals: &[Animal], seed: u64) -> Vec<f64> {
             let order = a.whole();
             (0..count)
                 .into_par_iter()
-                .map(|b| a.slope(&a.resampled[b], &order).0)
+                .map(|b| a.slope(&a.resampled[b], &order, false).slope)
                 .collect()
         })
         .collect();

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use crate::Error;
 
 /// How the code drifts. Codes are Gaussian and drift without memory: the
@@ -131,6 +133,47 @@ pub struct Plan {
     pub wrong: WrongMatches,
 }
 
+impl fmt::Display for Plan {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.law {
+            Law::Constant => write!(out, "the code stays")?,
+            Law::Exponential { tau_days } => {
+                write!(out, "similarity falls to 1/e in {tau_days:.3} days")?;
+            }
+            Law::RandomWalk { variance_per_day } => {
+                write!(
+                    out,
+                    "a random walk adds {variance_per_day:.3} of the first day's variance per day"
+                )?;
+            }
+            Law::Crystallizing {
+                first_per_day,
+                last_per_day,
+                tau_days,
+            } => write!(
+                out,
+                "drift slows from {first_per_day:.3} to {last_per_day:.3} per day within {tau_days:.3} days"
+            )?,
+        }
+        if let TrialNumbers::Changing { first, last } = self.trials {
+            write!(
+                out,
+                "; {first} trials in the first session, {last} in the last"
+            )?;
+        }
+        match self.wrong {
+            WrongMatches::None => Ok(()),
+            WrongMatches::AsRecorded => write!(out, "; matches wrong as p_same says"),
+            WrongMatches::Share { share, per_day } => write!(
+                out,
+                "; {:.1} % of matches wrong and {:.2} % more per day",
+                100.0 * share,
+                100.0 * per_day
+            ),
+        }
+    }
+}
+
 impl Plan {
     /// Checks every number.
     ///
@@ -162,7 +205,12 @@ impl Plan {
     }
 }
 
-fn within(ok: bool, name: &'static str, value: f64, rule: &'static str) -> Result<(), Error> {
+pub(super) fn within(
+    ok: bool,
+    name: &'static str,
+    value: f64,
+    rule: &'static str,
+) -> Result<(), Error> {
     if ok && value.is_finite() {
         Ok(())
     } else {

@@ -7,7 +7,8 @@
 //! matched wrongly. [`Template::sessions`] draws such an experiment, and
 //! [`replicate`] runs any analysis on many of them: its mean against the
 //! planted value is its bias, the share of rejections its power, or its rate
-//! of false alarms.
+//! of false alarms. [`crate::planted_drift`] does so with the analysis of this
+//! crate; a [`Planting`] says what to plant.
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -41,9 +42,11 @@
 //! ```
 
 mod law;
+mod planting;
 mod replicate;
 mod template;
 
 pub use law::{Law, Plan, TrialNumbers, WrongMatches};
-pub use replicate::{Answer, Replicates, binomial_interval, replicate};
+pub use planting::{PlantedRow, Planting};
+pub use replicate::{Answer, Replicates, binomial_interval, replicate, replicate_several};
 pub use template::Template;

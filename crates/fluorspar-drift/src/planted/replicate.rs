@@ -49,6 +49,23 @@ pub fn replicate(
     seed: u64,
     analysis: impl Fn(&[Session]) -> Answer + Sync,
 ) -> Result<Replicates, Error> {
+    let [out] = replicate_several(template, plan, repetitions, seed, |sessions| {
+        [analysis(sessions)]
+    })?;
+    Ok(out)
+}
+
+/// [`replicate`] for an analysis that gives several answers at once.
+///
+/// # Errors
+/// As [`replicate`].
+pub fn replicate_several<const N: usize>(
+    template: &Template,
+    plan: &Plan,
+    repetitions: usize,
+    seed: u64,
+    analysis: impl Fn(&[Session]) -> [Answer; N] + Sync,
+) -> Result<[Replicates; N], Error> {
     if repetitions == 0 {
         return Err(Error::Parameter {
             name: "repetitions",
@@ -56,28 +73,36 @@ pub fn replicate(
             rule: "must be at least 1",
         });
     }
-    let answers: Vec<Answer> = (0..repetitions as u64)
+    let answers: Vec<[Answer; N]> = (0..repetitions as u64)
         .into_par_iter()
         .map(|index| Ok(analysis(&template.sessions(plan, seed, index)?)))
         .collect::<Result<_, Error>>()?;
-    let estimates: Vec<f64> = answers
-        .iter()
-        .map(|a| a.estimate)
-        .filter(|v| v.is_finite())
-        .collect();
-    let verdicts: Vec<bool> = answers.iter().filter_map(|a| a.rejected).collect();
-    let rejected = verdicts.iter().filter(|&&rejected| rejected).count();
-    let (middle, sd) = (mean(&estimates), variance(&estimates).sqrt());
-    Ok(Replicates {
-        mean: middle,
-        sd,
-        mean_interval: of_mean(middle, sd, estimates.len()),
-        refused: answers.len() - estimates.len(),
-        tested: verdicts.len(),
-        rejection: rejected as f64 / verdicts.len() as f64,
-        rejection_interval: binomial_interval(rejected, verdicts.len(), 0.95),
-        answers,
-    })
+    Ok(std::array::from_fn(|k| {
+        Replicates::of(answers.iter().map(|all| all[k]).collect())
+    }))
+}
+
+impl Replicates {
+    fn of(answers: Vec<Answer>) -> Self {
+        let estimates: Vec<f64> = answers
+            .iter()
+            .map(|a| a.estimate)
+            .filter(|v| v.is_finite())
+            .collect();
+        let verdicts: Vec<bool> = answers.iter().filter_map(|a| a.rejected).collect();
+        let rejected = verdicts.iter().filter(|&&rejected| rejected).count();
+        let (middle, sd) = (mean(&estimates), variance(&estimates).sqrt());
+        Self {
+            mean: middle,
+            sd,
+            mean_interval: of_mean(middle, sd, estimates.len()),
+            refused: answers.len() - estimates.len(),
+            tested: verdicts.len(),
+            rejection: rejected as f64 / verdicts.len() as f64,
+            rejection_interval: binomial_interval(rejected, verdicts.len(), 0.95),
+            answers,
+        }
+    }
 }
 
 fn of_mean(middle: f64, sd: f64, n: usize) -> (f64, f64) {

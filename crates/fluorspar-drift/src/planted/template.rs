@@ -74,7 +74,7 @@ impl Template {
                 reason: "has other labels than the first".into(),
             });
         }
-        let rank = |session: &EpochTrials| -> Vec<usize> {
+        let rank = |session: &EpochTrials<'_>| -> Vec<usize> {
             session
                 .cell
                 .iter()
@@ -248,7 +248,7 @@ impl Template {
 /// Standard deviation of each cell's code over labels, and how much stronger
 /// each session's code is. Cells count in units of their scatter, as in the analysis.
 fn sizes(
-    trials: &[EpochTrials],
+    trials: &[EpochTrials<'_>],
     responses: &[Response],
     ranks: &[Vec<usize>],
     cells: usize,
@@ -313,13 +313,13 @@ fn sizes(
 }
 
 fn measure(
-    trials: &EpochTrials,
+    trials: &EpochTrials<'_>,
     session: &Session,
     response: &Response,
     rank: Vec<usize>,
     gain: f64,
 ) -> Measured {
-    let (count, cells) = trials.trials.dim();
+    let (cells, count) = trials.activity.dim();
     let members: Vec<Vec<usize>> = response
         .classes()
         .iter()
@@ -330,16 +330,13 @@ fn measure(
     for cell in (0..cells).filter(|&cell| trials.seen[cell]) {
         for members in &members {
             let n = members.len() as f64;
-            let mean = members
-                .iter()
-                .map(|&t| trials.trials[[t, cell]])
-                .sum::<f64>()
-                / n;
+            let value = |t: usize| f64::from(trials.activity[[cell, t]]);
+            let mean = members.iter().map(|&t| value(t)).sum::<f64>() / n;
             middle[cell] += mean / response.classes().len() as f64;
             // Deviations from their own mean are smaller than those of fresh trials.
             let larger = (n / (n - 1.0)).sqrt();
             for &trial in members {
-                residuals[[trial, cell]] = (larger * (trials.trials[[trial, cell]] - mean)) as f32;
+                residuals[[trial, cell]] = (larger * (value(trial) - mean)) as f32;
             }
         }
     }

@@ -41,6 +41,7 @@ pub use rdm_compare::{
     MINIMUM_CONDITIONS, NoiseCeiling, RdmComparison, compare_rdms, noise_ceiling,
 };
 pub use reliability::{Disattenuated, ceiling, disattenuate, split_half_reliability};
+pub(crate) use shape::unaligned_distance;
 pub use shape::{ShapeAlignment, ShapeScore};
 pub use shape_ladder::{
     CellMatching, LadderRung, MAXIMUM_MATCHED_CELLS, ShapeLadder, shape_ladder,

@@ -204,6 +204,24 @@ pub(super) fn distance(
     }
 }
 
+/// Angle without alignment between `test_x` and `test_y`, centred by the means
+/// of `x` and `y`.
+pub(crate) fn unaligned_distance(
+    x: ArrayView2<'_, f64>,
+    y: ArrayView2<'_, f64>,
+    test_x: ArrayView2<'_, f64>,
+    test_y: ArrayView2<'_, f64>,
+) -> Result<f64, Error> {
+    let (mean_x, mean_y) = (centred(x).0, centred(y).0);
+    unaligned(
+        test_x,
+        test_y,
+        mean_x.view(),
+        mean_y.view(),
+        ShapeScore::Angular,
+    )
+}
+
 /// Distance without alignment, of patterns centred by `mean_x` and `mean_y`.
 pub(super) fn unaligned(
     x: ArrayView2<'_, f64>,

@@ -12,6 +12,7 @@
 //! | is it the gain or the shape? | [`gain_and_shape`], [`gain_shape_change`] | noise taken off with trial halves |
 
 mod classes;
+mod effects;
 mod exceed;
 mod gain_shape;
 mod information;
@@ -20,6 +21,7 @@ mod mutual;
 mod peaks;
 mod permutations;
 mod rank_correlation;
+mod recurrence;
 mod selectivity;
 mod sequence;
 mod stability_index;
@@ -36,12 +38,11 @@ pub use peaks::{Peaks, half_means, mean_over_trials, peak_bins, peaks, time_reli
 pub use permutations::Permutations;
 pub(crate) use rank_correlation::of_counts as order_of_counts;
 pub use rank_correlation::{kendall_tau_b, spearman};
+pub use recurrence::{Recurrence, markov_recurrence, recurrence};
 pub use selectivity::{Selectivity, Statistic, effect_sizes, selectivity};
 pub use sequence::{Sequence, peak_shift, peak_shift_chance, ridge_to_background, sequence};
 pub(crate) use stability_index::index as drift_index;
 pub use stability_index::{StabilityIndex, pooled_index, stability_index};
-pub use survival::{
-    Recurrence, Spell, Survival, kaplan_meier, markov_recurrence, recurrence, spells,
-};
+pub use survival::{Spell, Survival, kaplan_meier, spells};
 pub(crate) use turnover::split_halves;
 pub use turnover::{Turnover, chance_jaccard, expected_flicker, half_turnover, turnover};

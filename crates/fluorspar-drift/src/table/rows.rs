@@ -75,7 +75,7 @@ row! {
 }
 
 row! {
-    /// Change of a metric with elapsed days; a row of `rates.csv`.
+    /// A parameter of a law of drift over elapsed days; a row of `rates.csv`.
     RateRow in "rates" {
         /// Which metric.
         metric: &'static str,
@@ -83,55 +83,164 @@ row! {
         epoch: String,
         /// Label, or empty.
         variable: String,
-        /// `"linear"`: value = intercept + rate · days; `"exponential"`:
-        /// value = intercept · exp(−rate · days).
+        /// Group of cells (area, layer), or empty for all.
+        group: String,
+        /// Name of the law, see [`crate::law::Law`].
         law: &'static str,
-        /// Per day.
-        rate_per_day: f64,
+        /// Name of the parameter; rates per day, times in days.
+        parameter: &'static str,
+        /// Its value, or NaN.
+        value: f64,
         /// Lower end of its interval.
         lo: f64,
         /// Upper end of its interval.
         hi: f64,
-        /// Value at no distance.
-        intercept: f64,
-        /// Days in which an exponential falls to one half.
-        half_life_days: f64,
+        /// Log-likelihood of a session predicted by a fit without it.
+        score_by_session: f64,
+        /// Log-likelihood of a pair of sessions predicted by a fit without it.
+        score_by_pair: f64,
+        /// Akaike's criterion.
+        aic: f64,
+        /// Whether the law is chosen by the scores.
+        chosen: bool,
+        /// Sessions.
+        n_sessions: usize,
         /// Pairs of sessions fitted.
         n_pairs: usize,
+        /// Fewest cells that a pair shares.
+        n_cells: usize,
+        /// What is resampled.
+        unit: &'static str,
         /// Seed of the resamples.
         seed: u64,
-        /// Why the rate is NaN, or empty.
+        /// Which cells were compared.
+        inclusion: &'static str,
+        /// Why the value is NaN, or empty.
         reason: String,
     }
 }
 
 row! {
-    /// Early against late stability; a row of `crystallization.csv`.
+    /// How long a code lasts from a session on; a row of `half_lives.csv`.
+    HalfLifeRow in "half_lives" {
+        /// Which metric.
+        metric: &'static str,
+        /// Epoch of the trial.
+        epoch: String,
+        /// Label, or empty.
+        variable: String,
+        /// Group of cells (area, layer), or empty for all.
+        group: String,
+        /// The law it follows from.
+        law: &'static str,
+        /// Whether that law is the chosen one.
+        chosen: bool,
+        /// Session, from 1.
+        session: usize,
+        /// Elapsed days.
+        day: f64,
+        /// Share of what is shared that is lost per day.
+        rate_per_day: f64,
+        /// Lower end of its interval.
+        rate_lo: f64,
+        /// Upper end of its interval.
+        rate_hi: f64,
+        /// Days in which half of it is lost; empty if nothing is lost.
+        half_life_days: f64,
+        /// Lower end of its interval.
+        lo: f64,
+        /// Upper end of its interval; empty if it has no end.
+        hi: f64,
+        /// Fewest cells that a pair shares.
+        n_cells: usize,
+        /// What is resampled.
+        unit: &'static str,
+        /// Seed of the resamples.
+        seed: u64,
+        /// Which cells were compared.
+        inclusion: &'static str,
+    }
+}
+
+row! {
+    /// Whether a metric follows elapsed days; a row of `mantel.csv`.
+    MantelRow in "mantel" {
+        /// Which metric.
+        metric: &'static str,
+        /// Epoch of the trial.
+        epoch: String,
+        /// Label, or empty.
+        variable: String,
+        /// Group of cells (area, layer), or empty for all.
+        group: String,
+        /// What is held: empty, `practice` or `trials`.
+        control: &'static str,
+        /// Correlation with elapsed days over pairs of sessions.
+        r: f64,
+        /// One-sided probability of one as low.
+        p: f64,
+        /// The null hypothesis.
+        null: &'static str,
+        /// What is permuted.
+        unit: &'static str,
+        /// Sessions with a value.
+        n_sessions: usize,
+        /// Pairs of sessions with a value.
+        n_pairs: usize,
+        /// Orders of sessions compared.
+        orders: usize,
+        /// Whether these are all orders.
+        exact: bool,
+        /// Seed of the orders.
+        seed: u64,
+        /// Which cells were compared.
+        inclusion: &'static str,
+        /// Why there is no value, or empty.
+        reason: String,
+    }
+}
+
+row! {
+    /// Whether drift slows; a row of `crystallization.csv`.
     CrystallizationRow in "crystallization" {
+        /// Which metric.
+        metric: &'static str,
         /// Epoch of the trial.
         epoch: String,
         /// Label, or empty for population activity.
         variable: String,
-        /// What is compared.
+        /// Group of cells (area, layer), or empty for all.
+        group: String,
+        /// Which test: `late_minus_early_similarity` (pairs equally far
+        /// apart), `crystallization` (the answer: the next two together),
+        /// `likelihood_ratio`, `rate_slope`, `rate_slope_difference`.
         test: &'static str,
-        /// Late minus early similarity, pairs the same number of days apart.
+        /// Its statistic.
         statistic: f64,
         /// Lower end of its interval.
         lo: f64,
         /// Upper end of its interval.
         hi: f64,
-        /// Two-sided bootstrap probability of no change.
+        /// Probability of one as extreme under the null.
         p: f64,
         /// The null hypothesis.
-        null: &'static str,
+        null: String,
+        /// What is resampled, simulated or permuted.
+        unit: &'static str,
         /// Sessions used.
         n_sessions: usize,
         /// Fewest cells that a compared pair shares.
         n_cells: usize,
-        /// Seed of the resamples.
+        /// Animals.
+        n_animals: usize,
+        /// Seed of everything random.
         seed: u64,
-        /// What the interval says, in words.
+        /// Which cells were compared.
+        inclusion: &'static str,
+        /// What it says, in words; `undetermined` with a reason.
         verdict: String,
+        /// A sentence for a paper.
+        sentence: String,
     }
 }
 

@@ -2,12 +2,10 @@
 
 mod cells;
 mod denoise;
-mod drift;
 mod register;
 mod track;
 
 pub(crate) use cells::find_cells;
 pub(crate) use denoise::denoise;
-pub(crate) use drift::{analyse, analyse_run, load_tensors, write_tables};
 pub(crate) use register::{register, register_volumes, registered_sink};
 pub(crate) use track::track;

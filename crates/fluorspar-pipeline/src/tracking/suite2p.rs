@@ -77,8 +77,15 @@ fn add(footprints: &mut Footprints, roi: &Dict) -> Result<(), String> {
     push(footprints, pixels, 0)
 }
 
+/// Frames per second (Hz) of a plane, if the folder says it.
+pub(crate) fn frame_rate(folder: &Path) -> Result<Option<f64>, Error> {
+    let settings = settings(folder)?;
+    let mut rates = settings.iter().filter_map(|(_, dict)| dict.number("fs"));
+    Ok(rates.find(|&rate| rate.is_finite() && rate > 0.0))
+}
+
 /// ROIs that count as cells: the first column of `iscell.npy`, if it is there.
-fn cells(folder: &Path, rois: usize) -> Result<Option<Vec<usize>>, Error> {
+pub(crate) fn cells(folder: &Path, rois: usize) -> Result<Option<Vec<usize>>, Error> {
     let path = folder.join("iscell.npy");
     if !path.is_file() {
         return Ok(None);
@@ -102,12 +109,12 @@ fn cells(folder: &Path, rois: usize) -> Result<Option<Vec<usize>>, Error> {
 /// show it.
 fn settings(folder: &Path) -> Result<Vec<(PathBuf, Dict)>, Error> {
     let mut out = Vec::new();
-    for name in ["ops.npy", "reg_outputs.npy", "db.npy"] {
+    for name in ["ops.npy", "reg_outputs.npy", "db.npy", "settings.npy"] {
         let path = folder.join(name);
         if !path.is_file() {
             continue;
         }
-        if let Array::Dicts(dicts) = read_npy(&path, &["Ly", "Lx", "meanImg"])? {
+        if let Array::Dicts(dicts) = read_npy(&path, &["Ly", "Lx", "meanImg", "fs"])? {
             out.extend(dicts.into_iter().map(|dict| (path.clone(), dict)));
         }
     }

@@ -32,6 +32,7 @@ impl Companions {
     /// # Errors
     /// [`Error::Io`] if the folder cannot be written.
     pub(crate) fn write(&self, folder: &Path) -> Result<(), Error> {
+        disk::create_folder(folder)?;
         for table in &self.tables {
             let path = folder.join(format!("{}.csv", table.name));
             disk::write(&path, table.csv().as_bytes())?;

@@ -1,0 +1,111 @@
+//! A `rois.zarr` as a recording.
+
+use std::path::{Path, PathBuf};
+
+use fluorspar_zarr::GroupReader;
+use ndarray::{Array1, Array2, Ix1, Ix2};
+
+use super::clock::Clock;
+use super::recording::{Making, Recording, mean, median};
+use crate::artefact::{MotionTable, Rois};
+use crate::error::Context;
+use crate::{Error, source};
+
+/// The `rois.zarr` that a path names: itself, or the one in the folder.
+pub(crate) fn find(path: &Path) -> Result<PathBuf, Error> {
+    if !path.exists() {
+        return Err(Error::bad_data(path, "no such file or folder"));
+    }
+    if source::is_zarr(path) {
+        return Ok(path.to_path_buf());
+    }
+    let inner = path.join("rois.zarr");
+    if inner.is_dir() {
+        return Ok(inner);
+    }
+    Err(Error::bad_data(
+        path,
+        "is no rois.zarr and holds none; `fluorspar segment` or `fluorspar run` makes one",
+    ))
+}
+
+/// Reads events or ΔF/F, and what else is known; of all ROIs.
+pub(crate) fn read(path: &Path, making: &Making<'_>) -> Result<Recording, Error> {
+    let path = find(path)?;
+    let (footprints, cells) = Rois::read_footprints(&path)?;
+    let group = GroupReader::open(&path).at(path.display())?;
+    let names = group.names().at(path.display())?;
+    let has = |name: &str| names.iter().any(|known| known == name);
+    let rois = footprints.len();
+    let traces = |name: &str| -> Result<Array2<f32>, Error> {
+        let array = group.array::<f32>(name).at(path.display())?;
+        let array = array.into_dimensionality::<Ix2>().ok();
+        array.filter(|a| a.nrows() == rois).ok_or_else(|| {
+            let message = format!("the array {name:?} must be (roi, frame), of {rois} ROIs");
+            Error::bad_data(&path, message)
+        })
+    };
+    let per_roi = |name: &str| -> Result<Option<Array1<f32>>, Error> {
+        if !has(name) {
+            return Ok(None);
+        }
+        let array = group.array::<f32>(name).at(path.display())?;
+        let array = array.into_dimensionality::<Ix1>().ok();
+        let array = array.filter(|a| a.len() == rois);
+        array.map(Some).ok_or_else(|| {
+            let message = format!("the array {name:?} must have one value for each ROI");
+            Error::bad_data(&path, message)
+        })
+    };
+    let said = group.attribute("frame_rate").and_then(|v| v.as_f64());
+    // What the file says is what its frames were cut with.
+    let rate = match said {
+        Some(rate) if rate.is_finite() && rate > 0.0 => rate,
+        _ => making.rate(&path, None)?,
+    };
+    let activity = traces(if making.events() { "events" } else { "dff" })?;
+    let mut recording = Recording::new(&path, activity, Clock::regular(rate));
+    let centres = (0..rois).map(|roi| {
+        let (y, x) = footprints.centroid(roi);
+        [f64::from(footprints.planes()[roi]), y, x]
+    });
+    recording.centre = Some(centres.collect());
+    if let Some(absent) = per_roi("absent")? {
+        recording.visible = absent.iter().map(|&a| a != 1.0).collect();
+    }
+    let mut told = |name: &str, value: Option<f64>| {
+        if let Some(value) = value {
+            recording.covariates.insert(name.to_owned(), value);
+        }
+    };
+    for name in ["snr", "noise"] {
+        if let Some(values) = per_roi(name)? {
+            told(
+                name,
+                median(cells.iter().map(|&roi| f64::from(values[roi]))),
+            );
+        }
+    }
+    if has("F") {
+        let f = traces("F")?;
+        let of_cells = cells.iter().flat_map(|&roi| f.row(roi).to_vec());
+        told("mean_fluorescence", mean(of_cells.map(f64::from)));
+    }
+    let motion = path.with_file_name("motion.zarr");
+    if motion.is_dir() {
+        let motion = MotionTable::read(&motion)?;
+        told("motion_px", movement(&motion));
+        let quality = motion.quality.iter().map(|&q| f64::from(q));
+        told("registration_quality", mean(quality));
+    }
+    recording.cells = cells;
+    Ok(recording)
+}
+
+/// Root mean square of the step from frame to frame, pixels.
+fn movement(motion: &MotionTable) -> Option<f64> {
+    let step = |values: &[f32], k: usize| f64::from(values[k + 1]) - f64::from(values[k]);
+    let steps = (0..motion.dy.len().min(motion.dx.len()).saturating_sub(1))
+        .map(|k| step(&motion.dy, k).powi(2) + step(&motion.dx, k).powi(2));
+    mean(steps).map(f64::sqrt)
+}
