@@ -5,6 +5,7 @@ mod answer;
 mod companions;
 mod confounds;
 mod elapsed;
+mod geometry;
 mod maps;
 mod matrices;
 mod numbers;
@@ -96,6 +97,7 @@ pub(super) fn drift_sections(tables: &Tables, days: &[f64]) -> Result<Vec<Sectio
     out.push(maps::section(tables, &labels)?);
     out.push(elapsed::section(tables)?);
     out.push(matrices::section(tables, &labels)?);
+    out.extend(geometry::section(tables)?);
     out.push(confounds::section(tables)?);
     out.extend(numbers::planted(tables));
     out.push(numbers::section(tables));

@@ -129,7 +129,7 @@ pub(super) fn section(tables: &Tables, labels: &[String]) -> Result<Section, Err
     let others = others(tables, labels)?;
     if !others.is_empty() {
         section = section.block(Block::Folded {
-            summary: "Other measures".into(),
+            summary: format!("Other measures (at most {MOST_OTHERS}; metrics.csv has all)"),
             blocks: vec![Block::Figures(others)],
         });
     }
@@ -144,8 +144,14 @@ fn others(tables: &Tables, labels: &[String]) -> Result<Vec<Figure>, Error> {
         .collect();
     names.sort_unstable();
     names.dedup();
+    // Of a measure and its corrected form the corrected one; moves have a section of their own.
+    let all = names.clone();
+    let corrected = |name: &str| all.contains(&format!("{name}_corrected").as_str());
     names.retain(|name| {
-        !ELSEWHERE.contains(name) && MEASURES.iter().all(|known| known.name != *name)
+        !ELSEWHERE.contains(name)
+            && MEASURES.iter().all(|known| known.name != *name)
+            && !name.starts_with("drift_")
+            && !corrected(name)
     });
     let mut figures = Vec::new();
     for name in names {

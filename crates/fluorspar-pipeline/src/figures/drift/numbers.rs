@@ -12,9 +12,10 @@ const MOST_ROWS: usize = 80;
 /// Widest one.
 const MOST_COLUMNS: usize = 24;
 /// Tables that other sections show.
-const ELSEWHERE: [&str; 10] = [
+const ELSEWHERE: [&str; 11] = [
     "metrics",
     "rates",
+    "half_lives",
     "crystallization",
     "confounds",
     "epochs",
@@ -58,7 +59,7 @@ pub(super) fn section(tables: &Tables) -> Section {
     });
     if let Some(rates) = tables.sheet("rates") {
         section = section.block(Block::Folded {
-            summary: "Rates of drift per day".into(),
+            summary: "Laws of drift and their parameters".into(),
             blocks: vec![Block::Table(whole(rates)), Block::Note("rates.csv".into())],
         });
     }
