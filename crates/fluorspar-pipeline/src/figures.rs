@@ -9,8 +9,8 @@ use fluorspar_report::figure::{self, Curve, CurvesPlot};
 use fluorspar_report::{Block, Report, Section, Table};
 use ndarray::{Array2, Axis};
 
-pub(crate) use self::drift::crystallization;
-use self::drift::{Crystallization, Tables, drift_sections};
+pub(crate) use self::drift::{Companions, crystallization};
+use self::drift::{Tables, drift_lead, drift_sections};
 pub(crate) use self::registration::{registration_report, volume_report};
 use crate::Error;
 use crate::artefact::{MotionTable, Rois, TrackTable};
@@ -70,7 +70,7 @@ pub(crate) fn drift_report(name: &str, folder: &Path, days: &[f64]) -> Result<St
         return Err(Error::bad_data(folder, "holds no metrics.csv"));
     };
     let mut report = Report::new(format!("{name}: representational drift"));
-    for text in verdicts(&tables) {
+    for text in drift_lead(&tables) {
         report = report.lead(text);
     }
     for section in drift_sections(&tables, days)? {
@@ -114,39 +114,12 @@ fn lead(
         ));
     }
     match tables {
-        Some(tables) => out.extend(verdicts(tables)),
+        Some(tables) => out.extend(drift_lead(tables)),
         None => {
             out.push("No trials tables were given, so nothing is said about drift here.".into());
         }
     }
     out
-}
-
-/// One sentence per epoch and label whose code could be judged, changes first.
-fn verdicts(tables: &Tables) -> Vec<String> {
-    let judged = |row: &&Crystallization| {
-        row.test == "late_minus_early_similarity"
-            && !row.variable.is_empty()
-            && row.lo.is_some()
-            && row.statistic.is_some()
-    };
-    let mut rows: Vec<&Crystallization> = tables.crystallization.iter().filter(judged).collect();
-    rows.sort_by_key(|row| row.verdict.starts_with("no change"));
-    let number = |value: Option<f64>| value.unwrap_or(f64::NAN);
-    rows.iter()
-        .map(|row| {
-            format!(
-                "The code for {} in the {} epoch: {}. Session pairs of the later half are {:+.2} \
-                 [{:+.2}, {:+.2}] more similar than pairs equally far apart in the earlier half.",
-                words(&row.variable),
-                words(&row.epoch),
-                row.verdict,
-                number(row.statistic),
-                number(row.lo),
-                number(row.hi),
-            )
-        })
-        .collect()
 }
 
 fn words(name: &str) -> String {

@@ -189,6 +189,8 @@ pub fn run(
             || {
                 let prepared = experiment.prepare(observer)?;
                 let found = drift::analyse(&prepared, config, observer)?;
+                figures::Companions::of(&prepared.sessions, &prepared.epochs)
+                    .write(&drift_folder)?;
                 drift::write_tables(&drift_folder, &found, &config.drift.tables).map(|_| ())
             },
         )?;

@@ -206,6 +206,7 @@ fn analyse_into(
     let started = Instant::now();
     observer.start("drift", 0);
     let drift = analyse(&prepared, &input.config, observer)?;
+    figures::Companions::of(&prepared.sessions, &prepared.epochs).write(out)?;
     let tables = write_tables(out, &drift, &input.config.drift.tables)?;
     let days: Vec<f64> = prepared
         .sessions

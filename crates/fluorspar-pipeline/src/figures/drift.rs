@@ -5,6 +5,7 @@ mod answer;
 mod companions;
 mod confounds;
 mod elapsed;
+mod geometry;
 mod maps;
 mod matrices;
 mod numbers;
@@ -17,8 +18,8 @@ use std::path::Path;
 
 use fluorspar_report::Section;
 
-pub(crate) use self::answer::{Crystallization, crystallization};
-pub(crate) use self::companions::write_companions;
+pub(crate) use self::answer::crystallization;
+pub(crate) use self::companions::Companions;
 use self::maps::Maps;
 use self::sheet::{Kind, Row, Sheet};
 use super::{day_labels, words};
@@ -96,7 +97,8 @@ pub(super) fn drift_sections(tables: &Tables, days: &[f64]) -> Result<Vec<Sectio
     out.push(maps::section(tables, &labels)?);
     out.push(elapsed::section(tables)?);
     out.push(matrices::section(tables, &labels)?);
-    out.push(confounds::section(tables, &labels)?);
+    out.extend(geometry::section(tables)?);
+    out.push(confounds::section(tables)?);
     out.extend(numbers::planted(tables));
     out.push(numbers::section(tables));
     Ok(out)

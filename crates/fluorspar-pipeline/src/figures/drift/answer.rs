@@ -55,7 +55,11 @@ enum Verdict {
 /// The rows that answer the question, one per epoch and label: those of the
 /// joint test where there is one.
 fn said(tables: &Tables) -> Vec<Said<'_>> {
-    let rows = || tables.rows("crystallization");
+    let rows = || {
+        tables
+            .rows("crystallization")
+            .filter(|row| row.text("group").is_empty())
+    };
     let joint = |row: &Row<'_>| row.text("test") == "crystallization";
     let any_joint = rows().any(|row| joint(&row));
     let first = rows().next().map_or("", |row| row.text("test"));

@@ -4,33 +4,43 @@
 use std::path::Path;
 
 use fluorspar_drift::confounds::{Outcomes, sensitivity};
-use fluorspar_drift::table::{Column, Table, Values};
-use fluorspar_drift::{Epoch, Session};
+use fluorspar_drift::{Column, Epoch, Session, Table, Values};
 
 use super::maps::{self, Maps};
 use crate::{Error, disk};
 
-/// Writes `epochs.csv`, `learning.csv` (if the trials are labelled `correct`)
-/// and `maps.npz` into a drift folder.
-///
-/// # Errors
-/// [`Error::Io`] if the folder cannot be written.
-pub(crate) fn write_companions(
-    folder: &Path,
-    sessions: &[Session],
-    epochs: &[Epoch],
-) -> Result<(), Error> {
-    disk::create_folder(folder)?;
-    for table in [Some(epochs_table(epochs)), learning_table(sessions)]
-        .into_iter()
-        .flatten()
-    {
-        let path = folder.join(format!("{}.csv", table.name));
-        disk::write(&path, table.csv().as_bytes())?;
+/// What is written beside the tables for the report.
+#[derive(Clone, Debug)]
+pub(crate) struct Companions {
+    tables: Vec<Table>,
+    maps: Option<Maps>,
+}
+
+impl Companions {
+    /// The epochs, performance (if the trials are labelled `correct`), and maps.
+    pub(crate) fn of(sessions: &[Session], epochs: &[Epoch]) -> Self {
+        let tables = [Some(epochs_table(epochs)), learning_table(sessions)];
+        Self {
+            tables: tables.into_iter().flatten().collect(),
+            maps: Maps::of(sessions),
+        }
     }
-    match Maps::of(sessions) {
-        Some(found) => found.write(&folder.join(maps::FILE)),
-        None => Ok(()),
+
+    /// Writes `epochs.csv`, `learning.csv`, `activity_maps.npy` and its `.csv`
+    /// into a drift folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the folder cannot be written.
+    pub(crate) fn write(&self, folder: &Path) -> Result<(), Error> {
+        disk::create_folder(folder)?;
+        for table in &self.tables {
+            let path = folder.join(format!("{}.csv", table.name));
+            disk::write(&path, table.csv().as_bytes())?;
+        }
+        match &self.maps {
+            Some(maps) => maps.write(&folder.join(maps::FILE)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Similarity against the days between sessions, and against practice.
 
+use fluorspar_drift::law::Law;
 use fluorspar_report::figure::{self, Curve, CurvesPlot, Strip, StripPlot};
 use fluorspar_report::{Block, Figure, Section};
 
@@ -100,12 +101,25 @@ pub(super) fn section(tables: &Tables) -> Result<Section, Error> {
             )
             .block(Block::Figures(adjacent));
     }
+    let rates = rates(tables)?;
+    if !rates.is_empty() {
+        section = section
+            .block(Block::Heading("How fast the code drifts".into()))
+            .text(
+                "Share of what two sessions have in common that is lost per day, at each session, under the \
+                 law that predicts left-out sessions best; ln 2 divided by it is the half-life. A law of \
+                 steady drift is a flat line whatever the data do.",
+            )
+            .block(Block::Figures(rates));
+    }
     if !any {
         section = section.block(Block::Note(
             "No similarity is defined for three pairs of sessions; metrics.csv says why, row by row.".into(),
         ));
     }
-    Ok(section.block(Block::Note("metrics.csv; the laws in rates.csv".into())))
+    Ok(section.block(Block::Note(
+        "metrics.csv; the laws in rates.csv, half-lives in half_lives.csv".into(),
+    )))
 }
 
 /// Days apart, the value, and the row, of all pairs with a value.
@@ -171,7 +185,7 @@ fn decay(tables: &Tables, family: &Family, kind: &Kind) -> Result<Figure, Error>
     curves.push(Curve::new("", x, y).as_points().in_colour(0).pale());
     curves.push(line("corrected", &corrected).in_colour(0));
     let farthest = corrected.last().map_or(0.0, |pair| pair.0);
-    curves.extend(law(tables, family.corrected, kind, farthest));
+    curves.extend(law(tables, family.corrected, kind, &corrected));
     let diagonal: Vec<f64> = tables
         .pairs(family.raw, kind)
         .filter(|row| row.text("session_i") == row.text("session_j"))
@@ -194,42 +208,108 @@ fn decay(tables: &Tables, family: &Family, kind: &Kind) -> Result<Figure, Error>
         .titled(kind_title(kind)))
 }
 
-/// The exponential law, if one was fitted.
-fn law(tables: &Tables, metric: &str, kind: &Kind, farthest: f64) -> Option<Curve> {
-    let row = tables.rows("rates").find(|row| {
-        row.text("metric") == metric
-            && row.text("epoch") == kind.0
-            && row.text("variable") == kind.1
-            && row.text("law") == "exponential"
-    })?;
-    let (intercept, rate) = (row.number("intercept")?, row.number("rate_per_day")?);
-    let x: Vec<f64> = (0..=40).map(|k| farthest * f64::from(k) / 40.0).collect();
-    let y = x
-        .iter()
-        .map(|days| intercept * (-rate * days).exp())
-        .collect();
-    let name = match row.number("half_life_days") {
-        Some(half) => format!("half-life {half:.1} d"),
-        None => "exponential".into(),
+/// The chosen law, mean over the pairs at each distance: some laws depend on when
+/// sessions were, not on their distance alone.
+fn law(tables: &Tables, metric: &str, kind: &Kind, pairs: &[(f64, f64, Row<'_>)]) -> Option<Curve> {
+    let chosen = || {
+        tables.rows("rates").filter(|row| {
+            row.text("metric") == metric
+                && row.text("epoch") == kind.0
+                && row.text("variable") == kind.1
+                && row.text("group").is_empty()
+                && row.text("chosen") == "1"
+        })
     };
-    Some(
-        Curve::new(name, x, y)
-            .without_points()
-            .dashed()
-            .in_colour(1),
-    )
+    let name = chosen().next()?.text("law");
+    let law = Law::ALL.into_iter().find(|law| law.name() == name)?;
+    let parameter = |name: &&str| {
+        chosen()
+            .find(|row| row.text("parameter") == *name)?
+            .number("value")
+    };
+    let parameters: Vec<f64> = law
+        .parameters()
+        .iter()
+        .map(parameter)
+        .collect::<Option<_>>()?;
+    let first = tables
+        .rows("metrics")
+        .filter_map(|row| row.number("day_i"))
+        .reduce(f64::min)?;
+    let points: Vec<(f64, f64)> = pairs
+        .iter()
+        .map(|pair| {
+            let days = (pair.2.value("day_i"), pair.2.value("day_j"));
+            let (s, t) = (days.0.min(days.1) - first, days.0.max(days.1) - first);
+            (pair.0, law.value(&parameters, s, t))
+        })
+        .collect();
+    let (x, y) = means(&points);
+    let curve = Curve::new(words(name), x, y);
+    Some(curve.without_points().dashed().in_colour(1))
+}
+
+/// What share of a code is lost per day, session by session, under the chosen
+/// law; one plot per label, one colour per epoch.
+fn rates(tables: &Tables) -> Result<Vec<Figure>, Error> {
+    const METRIC: &str = "code_similarity";
+    let rows = || {
+        tables.rows("half_lives").filter(|row| {
+            row.text("metric") == METRIC
+                && row.text("group").is_empty()
+                && row.text("chosen") == "1"
+        })
+    };
+    let all = kinds(rows());
+    let mut figures = Vec::new();
+    for variable in labels_of(&all) {
+        let of_variable = all.iter().filter(|kind| kind.1 == variable);
+        let curves: Vec<Curve> = of_variable
+            .map(|kind| {
+                let of_kind: Vec<Row<'_>> = rows()
+                    .filter(|row| row.text("epoch") == kind.0 && row.text("variable") == kind.1)
+                    .collect();
+                let column = |name: &str| {
+                    of_kind
+                        .iter()
+                        .map(|row| row.value(name))
+                        .collect::<Vec<f64>>()
+                };
+                let law = of_kind.first().map_or("", |row| row.text("law"));
+                let name = format!("{} ({})", words(&kind.0), words(law));
+                Curve::new(name, column("day"), column("rate_per_day"))
+                    .with_band(column("rate_lo"), column("rate_hi"))
+            })
+            .collect();
+        let plot = CurvesPlot {
+            x_label: "day",
+            y_label: "share lost per day",
+            size: (480, 300),
+            y_range: None,
+        };
+        figures.push(
+            figure::curves(&plot, &curves)
+                .at("report")?
+                .titled(words(variable)),
+        );
+    }
+    Ok(figures)
+}
+
+/// The labels that kinds are of, each once.
+fn labels_of(kinds: &[Kind]) -> Vec<&str> {
+    let mut labels: Vec<&str> = kinds.iter().map(|kind| kind.1.as_str()).collect();
+    labels.sort_unstable();
+    labels.dedup();
+    labels
 }
 
 /// One plot per label, one colour per epoch.
 fn adjacent(tables: &Tables) -> Result<Vec<Figure>, Error> {
     const METRIC: &str = "code_similarity";
     let all = kinds(tables.metric(METRIC));
-    let mut variables: Vec<&str> = all.iter().map(|kind| kind.1.as_str()).collect();
-    variables.dedup();
-    variables.sort_unstable();
-    variables.dedup();
     let mut figures = Vec::new();
-    for variable in variables {
+    for variable in labels_of(&all) {
         let mut strips = Vec::new();
         for kind in all.iter().filter(|kind| kind.1 == variable) {
             let steps: Vec<Row<'_>> = tables

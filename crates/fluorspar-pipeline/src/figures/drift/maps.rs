@@ -15,7 +15,7 @@ use crate::error::Context;
 use crate::{Error, disk};
 
 /// The file that holds the maps.
-pub(super) const FILE: &str = "maps.npy";
+pub(super) const FILE: &str = "activity_maps.npy";
 /// Rows of a map: more cells are averaged down to what a page can show.
 const ROWS: usize = 240;
 /// Least correlation over time of two quarters of the trials, for a cell to be shown.
@@ -27,6 +27,7 @@ const MOST_BYTES: u64 = 1 << 30;
 
 /// Mean activity in the odd trials (the second, fourth, …), each cell in
 /// standard deviations over the trial's time.
+#[derive(Clone, Debug)]
 pub(super) struct Maps {
     /// `(sorted on the first or the last session, session, row, time)`; NaN where
     /// no cell of the row was seen.
@@ -264,9 +265,9 @@ pub(super) fn section(tables: &Tables, labels: &[String]) -> Result<Section, Err
             "There are no maps: sessions differ in their time bins or have too few trials.".into(),
         ))
     } else {
-        section.block(Block::Figures(figures)).block(Block::Note(
-            "maps.npy (sorted on first or last session, session, row, time), maps.csv".into(),
-        ))
+        section
+            .block(Block::Figures(figures))
+            .block(Block::Note("activity_maps.npy (sorted on first or last session, session, row, time), activity_maps.csv".into()))
     })
 }
 

@@ -129,7 +129,7 @@ pub(super) fn section(tables: &Tables, labels: &[String]) -> Result<Section, Err
     let others = others(tables, labels)?;
     if !others.is_empty() {
         section = section.block(Block::Folded {
-            summary: "Other measures".into(),
+            summary: format!("Other measures (at most {MOST_OTHERS}; metrics.csv has all)"),
             blocks: vec![Block::Figures(others)],
         });
     }
@@ -144,8 +144,14 @@ fn others(tables: &Tables, labels: &[String]) -> Result<Vec<Figure>, Error> {
         .collect();
     names.sort_unstable();
     names.dedup();
+    // Of a measure and its corrected form the corrected one; moves have a section of their own.
+    let all = names.clone();
+    let corrected = |name: &str| all.contains(&format!("{name}_corrected").as_str());
     names.retain(|name| {
-        !ELSEWHERE.contains(name) && MEASURES.iter().all(|known| known.name != *name)
+        !ELSEWHERE.contains(name)
+            && MEASURES.iter().all(|known| known.name != *name)
+            && !name.starts_with("drift_")
+            && !corrected(name)
     });
     let mut figures = Vec::new();
     for name in names {
@@ -185,7 +191,7 @@ impl Matrix {
             };
             let mark = match (row.number("value"), row.number("p")) {
                 (None, _) if row.text("reason").is_empty() => {
-                    Some("not defined".to_owned()).map(Mark::Undefined)
+                    Some(Mark::Undefined("not defined".into()))
                 }
                 (None, _) => Some(Mark::Undefined(row.text("reason").to_owned())),
                 (Some(_), Some(p)) if tested && p > LEVEL => Some(Mark::NotSignificant(format!(

@@ -12,15 +12,16 @@ const MOST_ROWS: usize = 80;
 /// Widest one.
 const MOST_COLUMNS: usize = 24;
 /// Tables that other sections show.
-const ELSEWHERE: [&str; 10] = [
+const ELSEWHERE: [&str; 11] = [
     "metrics",
     "rates",
+    "half_lives",
     "crystallization",
     "confounds",
     "epochs",
     "learning",
     "performance",
-    "maps",
+    "activity_maps",
     "selective_fractions",
     "turnover",
 ];
@@ -58,7 +59,7 @@ pub(super) fn section(tables: &Tables) -> Section {
     });
     if let Some(rates) = tables.sheet("rates") {
         section = section.block(Block::Folded {
-            summary: "Rates of drift per day".into(),
+            summary: "Laws of drift and their parameters".into(),
             blocks: vec![Block::Table(whole(rates)), Block::Note("rates.csv".into())],
         });
     }
@@ -147,16 +148,13 @@ fn metrics(tables: &Tables) -> Table {
 impl<'a> Summary<'a> {
     fn add(&mut self, row: Row<'a>) {
         self.first = self.first.or(Some(row));
-        match row.number("value") {
-            Some(value) => {
-                self.pairs += 1;
-                self.sum += value;
-                (self.low, self.high) = (self.low.min(value), self.high.max(value));
-            }
-            None => {
-                self.undefined += 1;
-                self.reason = row.text("reason");
-            }
+        if let Some(value) = row.number("value") {
+            self.pairs += 1;
+            self.sum += value;
+            (self.low, self.high) = (self.low.min(value), self.high.max(value));
+        } else {
+            self.undefined += 1;
+            self.reason = row.text("reason");
         }
         // `min` and `max` pass over NaN.
         let widen =

@@ -35,54 +35,57 @@ pub(super) fn section(tables: &Tables, labels: &[String]) -> Result<Option<Secti
         );
         files.push("epochs.csv");
     }
-    let found = ["learning", "performance"].into_iter().find_map(|name| {
-        Some((
-            name,
-            tables
-                .sheet(name)
-                .filter(|sheet| sheet.has(&["session", "accuracy"]))?,
-        ))
-    });
-    if let Some((name, sheet)) = found {
-        let column = |column: &str| -> Vec<f64> {
-            let mut values = vec![f64::NAN; labels.len()];
-            for row in sheet.rows() {
-                if let Some(value) = row.session("session").and_then(|s| values.get_mut(s)) {
-                    *value = row.value(column);
-                }
-            }
-            values
-        };
-        let given =
-            |name: &str| Some(column(name)).filter(|values| values.iter().any(|v| v.is_finite()));
-        let plot = Learning {
-            labels,
-            accuracy: column("accuracy"),
-            accuracy_interval: given("lo").zip(given("hi")),
-            d_prime: given("d_prime"),
-            chance: 0.5,
-            criterion: None,
-        };
+    let (performance, file) = performance(tables, labels);
+    if let Some(plot) = &performance {
         figures.push(
-            figure::learning(&plot)
+            figure::learning(plot)
                 .at("report")?
                 .titled("Performance per session")
-                .captioned("Share of correct trials with its 95 % interval (Wilson); the grey line is 0.5."),
+                .captioned("Share of correct trials, with its 95 % interval (Wilson) where it is known; the grey line is 0.5."),
         );
-        files.push(if name == "learning" {
-            "learning.csv"
-        } else {
-            "performance.csv"
-        });
+        files.push(file);
     }
     if figures.is_empty() {
         return Ok(None);
     }
     let mut section = Section::new("The task").block(Block::Figures(figures));
-    if found.is_none() {
+    if performance.is_none() {
         section = section.block(Block::Note(
-            "There is no learning curve: the trials have no label \"correct\" of 0 and 1.".into(),
+            "There is no learning curve: no label tells which trials were correct.".into(),
         ));
     }
     Ok(Some(section.block(Block::Note(files.join(", ")))))
+}
+
+/// Accuracy and d′ per session, and the table they are from.
+fn performance<'a>(tables: &Tables, labels: &'a [String]) -> (Option<Learning<'a>>, &'static str) {
+    let column = |table: &str, name: &str, value: &str| -> Option<Vec<f64>> {
+        let mut values = vec![f64::NAN; labels.len()];
+        let rows = tables.rows(table);
+        for row in rows.filter(|row| name.is_empty() || row.text("name") == name) {
+            if let Some(slot) = row.session("session").and_then(|at| values.get_mut(at)) {
+                *slot = row.value(value);
+            }
+        }
+        Some(values).filter(|values| values.iter().any(|v| v.is_finite()))
+    };
+    let own = |value: &str| column("learning", "", value);
+    let check = |name: &str| column("confound_numbers", name, "value");
+    let plot = |accuracy, accuracy_interval, d_prime| Learning {
+        labels,
+        accuracy,
+        accuracy_interval,
+        d_prime,
+        chance: 0.5,
+        criterion: None,
+    };
+    if let Some(accuracy) = own("accuracy") {
+        let interval = own("lo").zip(own("hi"));
+        return (
+            Some(plot(accuracy, interval, own("d_prime"))),
+            "learning.csv",
+        );
+    }
+    let found = check("share_correct").map(|accuracy| plot(accuracy, None, check("d_prime")));
+    (found, "confound_numbers.csv")
 }
