@@ -196,21 +196,25 @@ fn decay(tables: &Tables, family: &Family, kind: &Kind) -> Result<Figure, Error>
 
 /// The exponential law, if one was fitted.
 fn law(tables: &Tables, metric: &str, kind: &Kind, farthest: f64) -> Option<Curve> {
-    let row = tables.rows("rates").find(|row| {
-        row.text("metric") == metric
-            && row.text("epoch") == kind.0
-            && row.text("variable") == kind.1
-            && row.text("law") == "exponential"
-    })?;
-    let (intercept, rate) = (row.number("intercept")?, row.number("rate_per_day")?);
+    let parameter = |name: &str| {
+        tables
+            .rows("rates")
+            .find(|row| {
+                row.text("metric") == metric
+                    && row.text("epoch") == kind.0
+                    && row.text("variable") == kind.1
+                    && row.text("law") == "exponential"
+                    && row.text("parameter") == name
+            })?
+            .number("value")
+    };
+    let (level, rate) = (parameter("level")?, parameter("rate")?);
     let x: Vec<f64> = (0..=40).map(|k| farthest * f64::from(k) / 40.0).collect();
-    let y = x
-        .iter()
-        .map(|days| intercept * (-rate * days).exp())
-        .collect();
-    let name = match row.number("half_life_days") {
-        Some(half) => format!("half-life {half:.1} d"),
-        None => "exponential".into(),
+    let y = x.iter().map(|days| level * (-rate * days).exp()).collect();
+    let name = if rate > 0.0 {
+        format!("half-life {:.1} d", std::f64::consts::LN_2 / rate)
+    } else {
+        "exponential".into()
     };
     Some(
         Curve::new(name, x, y)
