@@ -2,8 +2,9 @@
 
 use super::cells::Pair;
 use super::context::Context;
-use super::trend::{Similarity, Trends, options};
+use super::trend::{Trends, options};
 use crate::law::{Law, Refitted, Scored, choose, refit};
+use crate::table::Similarity;
 use crate::table::{HalfLifeRow, RateRow};
 
 /// Adds every law's parameters, and half-lives of the chosen and the crystallizing law.
