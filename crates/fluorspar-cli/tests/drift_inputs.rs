@@ -70,9 +70,10 @@ fn trials_are_chosen_and_what_is_known_is_kept() {
     suite2p(here, &days);
     nwb(here, &days);
     for k in 1..=3 {
-        let rows: String = (0..1200)
-            .map(|t| format!("{},{}\n", f64::from(t) / 10.0, t))
+        let rows: Vec<String> = (0..1200)
+            .map(|t| format!("{},{t}", f64::from(t) / 10.0))
             .collect();
+        let rows = rows.join("\n");
         fs::write(
             here.join(format!("pupil{k}.csv")),
             format!("time_s,pupil\n{rows}"),
