@@ -277,8 +277,11 @@ impl<'a> Features<'a> {
             let (centre, weight) = self
                 .scaling
                 .map_or((0.0, 1.0), |s| (s.centre[cell], s.weight[cell]));
-            for (out, value) in course.iter_mut().zip(self.activity.column(source)) {
-                *out = (value - centre) * weight;
+            // Its trials lie next to each other here.
+            if let Some(values) = self.activity.column(source).as_slice() {
+                for (out, value) in course.iter_mut().zip(values) {
+                    *out = (value - centre) * weight;
+                }
             }
         }
         MatRef::from_column_major_slice(out, trials, width)

@@ -70,7 +70,28 @@ impl Confusion {
 /// assert_eq!(balanced_accuracy(&[0, 0, 0, 1], &[0, 0, 0, 0]), Ok(0.5));
 /// ```
 pub fn balanced_accuracy(truth: &[i64], predicted: &[i64]) -> Result<f64, Error> {
-    Ok(Confusion::new(truth, predicted)?.balanced_accuracy())
+    same_length(truth.len(), predicted.len())?;
+    // One pass without a table: resampling calls this millions of times.
+    let mut classes: Vec<(i64, u32, u32)> = Vec::new();
+    for (label, guess) in truth.iter().zip(predicted) {
+        let right = u32::from(label == guess);
+        match classes.iter_mut().find(|class| class.0 == *label) {
+            Some(class) => {
+                class.1 += right;
+                class.2 += 1;
+            }
+            None => classes.push((*label, right, 1)),
+        }
+    }
+    if classes.is_empty() {
+        return Err(Error::Empty);
+    }
+    classes.sort_unstable();
+    let sum: f64 = classes
+        .iter()
+        .map(|&(_, right, all)| f64::from(right) / f64::from(all))
+        .sum();
+    Ok(sum / classes.len() as f64)
 }
 
 /// Share of trials that were decoded right. With unequal classes chance is

@@ -17,7 +17,7 @@ use crate::{Error, Features};
 ///
 /// # Errors
 /// [`Error::Shape`] if there is not one coefficient per trial,
-/// [`Error::NotFinite`] (cell, decoder).
+/// [`Error::Empty`], [`Error::NotFinite`] (cell, decoder).
 pub fn weights(
     features: &Features<'_>,
     coefficients: ArrayView2<'_, f64>,
@@ -28,6 +28,9 @@ pub fn weights(
             "coefficients of {trials} trials for {} trials",
             features.trials()
         )));
+    }
+    if trials == 0 || features.is_empty() || decoders == 0 {
+        return Err(Error::Empty);
     }
     let small = Mat::from_fn(trials, decoders, |t, k| coefficients[[t, k]] as f32);
     let mut out = Array2::zeros((features.len(), decoders));
@@ -57,8 +60,8 @@ pub fn weights(
 /// are taken in single precision and added up in double.
 ///
 /// # Errors
-/// [`Error::Shape`] if there is not one weight per cell, [`Error::NotFinite`]
-/// (trial, decoder).
+/// [`Error::Shape`] if there is not one weight per cell, [`Error::Empty`],
+/// [`Error::NotFinite`] (trial, decoder).
 pub fn read_out(
     features: &Features<'_>,
     weights: ArrayView2<'_, f64>,
@@ -71,6 +74,9 @@ pub fn read_out(
         )));
     }
     let trials = features.trials();
+    if trials == 0 || cells == 0 || decoders == 0 {
+        return Err(Error::Empty);
+    }
     let mut out = Array2::zeros((trials, decoders));
     let mut buffer = Vec::new();
     for start in (0..cells).step_by(BLOCK) {

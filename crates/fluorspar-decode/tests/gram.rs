@@ -189,4 +189,11 @@ fn weights_read_what_inner_products_read() {
     }
     assert!(weights(&train, coefficients.slice(s![..3, ..])).is_err());
     assert!(read_out(&train, w.slice(s![..3, ..])).is_err());
+    let empty = Array2::<f32>::zeros((0, 5000));
+    let empty = Features::new(empty.view());
+    assert_eq!(read_out(&empty, w.view()), Err(Error::Empty));
+    assert_eq!(
+        weights(&empty, coefficients.slice(s![..0, ..])),
+        Err(Error::Empty)
+    );
 }
