@@ -219,7 +219,7 @@ impl<'a> Context<'a> {
 pub(crate) const SAME_CODE: &str = "same code";
 
 /// Consecutive bins put together so that at most `most` remain, as equal in size as can be.
-fn coarse(bins: &[usize], most: usize) -> Vec<Vec<usize>> {
+pub(crate) fn coarse(bins: &[usize], most: usize) -> Vec<Vec<usize>> {
     let parts = bins.len().min(most.max(1));
     (0..parts)
         .map(|k| bins[k * bins.len() / parts..(k + 1) * bins.len() / parts].to_vec())

@@ -14,6 +14,7 @@ mod laws;
 mod maps;
 mod planted;
 mod population;
+mod readout;
 mod second_order;
 mod single_cells;
 mod study;
@@ -112,6 +113,12 @@ pub fn analyse(
             let accuracy = accuracy.map(|row| (row.session_i - 1, row.session_j - 1, row.value));
             trends.over_days(&context, topic("decoding", variable), accuracy.collect());
             out.metrics.extend(decoded);
+            out.metrics
+                .extend(readout::axes(&context, &window, variable));
+            out.metrics
+                .extend(readout::sessions(&context, &window, variable));
+            out.metrics
+                .extend(readout::parts(&context, &window, variable));
             number += 1;
             progress(1);
         }
@@ -122,6 +129,7 @@ pub fn analyse(
     out.more.extend(checks.tables());
     out.more.extend(single_cells.tables(&context));
     out.more.extend(maps.tables());
+    out.more.push(readout::CrossTemporal::new(&context).table());
     Ok(out)
 }
 
