@@ -34,7 +34,7 @@ pub(crate) fn neighbours_over_practice() -> Result<String> {
     let mut rng = random(10);
     let mut simulated = Vec::new();
     for (name, law) in laws {
-        let codes = drifting(law, DAYS, (1000, 4), &mut rng);
+        let codes = drifting(law, DAYS, (2000, 4), &mut rng);
         let mut sessions = Vec::new();
         for code in &codes {
             sessions.push(recorded(code, 20, 2.0, &mut rng)?);
@@ -43,19 +43,17 @@ pub(crate) fn neighbours_over_practice() -> Result<String> {
     }
     let neighbours = panel(
         "session i with i + 1",
-        "i",
         "corrected similarity",
         &simulated,
         |i| (i - 1, i),
     )?;
-    let first = panel("session 1 with i", "i", "", &simulated, |i| (0, i))?;
+    let first = panel("session 1 with i", "", &simulated, |i| (0, i))?;
     picture(2, &[neighbours, first])
 }
 
 /// Lines are the laws, points what is computed from simulated sessions.
 fn panel(
     title: &str,
-    x_label: &str,
     y_label: &str,
     simulated: &[(&str, Law, Vec<Tuning>)],
     pair: impl Fn(usize) -> (usize, usize),
@@ -82,7 +80,7 @@ fn panel(
         );
     }
     let plot = CurvesPlot {
-        x_label,
+        x_label: "session i",
         y_label,
         y_range: Some(0.0..1.02),
         size: (250, 300),
