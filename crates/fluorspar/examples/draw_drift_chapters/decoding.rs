@@ -110,7 +110,7 @@ pub(crate) fn selection_on_noise() -> Result<String> {
             out += validation.score(&decoder, gram.view(), &labels)?.mean / REPEATS as f64;
             let nested = MostSelective {
                 counts: vec![cells / 20],
-                validation: validation.clone(),
+                validation,
             };
             let scores = nested.scores(&decoder, noise.view(), &labels)?;
             within += scores[0].mean / REPEATS as f64;
