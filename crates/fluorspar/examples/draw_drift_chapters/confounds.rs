@@ -56,7 +56,7 @@ pub(crate) fn wrong_matches() -> Result<String> {
 /// session is matched to the one before.
 fn similarity(per_day: f64, seed: u64) -> Result<Vec<f64>> {
     let mut rng = random(seed);
-    let mut followed = gaussian((1000, 4), &mut rng);
+    let mut followed = gaussian((3000, 4), &mut rng);
     // Right in both of two sessions with the probability 1 − SHARE.
     let wrong = 1.0 - (1.0 - SHARE).sqrt();
     let mut sessions = Vec::new();

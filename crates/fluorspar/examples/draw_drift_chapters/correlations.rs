@@ -54,7 +54,7 @@ pub(crate) fn rates_or_tuning() -> Result<String> {
 }
 
 fn trio(title: &str, y_label: &str, rates: bool, seed: u64) -> Result<Figure> {
-    const DAYS: usize = 10;
+    const DAYS: usize = 7;
     let sessions = fields_over_days(DAYS, rates, seed)?;
     let lag: Vec<f64> = (1..DAYS).map(|days| days as f64).collect();
     let mut found = Vec::new();

@@ -87,7 +87,7 @@ fn read_turned(
 /// Pure noise, decoded from its "most selective" cells.
 pub(crate) fn selection_on_noise() -> Result<String> {
     const NUMBERS: [usize; 6] = [40, 100, 250, 630, 1600, 4000];
-    const REPEATS: usize = 12;
+    const REPEATS: usize = 20;
     let mut rng = random(7);
     let labels: Vec<i64> = (0..40).map(|trial| trial % 2).collect();
     let all: Vec<usize> = (0..labels.len()).collect();
@@ -110,7 +110,7 @@ pub(crate) fn selection_on_noise() -> Result<String> {
             out += validation.score(&decoder, gram.view(), &labels)?.mean / REPEATS as f64;
             let nested = MostSelective {
                 counts: vec![cells / 20],
-                validation: validation.clone(),
+                validation,
             };
             let scores = nested.scores(&decoder, noise.view(), &labels)?;
             within += scores[0].mean / REPEATS as f64;
@@ -135,10 +135,10 @@ pub(crate) fn selection_on_noise() -> Result<String> {
 
 /// Axes of two sessions with the same code.
 pub(crate) fn axes_without_drift() -> Result<String> {
-    const TRIALS: [usize; 9] = [4, 6, 10, 16, 24, 36, 50, 70, 100];
+    const TRIALS: [usize; 8] = [6, 10, 16, 24, 36, 50, 70, 100];
     const CELLS: usize = 200;
     const EFFECT: f64 = 0.4;
-    const REPEATS: usize = 8;
+    const REPEATS: usize = 20;
     let mut rng = random(8);
     let [mut raw, mut floor, mut corrected, mut machine] = [const { Vec::new() }; 4];
     for trials in TRIALS {
@@ -169,7 +169,7 @@ pub(crate) fn axes_without_drift() -> Result<String> {
         }
     }
     let across: Vec<f64> = TRIALS.iter().map(|&n| n as f64).collect();
-    let fine: Vec<usize> = (4..=100).collect();
+    let fine: Vec<usize> = (6..=100).collect();
     let closed = fine
         .iter()
         .map(|&n| cosine_without_drift(EFFECT, 1.0, CELLS, n))
@@ -177,7 +177,7 @@ pub(crate) fn axes_without_drift() -> Result<String> {
     let plot = CurvesPlot {
         x_label: "trials per class and session; the code does not change",
         y_label: "cosine of the two axes",
-        y_range: Some(0.0..1.15),
+        y_range: Some(0.0..1.2),
         size: (480, 340),
     };
     let lines = [
@@ -194,8 +194,8 @@ pub(crate) fn axes_without_drift() -> Result<String> {
         .dashed(),
         Curve::new("support vector machine", across.clone(), machine).in_colour(4),
         Curve::new("floor from halves", across.clone(), floor)
-            .in_colour(3)
-            .pale(),
+            .in_colour(2)
+            .without_points(),
         Curve::new("corrected", across.clone(), corrected).in_colour(0),
         level("truth", &across, 1.0),
     ];

@@ -34,7 +34,7 @@ pub(crate) fn neighbours_over_practice() -> Result<String> {
     let mut rng = random(10);
     let mut simulated = Vec::new();
     for (name, law) in laws {
-        let codes = drifting(law, DAYS, (1000, 4), &mut rng);
+        let codes = drifting(law, DAYS, (2000, 4), &mut rng);
         let mut sessions = Vec::new();
         for code in &codes {
             sessions.push(recorded(code, 20, 2.0, &mut rng)?);
@@ -43,29 +43,28 @@ pub(crate) fn neighbours_over_practice() -> Result<String> {
     }
     let neighbours = panel(
         "session i with i + 1",
-        "i",
         "corrected similarity",
         &simulated,
-        |i| (i - 1, i),
+        |i| (i - 1, i, i),
     )?;
-    let first = panel("session 1 with i", "i", "", &simulated, |i| (0, i))?;
+    let first = panel("session 1 with i", "", &simulated, |i| (0, i, i + 1))?;
     picture(2, &[neighbours, first])
 }
 
-/// Lines are the laws, points what is computed from simulated sessions.
+/// Lines are the laws, points what is computed from simulated sessions: `pair`
+/// gives which two, counted from 0, and where they are drawn.
 fn panel(
     title: &str,
-    x_label: &str,
     y_label: &str,
     simulated: &[(&str, Law, Vec<Tuning>)],
-    pair: impl Fn(usize) -> (usize, usize),
+    pair: impl Fn(usize) -> (usize, usize, usize),
 ) -> Result<Figure> {
     let mut lines = Vec::new();
     for (colour, (name, law, sessions)) in simulated.iter().enumerate() {
         let [mut across, mut truth, mut computed] = [const { Vec::new() }; 3];
         for last in 1..DAYS {
-            let (i, j) = pair(last);
-            across.push(if i == 0 && j > 1 { j + 1 } else { i + 1 } as f64);
+            let (i, j, at) = pair(last);
+            across.push(at as f64);
             truth.push(law.similarity(i as f64, j as f64));
             let found = compared(&sessions[i], &sessions[j], None)?;
             computed.push(found.population_vector.corrected);
@@ -82,7 +81,7 @@ fn panel(
         );
     }
     let plot = CurvesPlot {
-        x_label,
+        x_label: "session i",
         y_label,
         y_range: Some(0.0..1.02),
         size: (250, 300),

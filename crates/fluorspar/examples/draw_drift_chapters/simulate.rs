@@ -35,13 +35,12 @@ pub(crate) fn drifting(
     for day in 1..days {
         let step = gaussian(shape, rng);
         let before = &codes[day - 1];
-        codes.push(match law {
+        codes.push(if let Law::RandomWalk { variance_per_day } = law {
             // Its variance grows; the others keep theirs.
-            Law::RandomWalk { variance_per_day } => before + &(step * variance_per_day.sqrt()),
-            _ => {
-                let kept = law.similarity(day as f64 - 1.0, day as f64);
-                before * kept + &(step * (1.0 - kept * kept).sqrt())
-            }
+            before + &(step * variance_per_day.sqrt())
+        } else {
+            let kept = law.similarity(day as f64 - 1.0, day as f64);
+            before * kept + &(step * (1.0 - kept * kept).sqrt())
         });
     }
     codes
