@@ -222,7 +222,9 @@ pub struct Correlations {
     /// The same of activity less each cell's mean over the bins of its
     /// session, so that stable mean rates do not carry it.
     pub population_vector_centred: Correlation,
-    /// Over bins, of each cell; averaged over cells.
+    /// Over bins, of each cell; averaged over cells, so that a cell's rate does
+    /// not count. Corrected: over the root of both sessions' own means at the same
+    /// number of trials, exact if cells are alike in reliability.
     pub tuning_curve: Correlation,
     /// Over cells, of the mean over bins.
     pub ensemble_rate: Correlation,
@@ -285,7 +287,7 @@ pub(crate) struct Terms<'a> {
 /// measured and at the matched number of trials.
 const PAIR: usize = 9;
 /// The cell itself, its rates, its tuning curves.
-const HEAD: usize = 1 + PAIR + 5;
+const HEAD: usize = 1 + PAIR + 4;
 
 impl<'a> Terms<'a> {
     pub(crate) fn new(
@@ -341,15 +343,14 @@ impl<'a> Terms<'a> {
             at_b += at[1];
         }
         let above = if self.same { own_a } else { covariance };
-        let r = above / ((own_a.max(0.0) + at_a) * (own_b.max(0.0) + at_b)).sqrt();
-        let known = r.is_finite();
-        let tuning = [
-            if known { r } else { 0.0 },
-            f64::from(u8::from(known)),
-            above,
-            own_a,
-            own_b,
-        ];
+        let (whole_a, whole_b) = (own_a.max(0.0) + at_a, own_b.max(0.0) + at_b);
+        let r = above / (whole_a * whole_b).sqrt();
+        // A cell that does not vary in one of the sessions has no tuning to compare.
+        let tuning = if r.is_finite() {
+            [r, 1.0, own_a / whole_a, own_b / whole_b]
+        } else {
+            [0.0; 4]
+        };
         head[1 + PAIR..].copy_from_slice(&tuning);
     }
 
@@ -382,7 +383,7 @@ impl<'a> Terms<'a> {
             population_vector_centred: vectors(centred),
             tuning_curve: Correlation {
                 raw: tuning[0] / tuning[1],
-                corrected: corrected(tuning[2], tuning[3], tuning[4]),
+                corrected: corrected(tuning[0], tuning[2], tuning[3]),
             },
             ensemble_rate: Correlation {
                 raw: rates.raw(),
