@@ -10,6 +10,12 @@ use crate::table::MetricRow;
 /// Random halvings of each session's trials.
 const SPLITS: usize = 10;
 
+const METRICS: [&str; 3] = [
+    "decoder_axis_cosine",
+    "decoder_axis_cosine_floor",
+    "decoder_axis_cosine_corrected",
+];
+
 /// For each pair `i < j` the cosine of both decoders' axes (weights of a
 /// linear support vector machine, cells in units of their own session):
 /// `decoder_axis_cosine` as it is, `decoder_axis_cosine_floor` what trial noise
@@ -33,19 +39,14 @@ pub(crate) fn rows(context: &Context<'_>, window: &Window<'_>, variable: &str) -
             (i, j, cells, compare(context, window, variable, (i, j)))
         })
         .collect();
-    let metrics: [(&'static str, fn(&AxisAngle) -> f64); 3] = [
-        ("decoder_axis_cosine", |a| a.cosine),
-        ("decoder_axis_cosine_floor", |a| a.floor),
-        ("decoder_axis_cosine_corrected", |a| a.corrected),
-    ];
     let mut out = Vec::new();
-    for (metric, read) in metrics {
+    for (k, metric) in METRICS.into_iter().enumerate() {
         for (i, j, cells, angle) in &found {
             let mut row = context.row(topic(metric), basis, *i, *j);
             row.n_cells = *cells;
             match angle {
                 Ok(angle) => {
-                    row.value = read(angle);
+                    row.value = [angle.cosine, angle.floor, angle.corrected][k];
                     if row.value.is_nan() {
                         row.reason = "halves of a session have no common axis".into();
                     }

@@ -92,29 +92,22 @@ fn of_session(
         let few = classes.iter().find(|class| {
             test.iter().filter(|&&t| labels[t] == **class).count() < context.parameters.min_trials
         });
-        out.push(match few {
-            Some(class) => refused(
-                "decoding_errors",
-                format!(
-                    "fewer than {} error trials with {variable} = {class}",
-                    context.parameters.min_trials
-                ),
-            ),
-            None => {
-                let read = kernel(activity.view()).and_then(|kernel| {
-                    apart(&decoder, &kernel, labels, &train, &test).map_err(|e| e.to_string())
-                });
-                match read {
-                    Ok(confusion) => {
-                        let mut row = empty("decoding_errors");
-                        row.value = confusion.balanced_accuracy();
-                        (row.n_cells, row.n_trials) = (cells.len(), test.len());
-                        row
-                    }
-                    Err(reason) => refused("decoding_errors", reason),
-                }
-            }
-        });
+        let read = match few {
+            Some(class) => Err(format!(
+                "fewer than {} error trials with {variable} = {class}",
+                context.parameters.min_trials
+            )),
+            None => kernel(activity.view()).and_then(|kernel| {
+                apart(&decoder, &kernel, labels, &train, &test).map_err(|e| e.to_string())
+            }),
+        };
+        let mut row = empty("decoding_errors");
+        (row.n_cells, row.n_trials) = (cells.len(), test.len());
+        match read {
+            Ok(confusion) => row.value = confusion.balanced_accuracy(),
+            Err(reason) => row.reason = reason,
+        }
+        out.push(row);
     }
     if let Some(groups) = &context.sessions[session].group
         && context.parameters.group.is_none()

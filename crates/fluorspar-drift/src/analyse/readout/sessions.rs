@@ -142,7 +142,7 @@ fn together(
             standardised(&window.means[s], cells.into_iter())
         })
         .collect();
-    let views: Vec<_> = parts.iter().map(Array2::view).collect();
+    let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
     Ok(Together {
         activity: concatenate(Axis(0), &views).map_err(|e| e.to_string())?,
         labels: (0..n)
