@@ -143,7 +143,7 @@ pub(crate) fn options(parameters: &Parameters) -> Options {
     Options {
         covariance: Covariance::Correlations,
         // Each is two fits of a law; more would not change what is called shown.
-        simulations: parameters.permutations.clamp(19, 499),
+        simulations: parameters.permutations.clamp(19, 199),
         permutations: parameters.permutations.max(19),
         confidence: parameters.confidence,
         seed: parameters.seed,

@@ -128,6 +128,40 @@ fn sentence(said: &Said<'_>) -> String {
     )
 }
 
+/// What late and early sessions show of a code that was not shown to
+/// crystallize, if they differ: similar pairs late speak for settling, but
+/// steady drift of some kinds makes them too.
+fn contrast(tables: &Tables, said: &Said<'_>) -> Option<String> {
+    let asked = |row: &Row<'_>| {
+        row.text("test") == "late_minus_early_similarity"
+            && ["metric", "epoch", "variable", "group"]
+                .iter()
+                .all(|column| row.text(column) == said.row.text(column))
+    };
+    let row = tables.rows("crystallization").find(asked)?;
+    let (low, high) = (row.number("lo")?, row.number("hi")?);
+    if said.kind != Verdict::NotShown || (low <= 0.0 && high >= 0.0) {
+        return None;
+    }
+    Some(format!(
+        "The {} is {} from session to session late than early: similarity of pairs equally far apart \
+         {:+.2} [{:+.2}, {:+.2}]. More than steady drift can make of that was not shown ({}).",
+        code(row),
+        if low > 0.0 {
+            "more alike"
+        } else {
+            "less alike"
+        },
+        row.value("statistic"),
+        low,
+        high,
+        said.row.text("p").parse().map_or_else(
+            |_| "not tested".into(),
+            |p: f64| format!("p = {p:.3} over {} sessions", said.row.text("n_sessions"))
+        ),
+    ))
+}
+
 pub(super) fn lead(tables: &Tables) -> Vec<String> {
     let all = said(tables);
     let of = |kind: Verdict| all.iter().filter(move |said| said.kind == kind);
@@ -144,7 +178,13 @@ pub(super) fn lead(tables: &Tables) -> Vec<String> {
     if out.is_empty() {
         out.push("No code was shown to crystallize.".into());
     }
-    let names = |kind| -> Vec<String> { of(kind).map(|said| code(said.row)).collect() };
+    out.extend(all.iter().filter_map(|said| contrast(tables, said)));
+    let names = |kind| -> Vec<String> {
+        of(kind)
+            .filter(|said| contrast(tables, said).is_none())
+            .map(|said| code(said.row))
+            .collect()
+    };
     let further: Vec<String> = names(Verdict::Changed)
         .into_iter()
         .skip(MOST_LEADS)
@@ -175,6 +215,9 @@ pub(super) fn section(tables: &Tables) -> Section {
     }
     for said in all.iter().filter(|said| said.kind != Verdict::Unknown) {
         section = section.text(sentence(said));
+        if let Some(contrast) = contrast(tables, said) {
+            section = section.text(contrast);
+        }
     }
     let table = table(tables.rows("crystallization"));
     let summary = format!(
