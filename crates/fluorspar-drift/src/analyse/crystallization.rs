@@ -78,12 +78,14 @@ pub(crate) fn row(
         Verdict::Undetermined => format!("undetermined: {} ({missing})", finding.reason),
         other => other.to_string(),
     };
+    let words = |name: &str| name.replace('_', " ");
+    let epoch = words(&followed.epoch);
     let code = if followed.variable.is_empty() {
-        format!("population activity in the {} epoch", followed.epoch)
+        format!("population activity in the {epoch} epoch")
     } else {
         format!(
-            "code for {} in the {} epoch",
-            followed.variable, followed.epoch
+            "code for {} in the {epoch} epoch",
+            words(&followed.variable)
         )
     };
     CrystallizationRow {

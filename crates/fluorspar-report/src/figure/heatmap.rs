@@ -12,7 +12,7 @@ use crate::Error;
 /// Widest drawing, pixels; panels beyond it go below.
 const WIDTH: f64 = 1040.0;
 /// Most panels beside each other.
-const ACROSS: usize = 7;
+const ACROSS: usize = 8;
 const GAP: f64 = 12.0;
 
 /// One panel of a [`heatmap`].

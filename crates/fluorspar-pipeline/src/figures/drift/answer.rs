@@ -191,7 +191,10 @@ pub(super) fn lead(tables: &Tables) -> Vec<String> {
         .collect();
     for (about, names) in [
         ("A change was seen too in the", further),
-        ("No change was shown in the", names(Verdict::NotShown)),
+        (
+            "Crystallization was not shown in the",
+            names(Verdict::NotShown),
+        ),
     ] {
         if !names.is_empty() {
             out.push(format!("{about} {}.", names.join(", ")));

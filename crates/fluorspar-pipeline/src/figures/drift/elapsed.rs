@@ -64,21 +64,38 @@ pub(super) fn section(tables: &Tables) -> Result<Section, Error> {
     let mut any = false;
     for family in &FAMILIES {
         let mut figures = Vec::new();
+        let mut by_label = Vec::new();
         for kind in kinds(tables.metric(family.corrected)) {
             let defined = off_diagonal(tables, family.corrected, &kind).len();
-            // One or two pairs make no curve; the tables still hold them.
-            if defined >= MIN_PAIRS {
-                figures.push(decay(tables, family, &kind)?);
+            let all = tables
+                .pairs(family.corrected, &kind)
+                .filter(|row| row.text("session_i") != row.text("session_j"))
+                .count();
+            // A few pairs of many make no curve; the tables still hold them.
+            if defined >= MIN_PAIRS && 4 * defined >= all {
+                let figure = decay(tables, family, &kind)?;
+                // Population vectors are of all trials first, of each label's trials second.
+                if family.corrected == "code_similarity" || kind.1.is_empty() {
+                    figures.push(figure);
+                } else {
+                    by_label.push(figure);
+                }
             }
         }
-        if figures.is_empty() {
+        if figures.is_empty() && by_label.is_empty() {
             continue;
         }
         any = true;
-        let blocks = vec![
+        let mut blocks = vec![
             Block::Paragraph(family.about.into()),
             Block::Figures(figures),
         ];
+        if !by_label.is_empty() {
+            blocks.push(Block::Folded {
+                summary: "Label by label".into(),
+                blocks: vec![Block::Figures(by_label)],
+            });
+        }
         section = if family.open {
             blocks.into_iter().fold(
                 section.block(Block::Heading(family.heading.into())),
@@ -106,7 +123,7 @@ pub(super) fn section(tables: &Tables) -> Result<Section, Error> {
         section = section
             .block(Block::Heading("How fast the code drifts".into()))
             .text(
-                "Share of what two sessions have in common that is lost per day, at each session, under the \
+                "Rate at which what two sessions have in common is lost per day, at each session, under the \
                  law that predicts left-out sessions best; ln 2 divided by it is the half-life. A law of \
                  steady drift is a flat line whatever the data do.",
             )
