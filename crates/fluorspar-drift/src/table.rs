@@ -125,6 +125,16 @@ impl Table {
         self.len() == 0
     }
 
+    /// Adds a column with the seed of the analysis, unless there is one.
+    pub(crate) fn note_seed(&mut self, seed: u64) {
+        if self.columns.iter().all(|column| column.name != "seed") {
+            self.columns.push(Column {
+                name: "seed",
+                values: Values::Integer(vec![seed as i64; self.len()]),
+            });
+        }
+    }
+
     /// The table as CSV with a header; values that are not finite are empty,
     /// yes and no are 1 and 0.
     pub fn csv(&self) -> String {

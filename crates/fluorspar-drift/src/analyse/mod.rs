@@ -130,6 +130,10 @@ pub fn analyse(
     out.more.extend(single_cells.tables(&context));
     out.more.extend(maps.tables());
     out.more.push(readout::CrossTemporal::new(&context).table());
+    // A table must be reproducible by itself.
+    for table in &mut out.more {
+        table.note_seed(parameters.seed);
+    }
     Ok(out)
 }
 
@@ -227,6 +231,7 @@ fn confounds(context: &Context<'_>) -> Vec<ConfoundRow> {
                 mean_p_same: session.p_same.as_ref().map_or(1.0, |p| {
                     mean(&mut seen.iter().map(|&cell| f64::from(p[cell])))
                 }),
+                seed: context.parameters.seed,
             }
         })
         .collect()

@@ -274,5 +274,7 @@ row! {
         mean_activity: f64,
         /// Mean probability of the cells' identities.
         mean_p_same: f64,
+        /// Seed of the analysis.
+        seed: u64,
     }
 }
