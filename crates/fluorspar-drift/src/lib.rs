@@ -53,6 +53,7 @@
 #![forbid(unsafe_code)]
 
 mod analyse;
+mod code;
 pub mod confounds;
 mod error;
 pub mod geometry;
@@ -62,12 +63,10 @@ pub mod maps;
 mod parameters;
 pub mod planted;
 pub mod projection;
-#[allow(dead_code)] // taken up by the modules that are on their way
 mod random;
 mod session;
 pub mod similarity;
 pub mod single_cell;
-#[allow(dead_code)] // taken up by the modules that are on their way
 mod statistics;
 mod table;
 

@@ -47,6 +47,8 @@ fn parameters() -> Parameters {
     }
 }
 
+const EXPERIMENTS: usize = 30;
+
 #[test]
 fn bias_is_small_and_power_is_where_it_should_be() {
     let sessions = recording();
@@ -66,11 +68,12 @@ fn bias_is_small_and_power_is_where_it_should_be() {
                 ..Plan::default()
             },
         ],
-        repetitions: 40,
+        repetitions: EXPERIMENTS,
+        bootstrap: 60,
         ..Planting::usual(&sessions)
     };
     let rows = planted_drift(&sessions, &[epoch("delay", 0.0)], &parameters(), &planting).unwrap();
-    assert_eq!(rows.len(), 9);
+    assert_eq!(rows.len(), 12);
     let row = |law: &str, quantity: &str| {
         rows.iter()
             .find(|r| r.law == law && r.quantity == quantity)
@@ -80,7 +83,10 @@ fn bias_is_small_and_power_is_where_it_should_be() {
         let near = row(law, "similarity_of_neighbours");
         assert!(near.bias.abs() < 0.03, "{near:?}");
         let test = row(law, "late_minus_early_similarity");
-        assert!(test.bias.abs() < 0.06 && test.n_tested == 40, "{test:?}");
+        assert!(
+            test.bias.abs() < 0.06 && test.n_tested == EXPERIMENTS,
+            "{test:?}"
+        );
     }
     let rate = row("exponential", "rate_per_day");
     assert!(
@@ -103,11 +109,36 @@ fn bias_is_small_and_power_is_where_it_should_be() {
         "{:?}",
         test("crystallizing")
     );
-    let again = planted_drift(&sessions, &[epoch("delay", 0.0)], &parameters(), &planting).unwrap();
-    assert_eq!(
-        fluorspar_drift::planted::PlantedRow::table(&rows).csv(),
-        fluorspar_drift::planted::PlantedRow::table(&again).csv()
+    // The answer itself: rarely given where nothing crystallizes.
+    for law in ["constant", "exponential"] {
+        let answer = row(law, "crystallization");
+        assert!(
+            answer.rejected_lo <= 0.05 && answer.n_tested > EXPERIMENTS / 2,
+            "{answer:?}"
+        );
+    }
+    let answer = row("crystallizing", "crystallization");
+    assert!(
+        answer.rejected > row("constant", "crystallization").rejected,
+        "{answer:?}"
     );
+    assert!(answer.planted < 0.0 && answer.mean < 0.0, "{answer:?}");
+}
+
+#[test]
+fn seeds_repeat() {
+    let sessions = recording();
+    let planting = Planting {
+        repetitions: 3,
+        bootstrap: 30,
+        ..Planting::usual(&sessions)
+    };
+    let table = || {
+        let rows =
+            planted_drift(&sessions, &[epoch("delay", 0.0)], &parameters(), &planting).unwrap();
+        fluorspar_drift::planted::PlantedRow::table(&rows).csv()
+    };
+    assert_eq!(table(), table());
 }
 
 #[test]

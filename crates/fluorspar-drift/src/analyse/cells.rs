@@ -131,7 +131,6 @@ impl Roster {
     }
 
     /// Index in `session` of the cell with this global number.
-    #[allow(dead_code)] // taken up by the modules that are on their way
     pub(crate) fn find(&self, session: usize, global: usize) -> Option<usize> {
         self.places[session].get(&global).copied()
     }

@@ -24,7 +24,6 @@ pub(crate) struct Context<'a> {
 /// One epoch in all sessions.
 #[derive(Debug)]
 pub(crate) struct Window<'a> {
-    #[allow(dead_code)] // taken up by the modules that are on their way
     pub(crate) epoch: &'a Epoch,
     /// For each session the epoch's coarse time bins, each a list of bins of
     /// `activity`; none where the epoch lies outside the recording.

@@ -102,7 +102,7 @@ pub fn analyse(
                     .map(|pair| context.row_of(coded, pair, context::SAME_CODE)),
             );
             trends.over_days(&context, coded, trend::values(&pairs));
-            trends.follow(&context, coded, &pairs, &codes.reliability());
+            trends.follow(&context, coded, &pairs, &codes.reliability(&context));
             let drawn = topic("code_similarity_drawn_identities", variable);
             out.metrics
                 .extend(identity::rows(&context, drawn, |context| {

@@ -10,7 +10,7 @@ use super::code::Codes;
 use super::context::{Context, Topic};
 use super::crystallization;
 use super::trend;
-use crate::law::{Law, Table, fit};
+use crate::law::{Law, Options, Table, Verdict, conclude, fit, likelihood_test, rate_slope};
 use crate::planted::{Answer, Plan, PlantedRow, Planting, Template, replicate_several};
 use crate::random::{Domain, stream};
 use crate::statistics::mean;
@@ -19,13 +19,15 @@ use crate::{Epoch, Error, Inclusion, Parameters, Session};
 
 /// What this analysis would say if the code of these sessions drifted as
 /// planned: bias of the similarity of neighbouring sessions and of the rate of
-/// decay, bias of the test of crystallization and how often it rejects.
+/// decay, and how often the tests of crystallization reject.
 ///
 /// For each epoch, variable and plan, experiments are drawn that have the
 /// sessions' trials, noise, masks and identities ([`Template`]), and analysed
 /// with the same code similarity and the same test as [`crate::analyse()`]
-/// uses. Three rows each: `similarity_of_neighbours`, `rate_per_day`
-/// (exponential) and `late_minus_early_similarity`. The planted value of a row
+/// uses. Four rows each: `similarity_of_neighbours`, `rate_per_day`
+/// (exponential), the contrast `late_minus_early_similarity`, and `crystallization`, the
+/// answer itself ([`crate::law::conclude`]; its estimate is the change of the loss per day
+/// with each practice session). The planted value of a row
 /// is what the same formula makes of the law itself. Inclusion rules that ask
 /// for selective cells take active ones instead.
 ///
@@ -134,11 +136,16 @@ struct Task<'a> {
 }
 
 /// What is asked of every experiment, in this order.
-const QUANTITIES: [&str; 3] = [
+const QUANTITIES: [&str; 4] = [
     "similarity_of_neighbours",
     "rate_per_day",
     "late_minus_early_similarity",
+    "crystallization",
 ];
+
+/// Simulations and orders behind each p value: enough to tell 0.05 from less,
+/// and experiments are many.
+const DRAWN: usize = 99;
 
 impl Task<'_> {
     fn run(
@@ -197,7 +204,7 @@ impl Task<'_> {
     }
 
     /// The quantities from the similarity of all pairs.
-    fn answers(&self, pairs: &[Pair], context: &Context<'_>) -> [Answer; 3] {
+    fn answers(&self, pairs: &[Pair], context: &Context<'_>) -> [Answer; 4] {
         let neighbours: Vec<f64> = pairs
             .iter()
             .filter(|pair| pair.j == pair.i + 1 && pair.value.is_finite())
@@ -226,6 +233,23 @@ impl Task<'_> {
         )
         .map_or(f64::NAN, |fit| fit.parameters[1]);
         let test = crystallization::late_minus_early(context, &followed, pairs);
+        // The law itself has no noise to be judged by: its slope is all there is.
+        let noisy = pairs.iter().any(|pair| !pair.resampled.is_empty());
+        let options = Options {
+            simulations: DRAWN,
+            permutations: DRAWN,
+            ..trend::options(context.parameters)
+        };
+        let table = if noisy { &followed.table } else { &plain };
+        let tables = std::slice::from_ref(table);
+        let slope = rate_slope(tables, &options);
+        let joint = if noisy && slope.is_ok() {
+            let likelihood = likelihood_test(tables, &options);
+            let finding = conclude(&likelihood, &slope, options.confidence, options.seed);
+            (finding.verdict != Verdict::Undetermined).then_some(finding.verdict == Verdict::Shown)
+        } else {
+            None
+        };
         let untested = |estimate| Answer {
             estimate,
             rejected: None,
@@ -239,6 +263,10 @@ impl Task<'_> {
                     .lo
                     .is_finite()
                     .then_some(test.lo > 0.0 || test.hi < 0.0),
+            },
+            Answer {
+                estimate: slope.map_or(f64::NAN, |slope| slope.slope),
+                rejected: joint,
             },
         ]
     }

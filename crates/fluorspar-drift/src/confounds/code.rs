@@ -1,29 +1,22 @@
 //! Similarity of two sessions' codes on any choice of cells and trials, with a jackknife over cells.
 
-use ndarray::Array2;
 use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::trend::slope;
 use super::trials::EpochTrials;
+use crate::code::{Code, units};
 use crate::statistics::mean;
 use crate::{Error, Inclusion, Parameters};
 
 /// Groups of cells that the jackknife leaves out in turn.
 pub(crate) const GROUPS: usize = 20;
 
-/// A session's coding patterns.
+/// A session's code with its labels.
 #[derive(Clone, Debug)]
 pub(crate) struct Response {
     classes: Vec<i64>,
-    /// `(cell, class)`, each cell less its mean over classes.
-    patterns: Array2<f64>,
-    /// Squared length of each cell's pattern without what noise adds; may be negative.
-    pub(crate) own: Vec<f64>,
-    /// Trial-to-trial variance of each cell within a class.
-    pub(crate) scatter: Vec<f64>,
-    /// What the noise adds to the squared length of each cell's pattern.
-    pub(crate) noise: Vec<f64>,
+    pub(crate) code: Code,
 }
 
 impl Response {
@@ -53,33 +46,8 @@ impl Response {
             let n = members[k].len();
             return Err(format!("there are {n} trials with label {}", classes[k]));
         }
-        let cells = session.activity.nrows();
-        let mut patterns = Array2::zeros((cells, classes.len()));
-        let (mut own, mut noise, mut scatter) =
-            (vec![0.0; cells], vec![0.0; cells], vec![0.0; cells]);
-        let share = 1.0 - 1.0 / classes.len() as f64;
-        let freedom = (picked.len() - classes.len()) as f64;
-        for (cell, row) in session.activity.rows().into_iter().enumerate() {
-            let mut pattern = patterns.row_mut(cell);
-            for (members, middle) in members.iter().zip(&mut pattern) {
-                let n = members.len() as f64;
-                let value = |t: usize| f64::from(row[t]);
-                *middle = members.iter().map(|&t| value(t)).sum::<f64>() / n;
-                let squares: f64 = members.iter().map(|&t| (value(t) - *middle).powi(2)).sum();
-                scatter[cell] += squares / freedom;
-                noise[cell] += share * squares / (n - 1.0) / n;
-            }
-            let middle = pattern.sum() / classes.len() as f64;
-            pattern.mapv_inplace(|v| v - middle);
-            own[cell] = pattern.dot(&pattern) - noise[cell];
-        }
-        Ok(Self {
-            classes,
-            patterns,
-            own,
-            scatter,
-            noise,
-        })
+        let code = Code::of(session.activity.view(), &members);
+        Ok(Self { classes, code })
     }
 
     /// The labels, ascending.
@@ -111,8 +79,9 @@ impl Sums {
             out.cells += 1;
             let unit = unit[cell.rank];
             if unit > 0.0 {
-                let (p, q) = (a.patterns.row(cell.i), b.patterns.row(cell.j));
-                let terms = [p.dot(&q), a.own[cell.i], b.own[cell.j]];
+                let (a, b) = (&a.code, &b.code);
+                let across = a.product(cell.i, b, cell.j);
+                let terms = [across, a.own[cell.i], b.own[cell.j]];
                 for (sum, term) in out.groups[cell.rank % GROUPS].iter_mut().zip(terms) {
                     *sum += term / unit;
                 }
@@ -210,10 +179,7 @@ pub(crate) struct Codes<'s, 'a> {
     responses: Vec<Result<Response, String>>,
     /// For each session the cells seen, `(rank among all identities, index)`, ascending.
     places: Vec<Vec<(usize, usize)>>,
-    /// Trial-to-trial variance of each cell, mean over sessions, by rank. The
-    /// weight of a cell rests on all sessions, because one that rests on the
-    /// two compared is the larger the less noise they happen to show, which
-    /// spoils the correction when trials are few.
+    /// What a cell's squared activity counts in, by rank.
     pub(crate) unit: Vec<f64>,
     /// In how many sessions each cell was seen, by rank.
     pub(crate) times_seen: Vec<usize>,
@@ -263,7 +229,11 @@ impl<'s, 'a> Codes<'s, 'a> {
         for &(rank, _) in places.iter().flatten() {
             times_seen[rank] += 1;
         }
-        let unit = units(&responses, &places, ids.len());
+        let seen = responses.iter().zip(&places).map(|(response, places)| {
+            let code = response.as_ref().ok().map(|r| &r.code);
+            (code, places.iter().copied())
+        });
+        let unit = units(seen, ids.len());
         Ok(Self {
             sessions,
             responses,
@@ -363,27 +333,6 @@ impl<'s, 'a> Codes<'s, 'a> {
             })
             .collect()
     }
-}
-
-/// Mean scatter of each cell over the sessions that saw it, by rank; 0 if there is none.
-fn units(
-    responses: &[Result<Response, String>],
-    places: &[Vec<(usize, usize)>],
-    cells: usize,
-) -> Vec<f64> {
-    let (mut sums, mut times) = (vec![0.0; cells], vec![0.0; cells]);
-    for (response, places) in responses.iter().zip(places) {
-        if let Ok(response) = response {
-            for &(rank, index) in places {
-                sums[rank] += response.scatter[index];
-                times[rank] += 1.0;
-            }
-        }
-    }
-    sums.iter()
-        .zip(times)
-        .map(|(sum, n)| if n > 0.0 { sum / n } else { 0.0 })
-        .collect()
 }
 
 /// How similarity falls with the days between sessions, over the pairs that have a value.
@@ -510,9 +459,9 @@ mod tests {
         };
         let response = Response::of(&session, &[0, 1, 2, 3], 2).unwrap();
         // Means 1 and 6: pattern ∓2.5; variance 2 in each, noise ½ (2/2 + 2/2) = 1.
-        assert_eq!(response.own, [12.5 - 1.0]);
-        assert_eq!(response.scatter, [2.0]);
-        assert_eq!(response.noise, [1.0]);
+        assert_eq!(response.code.own, [12.5 - 1.0]);
+        assert_eq!(response.code.scatter, [2.0]);
+        assert_eq!(response.code.noise, [1.0]);
         assert!(Response::of(&session, &[0, 1], 2).is_err());
         assert!(Response::of(&session, &[0, 1, 2], 2).is_err());
         assert!(Response::of(&session, &[], 2).is_err());

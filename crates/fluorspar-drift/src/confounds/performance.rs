@@ -211,8 +211,8 @@ fn reliability(codes: &Codes<'_, '_>, session: usize) -> f64 {
     for cell in codes.shared(session, session) {
         let unit = codes.unit[cell.rank];
         if unit > 0.0 {
-            own += response.own[cell.i] / unit;
-            noise += response.noise[cell.i] / unit;
+            own += response.code.own[cell.i] / unit;
+            noise += response.code.noise[cell.i] / unit;
         }
     }
     if own > 0.0 {

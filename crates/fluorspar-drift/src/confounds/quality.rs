@@ -134,9 +134,9 @@ fn code_quality(codes: &Codes<'_, '_>, session: usize) -> [f64; 3] {
     let cells = codes.shared(session, session);
     let sum = |values: &[f64]| cells.iter().map(|cell| values[cell.i]).sum::<f64>();
     let (own, noise, scatter) = (
-        sum(&response.own),
-        sum(&response.noise),
-        sum(&response.scatter),
+        sum(&response.code.own),
+        sum(&response.code.noise),
+        sum(&response.code.scatter),
     );
     let patterns = response.classes().len() as f64;
     let ratio = |a: f64, b: f64| if b > 0.0 { a / b } else { f64::NAN };

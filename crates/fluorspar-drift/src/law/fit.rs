@@ -88,9 +88,9 @@ impl Problem {
         let mut out = vec![1.0; n * n];
         if let Some((law, (inner, _))) = best {
             let p = law.natural(&inner);
+            let law = law.on(&p, &self.points.times);
             let mut fill = |i: usize, j: usize, amplitude: f64| {
-                let times = &self.points.times;
-                let value = amplitude * law.value(&p, times[i], times[j]);
+                let value = amplitude * law.value(i, j);
                 out[i * n + j] = value;
                 out[j * n + i] = value;
             };
@@ -196,12 +196,12 @@ impl Problem {
 
 /// Expected similarities of the pairs if the sessions were at other times.
 pub(crate) fn expected_at(points: &Points, times: &[f64], law: Law, inner: &[f64]) -> Vec<f64> {
-    let p = law.natural(inner);
+    let law = law.on(&law.natural(inner), times);
     points
         .pairs
         .iter()
         .zip(&points.amplitude)
-        .map(|(&(i, j), a)| a * law.value(&p, times[i], times[j]))
+        .map(|(&(i, j), a)| a * law.value(i, j))
         .collect()
 }
 

@@ -95,6 +95,32 @@ impl Law {
         }
     }
 
+    /// The law for sessions at `times`: what [`Law::value`] gives for all pairs,
+    /// with one exponential per session instead of up to three per pair.
+    pub(crate) fn on(self, p: &[f64], times: &[f64]) -> OnTimes {
+        let nothing = OnTimes::new(f64::NAN, f64::NAN, vec![f64::NAN; times.len()]);
+        let lost = |h: &dyn Fn(f64) -> f64| times.iter().map(|&t| h(t)).collect();
+        match (self, p) {
+            (Self::Constant, &[level]) => OnTimes::new(level, 0.0, vec![0.0; times.len()]),
+            (Self::Exponential, &[level, rate]) => OnTimes::new(0.0, level, lost(&|t| rate * t)),
+            (Self::Plateau, &[level, plateau, tau]) => {
+                OnTimes::new(plateau, level - plateau, lost(&|t| t / tau))
+            }
+            (Self::RandomWalk, &[level, q]) => {
+                OnTimes::new(0.0, level, lost(&|t| 0.5 * (1.0 + q * t).ln()))
+            }
+            (Self::SteadySteps, &[level, leak, last]) => {
+                let spread = |t: f64| last + (1.0 - last) * (-2.0 * leak * t).exp();
+                OnTimes::new(0.0, level, lost(&|t| 0.5 * spread(t).ln() + leak * t))
+            }
+            (Self::Crystallizing, &[level, start, end, tau]) => {
+                let eased = (start - end) * tau;
+                OnTimes::new(0.0, level, lost(&|t| end * t - eased * (-t / tau).exp()))
+            }
+            _ => nothing,
+        }
+    }
+
     /// Rate of loss at time `t`: the share of what is shared that is lost per
     /// unit of time, `−∂ ln C/∂t` for nearby sessions. For [`Law::Plateau`] that of
     /// the part that drifts. NaN if `p` has the wrong length.
@@ -191,6 +217,43 @@ impl Law {
     }
 }
 
+/// A law at the times of sessions: `floor + height · exp(lost(s) − lost(t))`.
+pub(crate) struct OnTimes {
+    floor: f64,
+    height: f64,
+    /// Up to a constant, the logarithm of what is lost until each session.
+    lost: Vec<f64>,
+    /// `exp(−lost)` relative to the least; empty where that would underflow.
+    kept: Vec<f64>,
+}
+
+impl OnTimes {
+    fn new(floor: f64, height: f64, lost: Vec<f64>) -> Self {
+        let least = lost.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = lost.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let kept = if most - least < 600.0 {
+            lost.iter().map(|h| (least - h).exp()).collect()
+        } else {
+            Vec::new()
+        };
+        Self {
+            floor,
+            height,
+            lost,
+            kept,
+        }
+    }
+
+    /// Similarity of sessions `i` and a later `j`.
+    pub(crate) fn value(&self, i: usize, j: usize) -> f64 {
+        let share = match (self.kept.get(i), self.kept.get(j)) {
+            (Some(a), Some(b)) => b / a,
+            _ => (self.lost[i] - self.lost[j]).exp(),
+        };
+        self.floor + self.height * share
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,5 +308,28 @@ mod tests {
             assert!((slope - law.rate(p, 2.0)).abs() < 1e-4, "{law:?} {slope}");
             assert!(law.value(&[], 0.0, 1.0).is_nan() && law.rate(&[], 0.0).is_nan());
         }
+    }
+
+    #[test]
+    fn all_pairs_at_once_are_the_pairs_one_by_one() {
+        let times = [0.0, 1.0, 2.5, 7.0, 13.0];
+        for (law, p) in [
+            (Law::Constant, &[0.9][..]),
+            (Law::Exponential, &[0.9, 0.3]),
+            (Law::Exponential, &[0.9, 100.0]),
+            (Law::Plateau, &[0.9, 0.2, 3.0]),
+            (Law::RandomWalk, &[0.9, 0.4]),
+            (Law::SteadySteps, &[0.9, 0.3, 5.0]),
+            (Law::Crystallizing, &[0.9, 0.6, 0.05, 3.0]),
+        ] {
+            let all = law.on(p, &times);
+            for i in 0..times.len() {
+                for j in i + 1..times.len() {
+                    let one = law.value(p, times[i], times[j]);
+                    assert!((all.value(i, j) - one).abs() < 1e-12, "{law:?} {i} {j}");
+                }
+            }
+        }
+        assert!(Law::Plateau.on(&[1.0], &times).value(0, 1).is_nan());
     }
 }

@@ -263,8 +263,8 @@ fn sizes(
     let seen = |k: usize| (0..ranks[k].len()).filter(move |&cell| trials[k].seen[cell]);
     for (k, response) in responses.iter().enumerate() {
         for cell in seen(k) {
-            own[ranks[k][cell]] += response.own[cell];
-            scatter[ranks[k][cell]] += response.scatter[cell];
+            own[ranks[k][cell]] += response.code.own[cell];
+            scatter[ranks[k][cell]] += response.code.scatter[cell];
             times[ranks[k][cell]] += 1.0;
         }
     }
@@ -299,7 +299,7 @@ fn sizes(
         .enumerate()
         .map(|(k, response)| {
             let measured: f64 = seen(k)
-                .map(|cell| response.own[cell] * unit[ranks[k][cell]])
+                .map(|cell| response.code.own[cell] * unit[ranks[k][cell]])
                 .sum();
             let usual: f64 = seen(k)
                 .map(|cell| squared[ranks[k][cell]] * unit[ranks[k][cell]])
@@ -352,7 +352,7 @@ fn measure(
         cell: trials.cell.clone(),
         rank,
         varies: (0..cells)
-            .map(|cell| trials.seen[cell] && response.scatter[cell] > 0.0)
+            .map(|cell| trials.seen[cell] && response.code.scatter[cell] > 0.0)
             .collect(),
         seen: trials.seen.clone(),
         p_same: session.p_same.clone(),
