@@ -28,28 +28,39 @@ fn validation(context: &Context<'_>) -> CrossValidation {
 fn machine(context: &Context<'_>) -> LinearSvm {
     LinearSvm {
         c: context.parameters.c,
+        // libsvm's own: tighter changes no label that is not in doubt anyway.
+        tolerance: 1e-3,
         ..LinearSvm::default()
     }
 }
 
-/// The chosen cells of `means` `(cell, trial)` as `(trial, cell)`, each less
-/// its mean and over its standard deviation; cells that do not vary are 0.
-fn standardised(means: &Array2<f32>, cells: impl ExactSizeIterator<Item = usize>) -> Array2<f32> {
-    let trials = means.ncols();
-    let mut out = Array2::zeros((trials, cells.len()));
-    for (k, cell) in cells.enumerate() {
-        let row = means.row(cell);
-        let n = trials as f64;
-        let mean = row.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
-        let squares: f64 = row.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum();
-        let sd = (squares / n).sqrt();
-        if sd > 0.0 && sd.is_finite() {
-            for (out, &v) in out.column_mut(k).iter_mut().zip(row) {
-                *out = ((f64::from(v) - mean) / sd) as f32;
+/// The trials of several sessions one after the other, `(trial, cell)`: of each
+/// session its means `(cell, trial)` and the cells, as many of each. A cell is
+/// given less its mean and over its standard deviation in the session; one that
+/// does not vary is 0. Cells lie together in memory.
+fn standardised(sessions: &[(&Array2<f32>, Vec<usize>)]) -> Array2<f32> {
+    let cells = sessions.iter().map(|s| s.1.len()).min().unwrap_or(0);
+    let trials = sessions.iter().map(|s| s.0.ncols()).sum();
+    let mut out = Array2::zeros((cells, trials));
+    for (k, mut row) in out.rows_mut().into_iter().enumerate() {
+        let mut slots = row.iter_mut();
+        for (means, cells) in sessions {
+            let own = means.row(cells[k]);
+            let n = own.len() as f64;
+            let mean = own.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
+            let squares: f64 = own.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum();
+            let sd = (squares / n).sqrt();
+            let scale = if sd > 0.0 && sd.is_finite() {
+                1.0 / sd
+            } else {
+                0.0
+            };
+            for (&v, slot) in own.iter().zip(&mut slots) {
+                *slot = ((f64::from(v) - mean) * scale) as f32;
             }
         }
     }
-    out
+    out.reversed_axes()
 }
 
 /// Inner products of trials `(trial, cell)`.

@@ -112,9 +112,9 @@ fn contrast(animals: &[Drift], parameters: &Parameters, asked: &Similarity) -> C
             row.verdict = if test.p > 1.0 - parameters.confidence {
                 format!("no change shown in {} animals", test.n)
             } else if test.statistic > 0.0 {
-                "crystallizes: more alike from day to day late than early".into()
+                "more alike late than early; steady drift may do this too".into()
             } else {
-                "destabilises: less alike from day to day late than early".into()
+                "less alike late than early".into()
             };
         }
         Err(error) => row.verdict = format!("undetermined: {error}"),

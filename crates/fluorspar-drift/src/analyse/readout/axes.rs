@@ -1,5 +1,4 @@
 use fluorspar_decode::{AxisAngle, AxisKind, axis_angle};
-use ndarray::{Axis, concatenate};
 use rayon::prelude::*;
 
 use super::{kernel, machine, standardised};
@@ -81,13 +80,15 @@ fn compare(
     if shared.len() < context.parameters.min_cells {
         return Err(few(shared.len(), context.parameters.min_cells));
     }
-    let a = standardised(&window.means[i], shared.iter().map(|s| s.i));
-    let b = standardised(&window.means[j], shared.iter().map(|s| s.j));
-    let both = concatenate(Axis(0), &[a.view(), b.view()]).map_err(|e| e.to_string())?;
+    let both = standardised(&[
+        (&window.means[i], shared.iter().map(|s| s.i).collect()),
+        (&window.means[j], shared.iter().map(|s| s.j).collect()),
+    ]);
     let kernel = kernel(both.view())?;
     let labels = [context.labels(i, variable), context.labels(j, variable)].concat();
-    let first: Vec<usize> = (0..a.nrows()).collect();
-    let second: Vec<usize> = (a.nrows()..both.nrows()).collect();
+    let border = window.means[i].ncols();
+    let first: Vec<usize> = (0..border).collect();
+    let second: Vec<usize> = (border..both.nrows()).collect();
     let decoder = machine(context);
     let kind = AxisKind::Weights(&decoder);
     let seed = context.parameters.seed;

@@ -58,7 +58,7 @@ fn of_session(
     }
     let cells: Vec<usize> = context.roster.of(session).map(|(_, cell)| cell).collect();
     let labels = context.labels(session, variable);
-    let activity = standardised(&window.means[session], cells.iter().copied());
+    let activity = standardised(&[(&window.means[session], cells.clone())]);
     let decoder = machine(context);
     let mut out = Vec::new();
 

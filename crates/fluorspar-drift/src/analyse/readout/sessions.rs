@@ -1,7 +1,7 @@
 use fluorspar_decode::{
     Decoder, Generalisation, Template, concatenated, leave_one_session_out, parallelism,
 };
-use ndarray::{Array2, Axis, concatenate};
+use ndarray::{Array2, Axis};
 
 use super::{kernel, machine, standardised, validation};
 use crate::analyse::context::{Basis, Context, Topic, Window};
@@ -21,6 +21,10 @@ struct Together {
     session: Vec<usize>,
 }
 
+/// Trials of all sessions together that decoders are trained on, about: their
+/// cost grows with the third power where labels cannot be told apart.
+const MOST_TRIALS: usize = 1_000;
+
 /// Decoders over all sessions at once, on the cells seen in all of them:
 /// * `decoding_other_sessions`: trained on all other sessions, read in this one;
 /// * `decoding_common`: one decoder of all sessions, and `decoding_alone_matched`:
@@ -30,6 +34,8 @@ struct Together {
 ///   session `i` and the higher of `j` (Bernardi et al. 2020, sessions as contexts; nearest template);
 /// * `parallelism` and `parallelism_corrected`, first and last session named: mean cosine of the
 ///   sessions' coding vectors.
+///
+/// Of many sessions with many trials, the same number of each label is taken from each, evenly spaced.
 pub(crate) fn rows(context: &Context<'_>, window: &Window<'_>, variable: &str) -> Vec<MetricRow> {
     let n = context.sessions.len();
     if n < 2 {
@@ -133,25 +139,44 @@ fn together(
     if common.len() < context.parameters.min_cells {
         return Err(few(common.len(), context.parameters.min_cells));
     }
-    let parts: Vec<Array2<f32>> = (0..n)
+    let most = (MOST_TRIALS / n / classes.len()).max(context.parameters.min_trials);
+    let picked: Vec<Vec<usize>> = (0..n)
         .map(|s| {
-            let cells: Vec<usize> = common
-                .iter()
-                .filter_map(|&global| context.roster.find(s, global))
-                .collect();
-            standardised(&window.means[s], cells.into_iter())
+            let members = context.members(s, variable, &classes);
+            let mut out: Vec<usize> = members.iter().flat_map(|m| spaced(m, most)).collect();
+            out.sort_unstable();
+            out
         })
         .collect();
-    let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
+    let means: Vec<Array2<f32>> = picked
+        .iter()
+        .zip(&window.means)
+        .map(|(trials, means)| means.select(Axis(1), trials))
+        .collect();
+    let parts: Vec<(&Array2<f32>, Vec<usize>)> = (0..n)
+        .map(|s| {
+            let cells = common.iter();
+            let cells = cells.filter_map(|&global| context.roster.find(s, global));
+            (&means[s], cells.collect())
+        })
+        .collect();
+    let label = |(s, trials): (usize, &Vec<usize>)| -> Vec<i64> {
+        let all = context.labels(s, variable);
+        trials.iter().map(|&t| all[t]).collect()
+    };
     Ok(Together {
-        activity: concatenate(Axis(0), &views).map_err(|e| e.to_string())?,
-        labels: (0..n)
-            .flat_map(|s| context.labels(s, variable).to_vec())
-            .collect(),
-        session: parts
+        activity: standardised(&parts),
+        labels: picked.iter().enumerate().flat_map(label).collect(),
+        session: picked
             .iter()
             .enumerate()
-            .flat_map(|(s, part)| vec![s; part.nrows()])
+            .flat_map(|(s, trials)| vec![s; trials.len()])
             .collect(),
     })
+}
+
+/// At most `most` of `all`, evenly spaced.
+fn spaced(all: &[usize], most: usize) -> Vec<usize> {
+    let kept = all.len().min(most);
+    (0..kept).map(|k| all[k * all.len() / kept]).collect()
 }

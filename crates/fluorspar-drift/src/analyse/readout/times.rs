@@ -1,5 +1,5 @@
 use fluorspar_decode::{cross_temporal, cross_temporal_across};
-use ndarray::{Array2, Axis, concatenate};
+use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::{kernel, machine, standardised, validation};
@@ -137,33 +137,33 @@ fn read(
             .map(|s| if second { s.j } else { s.i })
             .collect()
     };
-    let first = samples(context, i, &cells(false));
+    let first = means(context, i, &cells(false));
+    let all: Vec<usize> = (0..kept).collect();
     let labels = context.labels(i, variable);
     let decoder = machine(context);
     let say = |e: fluorspar_decode::Error| e.to_string();
     let times = bins(context, i).len();
     if i == j {
-        let kernel = kernel(first.view())?;
+        let kernel = kernel(standardised(&[(&first, all)]).view())?;
         let found = cross_temporal(&decoder, &kernel, labels, times, &validation(context));
         return Ok((kept, found.map_err(say)?));
     }
-    let second = samples(context, j, &cells(true));
-    let both = concatenate(Axis(0), &[first.view(), second.view()]).map_err(|e| e.to_string())?;
+    let second = means(context, j, &cells(true));
+    let both = standardised(&[(&first, all.clone()), (&second, all)]);
     let kernel = kernel(both.view())?;
     let read = (context.labels(j, variable), bins(context, j).len());
     let found = cross_temporal_across(&decoder, &kernel, (labels, times), read);
     Ok((kept, found.map_err(say)?))
 }
 
-/// Trials at times `(time · trials + trial, cell)`, cells in units of the session.
-fn samples(context: &Context<'_>, session: usize, cells: &[usize]) -> Array2<f32> {
+/// Trials at times `(cell, time · trials + trial)`.
+fn means(context: &Context<'_>, session: usize, cells: &[usize]) -> Array2<f32> {
     let activity = &context.sessions[session].activity;
     let trials = activity.dim().0;
     let bins = bins(context, session);
-    let means = Array2::from_shape_fn((cells.len(), bins.len() * trials), |(k, sample)| {
+    Array2::from_shape_fn((cells.len(), bins.len() * trials), |(k, sample)| {
         let (bins, trial) = (&bins[sample / trials], sample % trials);
         let sum: f32 = bins.iter().map(|&b| activity[[trial, cells[k], b]]).sum();
         sum / bins.len() as f32
-    });
-    standardised(&means, 0..cells.len())
+    })
 }
