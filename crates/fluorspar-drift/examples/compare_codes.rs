@@ -6,7 +6,7 @@
 //! The file holds `x` and `y` (condition, cell), `folds` (fold, condition,
 //! cell), `residuals` (trial, cell), and may hold `precision` (cell, cell).
 
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use std::error::Error;
 use std::fs::File;

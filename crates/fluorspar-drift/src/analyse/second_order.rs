@@ -96,7 +96,8 @@ impl SecondOrder {
         }
         let mut chance = row("subspace_overlap_chance");
         match &found {
-            Ok(found) => chance.value = found.overlap_chance,
+            Ok(found) if found.overlap_chance.is_finite() => chance.value = found.overlap_chance,
+            Ok(_) => chance.reason = "no subspace could be told".into(),
             Err(reason) => chance.reason.clone_from(reason),
         }
         out.push(chance);
