@@ -6,14 +6,20 @@ use fluorspar_drift::{Epoch, Inclusion, Parameters, Session, analyse};
 use ndarray::Array3;
 use proptest::prelude::*;
 
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Damage {
+    None,
+    SilentCells,
+    Nan,
+}
+
 #[derive(Clone, Debug)]
 struct Kind {
     trials: usize,
     cells: usize,
     bins: usize,
     classes: i64,
-    silent: bool,
-    nan: bool,
+    damage: Damage,
     unsure: bool,
     grouped: bool,
     scale: f32,
@@ -22,18 +28,22 @@ struct Kind {
 fn kind() -> impl Strategy<Value = Kind> {
     (
         (0_usize..14, 0_usize..16, 0_usize..5, 1_i64..4),
-        (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()),
+        prop_oneof![
+            Just(Damage::None),
+            Just(Damage::SilentCells),
+            Just(Damage::Nan)
+        ],
+        (any::<bool>(), any::<bool>()),
         prop_oneof![Just(1.0_f32), Just(0.0), Just(1e-30), Just(1e30)],
     )
-        .prop_map(|(size, flags, scale)| Kind {
+        .prop_map(|(size, damage, (unsure, grouped), scale)| Kind {
             trials: size.0,
             cells: size.1,
             bins: size.2,
             classes: size.3,
-            silent: flags.0,
-            nan: flags.1,
-            unsure: flags.2,
-            grouped: flags.3,
+            damage,
+            unsure,
+            grouped,
             scale,
         })
 }
@@ -42,9 +52,9 @@ fn session(kind: &Kind, day: usize, seed: u64) -> Session {
     let value = |t: usize, n: usize, b: usize| {
         let hash = (t * 7919 + n * 104_729 + b * 31 + day * 17) as u64 ^ seed;
         let noise = (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f32 / 16_777_216.0;
-        if kind.silent && n.is_multiple_of(3) {
+        if kind.damage == Damage::SilentCells && n.is_multiple_of(3) {
             0.0
-        } else if kind.nan && n == 1 && t == 0 {
+        } else if kind.damage == Damage::Nan && n == 1 && t == 0 {
             f32::NAN
         } else {
             kind.scale * (noise + f32::from(u8::from((t + n).is_multiple_of(2))))
