@@ -31,6 +31,9 @@ pub enum Error {
         /// The format crate's typed error; its message names the file.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The work was asked to stop; what is finished is kept.
+    #[error("stopped; what is finished is kept")]
+    Stopped,
 }
 
 impl Error {
@@ -70,7 +73,7 @@ impl Error {
     pub fn is_bad_data(&self) -> bool {
         match self {
             Self::BadData { .. } | Self::Format { .. } => true,
-            Self::Misuse(_) => false,
+            Self::Misuse(_) | Self::Stopped => false,
             Self::Io { source, .. } => source.kind() == std::io::ErrorKind::UnexpectedEof,
         }
     }

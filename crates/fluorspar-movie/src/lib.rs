@@ -20,6 +20,7 @@
 //! | a buffer of your own | [`Movie::read`], converted to `f32` |
 //! | `f32` as stored samples, and back | [`to_native`], [`from_native`] |
 //! | sparse cell outlines | [`Footprints`] |
+//! | work of hours that may be broken off | [`Checkpoints`] |
 //!
 //! ```
 //! use fluorspar_movie::{ArrayMovie, Budget, Movie, MovieExt, frame_blocks};
@@ -43,6 +44,7 @@
 
 mod adapter;
 mod budget;
+mod checkpoints;
 mod convert;
 mod error;
 mod footprint;
@@ -56,6 +58,7 @@ mod volumes;
 
 pub use adapter::{ArrayMovie, Concatenated, FrameRange};
 pub use budget::{Budget, frame_blocks};
+pub use checkpoints::{Checkpoints, MemoryCheckpoints};
 pub use convert::{Lost, from_native, to_native};
 pub use error::Error;
 pub use footprint::{Footprint, Footprints, iou};
