@@ -3,6 +3,7 @@ use std::ops::Range;
 use fluorspar_movie::vectorised;
 use ndarray::{Array2, ArrayView2};
 use realfft::num_complex::Complex32;
+use serde::{Deserialize, Serialize};
 
 use crate::fourier::{Fourier, FourierScratch, Spectrum, around_origin, scale, whiten};
 use crate::piecewise::{Piecewise, PiecewiseScratch};
@@ -11,7 +12,7 @@ use crate::tie::Window;
 use crate::{Error, Grid, Mode, Parameters, Reference};
 
 /// How far a frame is from the reference.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Shift {
     /// Along y in pixels; `registered[y, x] = raw[y + dy, x + dx]`.
     pub dy: f32,

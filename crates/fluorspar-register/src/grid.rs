@@ -1,6 +1,8 @@
+use serde::{Deserialize, Serialize};
+
 /// The tiles that local shifts are estimated in; a node of the displacement
 /// field sits in the middle of each.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grid {
     /// Tile boundaries along y in pixels, the first 0, the last the height.
     y: Vec<usize>,

@@ -1,6 +1,7 @@
 use fluorspar_movie::{PixelType, from_native, vectorised};
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// Summaries of a registered movie over its trusted frames, each `(y, x)`.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +36,98 @@ const BELOW: usize = 3;
 const BELOW_RIGHT: usize = 4;
 const BELOW_LEFT: usize = 5;
 
-/// Adds up [`Images`] block by block; the result does not depend on how the
+/// What [`Images`] of a part of a movie are made of; sums of parts add up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Sums {
+    height: usize,
+    width: usize,
+    frames: u64,
+    /// `(sum, y, x)`, values less the centre.
+    sums: Vec<f64>,
+    /// `(y, x)`, of the values themselves; minus infinity where there are none.
+    max: Vec<f32>,
+}
+
+impl Sums {
+    /// Whether these are of images of so many rows and columns.
+    pub(crate) fn are_of(&self, (height, width): (usize, usize)) -> bool {
+        let pixels = height * width;
+        (self.height, self.width) == (height, width)
+            && (self.sums.len(), self.max.len()) == (SUMS * pixels, pixels)
+    }
+
+    /// Adds those of the part that follows.
+    pub(crate) fn add(&mut self, next: &Self) {
+        self.frames += next.frames;
+        for (sum, next) in self.sums.iter_mut().zip(&next.sums) {
+            *sum += next;
+        }
+        for (max, next) in self.max.iter_mut().zip(&next.max) {
+            *max = max.max(*next);
+        }
+    }
+
+    /// The images, given what the sums were taken around.
+    pub(crate) fn finish(&self, centre: ArrayView2<'_, f32>) -> Images {
+        let (height, width) = (self.height, self.width);
+        let n = self.frames.max(1) as f64;
+        let at = |kind: usize, y: usize, x: usize| self.sums[(kind * height + y) * width + x] / n;
+        let mean = Array2::from_shape_fn((height, width), |(y, x)| at(VALUE, y, x));
+        let deviation = Array2::from_shape_fn((height, width), |(y, x)| {
+            (at(SQUARE, y, x) - mean[[y, x]].powi(2)).max(0.0).sqrt()
+        });
+        let mut correlation = Array2::<f64>::zeros((height, width));
+        let mut neighbours = Array2::<f64>::zeros((height, width));
+        for (kind, dy, dx) in [
+            (RIGHT, 0, 1_isize),
+            (BELOW, 1, 0),
+            (BELOW_RIGHT, 1, 1),
+            (BELOW_LEFT, 1, -1),
+        ] {
+            for y in 0..height - dy {
+                for x in 0..width {
+                    let other = x as isize + dx;
+                    if other < 0 || other >= width as isize {
+                        continue;
+                    }
+                    let (a, b) = ([y, x], [y + dy, other as usize]);
+                    let scale = deviation[a] * deviation[b];
+                    let common = at(kind, y, x) - mean[a] * mean[b];
+                    let r = if scale > 0.0 {
+                        (common / scale).clamp(-1.0, 1.0)
+                    } else {
+                        0.0
+                    };
+                    for place in [a, b] {
+                        correlation[place] += r;
+                        neighbours[place] += 1.0;
+                    }
+                }
+            }
+        }
+        let max = Array2::from_shape_fn((height, width), |(y, x)| {
+            let value = self.max[y * width + x];
+            if value.is_finite() {
+                value
+            } else {
+                centre[[y, x]]
+            }
+        });
+        Images {
+            mean: Array2::from_shape_fn((height, width), |at| {
+                (mean[at] + f64::from(centre[at])) as f32
+            }),
+            max,
+            standard_deviation: deviation.mapv(|v| v as f32),
+            local_correlation: Array2::from_shape_fn((height, width), |at| {
+                (correlation[at] / neighbours[at].max(1.0)) as f32
+            }),
+            frames: self.frames,
+        }
+    }
+}
+
+/// Adds up [`Sums`] block by block; the result does not depend on how the
 /// movie is cut into blocks or on the number of threads.
 #[derive(Debug)]
 pub(crate) struct Accumulator {
@@ -120,71 +212,33 @@ impl Accumulator {
         self.frames += counts.iter().filter(|&&c| c).count() as u64;
     }
 
-    pub(crate) fn finish(mut self) -> Images {
+    /// What was added up.
+    pub(crate) fn sums(mut self) -> Sums {
         let (height, width) = self.centre.dim();
+        let mut sums = vec![0.0; SUMS * height * width];
+        let mut max = Vec::with_capacity(height * width);
         for band in &mut self.bands {
             band.flush(band.first + band.rows == height, width);
             band.keep();
-        }
-        let n = self.frames.max(1) as f64;
-        let at = |kind: usize, y: usize, x: usize| {
-            let band = &self.bands[y / BAND];
-            band.sums[(kind * band.rows + y - band.first) * width + x] / n
-        };
-        let mean = Array2::from_shape_fn((height, width), |(y, x)| at(VALUE, y, x));
-        let deviation = Array2::from_shape_fn((height, width), |(y, x)| {
-            (at(SQUARE, y, x) - mean[[y, x]].powi(2)).max(0.0).sqrt()
-        });
-        let mut correlation = Array2::<f64>::zeros((height, width));
-        let mut neighbours = Array2::<f64>::zeros((height, width));
-        for (kind, dy, dx) in [
-            (RIGHT, 0, 1_isize),
-            (BELOW, 1, 0),
-            (BELOW_RIGHT, 1, 1),
-            (BELOW_LEFT, 1, -1),
-        ] {
-            for y in 0..height - dy {
-                for x in 0..width {
-                    let other = x as isize + dx;
-                    if other < 0 || other >= width as isize {
-                        continue;
-                    }
-                    let (a, b) = ([y, x], [y + dy, other as usize]);
-                    let scale = deviation[a] * deviation[b];
-                    let common = at(kind, y, x) - mean[a] * mean[b];
-                    let r = if scale > 0.0 {
-                        (common / scale).clamp(-1.0, 1.0)
-                    } else {
-                        0.0
-                    };
-                    for place in [a, b] {
-                        correlation[place] += r;
-                        neighbours[place] += 1.0;
-                    }
-                }
+            let length = band.rows * width;
+            for (kind, part) in band.sums.chunks_exact(length).enumerate() {
+                let at = (kind * height + band.first) * width;
+                sums[at..at + length].copy_from_slice(part);
             }
+            max.extend_from_slice(&band.max);
         }
-        let max = Array2::from_shape_fn((height, width), |(y, x)| {
-            let band = &self.bands[y / BAND];
-            let value = band.max[(y - band.first) * width + x];
-            if value.is_finite() {
-                value
-            } else {
-                self.centre[[y, x]]
-            }
-        });
-        let centre = &self.centre;
-        Images {
-            mean: Array2::from_shape_fn((height, width), |at| {
-                (mean[at] + f64::from(centre[at])) as f32
-            }),
-            max,
-            standard_deviation: deviation.mapv(|v| v as f32),
-            local_correlation: Array2::from_shape_fn((height, width), |at| {
-                (correlation[at] / neighbours[at].max(1.0)) as f32
-            }),
+        Sums {
+            height,
+            width,
             frames: self.frames,
+            sums,
+            max,
         }
+    }
+
+    pub(crate) fn finish(self) -> Images {
+        let centre = self.centre.clone();
+        self.sums().finish(centre.view())
     }
 }
 

@@ -12,6 +12,7 @@
 //! | to | use |
 //! |---|---|
 //! | register a movie | [`Reference::build`], [`Registrar::new`], [`register`] |
+//! | register a long movie in parts, on several machines | [`register_part`], [`Registration::from_parts`] |
 //! | register to an image you have | [`Reference::from_image`], [`Reference::learn`] |
 //! | shifts of frames as they come | [`Registrar::estimate`] |
 //! | move a second channel, or a movie again | [`reapply`], [`reapply_volumes`] |
@@ -82,6 +83,7 @@ mod jitter;
 mod lines;
 mod model;
 mod parameters;
+mod part;
 mod piecewise;
 mod principal;
 mod quality;
@@ -104,6 +106,7 @@ pub use images::Images;
 pub use jitter::{LineJitter, line_jitter, straighten};
 pub use lines::{line_offset, shift_lines};
 pub use parameters::{Mode, Parameters};
+pub use part::{Part, register_part};
 pub use principal::{Component, Displacement, PrincipalMotion};
 pub use quality::{Quality, VolumeQuality};
 pub use reference::Reference;

@@ -1,5 +1,6 @@
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::correlate::Scratch;
 use crate::field::{Warp, WarpScratch};
@@ -17,7 +18,7 @@ const FIRST_STIFFNESS: f64 = 30.0;
 const SMOOTH: usize = 3;
 
 /// What a movie's frames are like beside its reference.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Model {
     /// Power of what a frame has beyond the reference, per frequency.
     noise: Vec<f32>,

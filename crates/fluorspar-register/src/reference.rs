@@ -1,6 +1,7 @@
 use fluorspar_movie::{Movie, vectorised};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::correlate::is_constant;
 use crate::field::{Warp, WarpScratch};
@@ -23,7 +24,7 @@ const COMPARED: usize = 4096;
 const PARTS: usize = 8;
 
 /// The image that frames are registered to, and what was learnt with it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reference {
     image: Array2<f32>,
     usual_quality: Option<f32>,

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::correlate::Scratch;
 use crate::field::{Warp, WarpScratch};
-use crate::images::Accumulator;
+use crate::part::register_part;
 use crate::warp::{Lines, apply_rows};
 use crate::{Error, Grid, Images, Registrar, Shift, shift_lines};
 
@@ -16,7 +16,8 @@ use crate::{Error, Grid, Images, Registrar, Shift, shift_lines};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Motion {
     /// Shift along y per frame, pixels; `registered[y, x] = raw[y + dy, x + dx]`.
-    /// Untrusted frames have that of the last trusted one.
+    /// Untrusted frames have that of the last trusted one among the thousand
+    /// before them, or none.
     pub dy: Vec<f32>,
     /// Shift along x per frame, pixels.
     pub dx: Vec<f32>,
@@ -78,98 +79,9 @@ pub fn register(
     budget: Budget,
     progress: Progress<'_>,
 ) -> Result<Registration, Error> {
-    let reference = registrar.reference();
-    check_size(movie, reference)?;
-    let count = movie.shape().frames;
-    let nodes = registrar.grid().map_or(0, |grid| 2 * grid.len());
-    let mover = Mover::new(registrar.grid(), registrar.line_offset(), reference);
-    let mut shifts: Vec<Shift> = Vec::with_capacity(count);
-    let mut fields: Vec<f32> = vec![0.0; count * nodes];
-    let mut untrusted = vec![false; count];
-    let mut last_trusted: Option<usize> = None;
-    let mut images = Accumulator::new(reference);
-    let mut lost = Lost::default();
-    let mut nan_frames = 0;
-    stream(movie, sink, budget, |block, out| {
-        let first = block.frames.start;
-        let length = out.bytes();
-        let part = &mut fields[first * nodes..block.frames.end * nodes];
-        // `max(1)`: an empty field still has one slice per frame.
-        let mut slots: Vec<&mut [f32]> = if nodes == 0 {
-            block.frames.clone().map(|_| Default::default()).collect()
-        } else {
-            part.chunks_exact_mut(nodes).collect()
-        };
-        let found: Vec<(Shift, Lost, bool)> = out
-            .frames
-            .par_chunks_exact_mut(length)
-            .zip(slots.par_iter_mut())
-            .enumerate()
-            .map_init(
-                || (registrar.scratch(), mover.scratch()),
-                |(scratch, moving), (k, (out_frame, nodes))| {
-                    let gaps = mover.load(block, k, moving);
-                    let shift = estimate(registrar, &moving.frame, scratch, nodes);
-                    let lost = if registrar.trusts(&shift) {
-                        mover.store(&shift, nodes, out.pixel_type, out_frame, moving)
-                    } else {
-                        Lost::default()
-                    };
-                    progress(1);
-                    (shift, lost, gaps)
-                },
-            )
-            .collect();
-        // A frame too poor to trust stays where the last good one was.
-        let mut moving = None;
-        for (k, (mut shift, part_lost, gaps)) in found.into_iter().enumerate() {
-            let frame = first + k;
-            if registrar.trusts(&shift) {
-                last_trusted = Some(frame);
-            } else {
-                untrusted[frame] = true;
-                let (mut before, quality) = (Shift::default(), shift.quality);
-                if let Some(last) = last_trusted {
-                    before = shifts.get(last).copied().unwrap_or_default();
-                    fields.copy_within(last * nodes..(last + 1) * nodes, frame * nodes);
-                } else {
-                    fields[frame * nodes..(frame + 1) * nodes].fill(0.0);
-                }
-                shift = Shift { quality, ..before };
-                let moving = moving.get_or_insert_with(|| mover.scratch());
-                mover.load(block, k, moving);
-                let target = &mut out.frames[k * length..(k + 1) * length];
-                let nodes = &fields[frame * nodes..(frame + 1) * nodes];
-                lost += mover.store(&shift, nodes, out.pixel_type, target, moving);
-            }
-            lost += part_lost;
-            nan_frames += u64::from(gaps);
-            shifts.push(shift);
-        }
-        let counts: Vec<bool> = untrusted[block.frames.clone()].iter().map(|u| !u).collect();
-        images.add(out.pixel_type, &out.frames, &counts);
-    })?;
-    let field = registrar.grid().map(|grid| {
-        let (rows, columns) = grid.dim();
-        Field {
-            grid: grid.clone(),
-            nodes: Array4::from_shape_vec((count, 2, rows, columns), fields).unwrap_or_default(),
-        }
-    });
-    Ok(Registration {
-        motion: Motion {
-            dy: shifts.iter().map(|s| s.dy).collect(),
-            dx: shifts.iter().map(|s| s.dx).collect(),
-            quality: shifts.iter().map(|s| s.quality).collect(),
-            untrusted,
-            field,
-            line_offset: registrar.line_offset(),
-            reference: reference.to_owned(),
-        },
-        images: images.finish(),
-        nan_frames,
-        saturated: lost.saturated,
-    })
+    let frames = 0..movie.shape().frames;
+    let part = register_part(movie, registrar, frames, sink, budget, progress)?;
+    Registration::from_parts(registrar, [Ok(part)])
 }
 
 /// Moves the frames of `movie` as `motion` says, into `sink`: a second
@@ -195,7 +107,7 @@ pub fn reapply(
     }
     let grid = motion.field.as_ref().map(|field| &field.grid);
     let mover = Mover::new(grid, motion.line_offset, motion.reference.view());
-    stream(movie, Some(sink), budget, |block, out| {
+    stream(movie, 0..count, Some(sink), budget, |block, out| {
         let length = out.bytes();
         out.frames
             .par_chunks_exact_mut(length)
@@ -222,10 +134,11 @@ pub fn reapply(
                     progress(1);
                 },
             );
+        Ok(())
     })
 }
 
-fn check_size(movie: &dyn Movie, reference: ArrayView2<'_, f32>) -> Result<(), Error> {
+pub(crate) fn check_size(movie: &dyn Movie, reference: ArrayView2<'_, f32>) -> Result<(), Error> {
     let shape = movie.shape();
     let (height, width) = reference.dim();
     if (shape.planes, shape.height, shape.width) == (1, height, width) {
@@ -253,18 +166,19 @@ pub(crate) struct Output {
 
 impl Output {
     /// Bytes of a frame.
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.pixels * self.pixel_type.bytes()
     }
 }
 
-/// Hands a movie block by block to `work` and what that made of it to the
+/// Hands the frames `range` of a movie block by block to `work` and what that made of it to the
 /// sink, which stores one block while the next is worked on.
 pub(crate) fn stream(
     movie: &dyn Movie,
+    range: Range<usize>,
     mut sink: Option<&mut dyn MovieSink>,
     budget: Budget,
-    mut work: impl FnMut(&Block<'_>, &mut Output) + Send,
+    mut work: impl FnMut(&Block<'_>, &mut Output) -> Result<(), Error> + Send,
 ) -> Result<(), Error> {
     let shape = movie.shape();
     let pixels = shape.frame_len();
@@ -284,7 +198,8 @@ pub(crate) fn stream(
     let mut raw = Vec::new();
     let (mut out, mut ready) = (empty(), empty());
     let mut waiting: Option<usize> = None;
-    for frames in frame_blocks(shape.frames, held, budget, align) {
+    for part in frame_blocks(range.len(), held, budget, align) {
+        let frames = range.start + part.start..range.start + part.end;
         let make = || {
             // Frames are lent one by one: in many files something lies between them.
             let lent: Option<Vec<&[u8]>> = frames
@@ -303,8 +218,7 @@ pub(crate) fn stream(
                 },
             };
             out.frames.resize(frames.len() * out.bytes(), 0);
-            work(&block, &mut out);
-            Ok::<(), Error>(())
+            work(&block, &mut out)
         };
         let keep = || store(&mut sink, waiting, &ready, native.is_some());
         let (made, kept) = rayon::join(make, keep);
@@ -336,7 +250,7 @@ fn store(
     Ok(())
 }
 
-fn estimate(
+pub(crate) fn estimate(
     registrar: &Registrar,
     frame: &[f32],
     scratch: &mut Scratch,
@@ -400,9 +314,14 @@ impl<'a> Mover<'a> {
         let bytes = &raw[k / images][at..at + size];
         from_native(*pixel_type, bytes, &mut moving.frame);
         let whole = !matches!(pixel_type, PixelType::F32 | PixelType::F64);
-        shift_lines(&mut moving.frame, self.reference.ncols(), self.line_offset);
+        self.straighten(moving);
         moving.gaps = !whole && moving.frame.iter().any(|v| !v.is_finite());
         moving.gaps
+    }
+
+    /// Moves odd lines of the frame to where they belong beside even ones.
+    pub(crate) fn straighten(&self, moving: &mut Moving) {
+        shift_lines(&mut moving.frame, self.reference.ncols(), self.line_offset);
     }
 
     /// Moves the loaded frame, its gaps filled from the reference, and stores it.

@@ -98,7 +98,7 @@ pub fn register_volumes(
     let mut lost = vec![0_u64; planes];
     let mut gaps = vec![0_u64; planes];
     let (mut maps, mut present) = (Vec::new(), Vec::new());
-    stream(movie, sink, budget, |block, out| {
+    stream(movie, 0..count, sink, budget, |block, out| {
         let begin = block.frames.start;
         let volumes = block.frames.len();
         maps.resize(volumes * planes * length, 0.0_f32);
@@ -185,6 +185,7 @@ pub fn register_volumes(
             images.add_every(out.pixel_type, &out.frames, (plane, planes), &counts);
         }
         segments.add(begin, out.pixel_type, &out.frames, doubted);
+        Ok(())
     })?;
     let drift = segments.finish();
     let images: Vec<Images> = images.into_iter().map(Accumulator::finish).collect();
@@ -282,7 +283,7 @@ pub fn reapply_volumes(
     let Some(any) = movers.first() else {
         return Ok(());
     };
-    stream(movie, Some(sink), budget, |block, out| {
+    stream(movie, 0..shape.frames, Some(sink), budget, |block, out| {
         out.frames
             .par_chunks_exact_mut(shape.height * shape.width * out.pixel_type.bytes())
             .enumerate()
@@ -300,5 +301,6 @@ pub fn reapply_volumes(
                     progress(u64::from(plane == 0));
                 },
             );
+        Ok(())
     })
 }
