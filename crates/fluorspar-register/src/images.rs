@@ -43,7 +43,7 @@ pub(crate) struct Sums {
     width: usize,
     frames: u64,
     /// `(sum, y, x)`, values less the centre.
-    sums: Vec<f64>,
+    added: Vec<f64>,
     /// `(y, x)`, of the values themselves; minus infinity where there are none.
     max: Vec<f32>,
 }
@@ -53,13 +53,13 @@ impl Sums {
     pub(crate) fn are_of(&self, (height, width): (usize, usize)) -> bool {
         let pixels = height * width;
         (self.height, self.width) == (height, width)
-            && (self.sums.len(), self.max.len()) == (SUMS * pixels, pixels)
+            && (self.added.len(), self.max.len()) == (SUMS * pixels, pixels)
     }
 
     /// Adds those of the part that follows.
     pub(crate) fn add(&mut self, next: &Self) {
         self.frames += next.frames;
-        for (sum, next) in self.sums.iter_mut().zip(&next.sums) {
+        for (sum, next) in self.added.iter_mut().zip(&next.added) {
             *sum += next;
         }
         for (max, next) in self.max.iter_mut().zip(&next.max) {
@@ -71,7 +71,7 @@ impl Sums {
     pub(crate) fn finish(&self, centre: ArrayView2<'_, f32>) -> Images {
         let (height, width) = (self.height, self.width);
         let n = self.frames.max(1) as f64;
-        let at = |kind: usize, y: usize, x: usize| self.sums[(kind * height + y) * width + x] / n;
+        let at = |kind: usize, y: usize, x: usize| self.added[(kind * height + y) * width + x] / n;
         let mean = Array2::from_shape_fn((height, width), |(y, x)| at(VALUE, y, x));
         let deviation = Array2::from_shape_fn((height, width), |(y, x)| {
             (at(SQUARE, y, x) - mean[[y, x]].powi(2)).max(0.0).sqrt()
@@ -215,7 +215,7 @@ impl Accumulator {
     /// What was added up.
     pub(crate) fn sums(mut self) -> Sums {
         let (height, width) = self.centre.dim();
-        let mut sums = vec![0.0; SUMS * height * width];
+        let mut added = vec![0.0; SUMS * height * width];
         let mut max = Vec::with_capacity(height * width);
         for band in &mut self.bands {
             band.flush(band.first + band.rows == height, width);
@@ -223,7 +223,7 @@ impl Accumulator {
             let length = band.rows * width;
             for (kind, part) in band.sums.chunks_exact(length).enumerate() {
                 let at = (kind * height + band.first) * width;
-                sums[at..at + length].copy_from_slice(part);
+                added[at..at + length].copy_from_slice(part);
             }
             max.extend_from_slice(&band.max);
         }
@@ -231,7 +231,7 @@ impl Accumulator {
             height,
             width,
             frames: self.frames,
-            sums,
+            added,
             max,
         }
     }

@@ -141,20 +141,19 @@ pub fn register_part(
                 last_trusted = Some(frame);
             } else {
                 untrusted[frame] = true;
-                let place = match last_trusted {
-                    Some(last) => (frame - last <= REMEMBERED).then(|| Place {
+                let place = if let Some(last) = last_trusted {
+                    (frame - last <= REMEMBERED).then(|| Place {
                         shift: shifts[last],
                         nodes: fields[last * nodes..(last + 1) * nodes].to_vec(),
-                    }),
-                    None => {
-                        if before.is_none() {
-                            before = Some(last_before(movie, registrar, &mover, frames.start)?);
-                        }
-                        let known = before.as_ref().and_then(Option::as_ref);
-                        known
-                            .filter(|(last, _)| frames.start + frame - last <= REMEMBERED)
-                            .map(|(_, place)| place.clone())
+                    })
+                } else {
+                    if before.is_none() {
+                        before = Some(last_before(movie, registrar, &mover, frames.start)?);
                     }
+                    let known = before.as_ref().and_then(Option::as_ref);
+                    known
+                        .filter(|(last, _)| frames.start + frame - last <= REMEMBERED)
+                        .map(|(_, place)| place.clone())
                 };
                 let place = place.unwrap_or_else(|| Place {
                     shift: Shift::default(),

@@ -1,6 +1,6 @@
 use std::fs;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
@@ -199,6 +199,33 @@ impl BlockWriter {
         self.layout.shard
     }
 
+    /// What [`BlockWriter::shard_frames`] of such a movie will be.
+    ///
+    /// # Errors
+    /// As [`BlockWriter::create`], but nothing is touched.
+    pub fn planned_shard_frames(
+        shape: MovieShape,
+        pixel_type: PixelType,
+        options: &WriteOptions,
+    ) -> Result<usize, Error> {
+        Layout::new(Path::new("movie"), shape, pixel_type, options).map(|layout| layout.shard)
+    }
+
+    /// The files of the shards that `frames` lie in: where they are now, and
+    /// their names below the finished movie.
+    pub fn shard_files(&self, frames: Range<usize>) -> Vec<(PathBuf, PathBuf)> {
+        let shard = self.layout.shard;
+        let shards = frames.start / shard..frames.end.div_ceil(shard).min(self.layout.shards());
+        let root = self.staging.folder();
+        shards
+            .map(|shard| {
+                let path = self.array.file_of(&self.layout.index(shard));
+                let name = path.strip_prefix(root).unwrap_or(&path).to_path_buf();
+                (path, name)
+            })
+            .collect()
+    }
+
     /// Frame ranges of the shards that are whole, joined where they touch.
     pub fn done(&self) -> Vec<Range<usize>> {
         self.frames_in(|state| state == State::Whole)
@@ -224,6 +251,20 @@ impl BlockWriter {
             }
         }
         ranges
+    }
+
+    /// Takes back the shards that `frames` lie in: they may be written again,
+    /// as by someone who knows of something else that was not finished with them.
+    /// What is on disk stays until then.
+    pub fn take_back(&self, frames: Range<usize>) {
+        let shard = self.layout.shard;
+        let mut states = self.states();
+        let shards = frames.start / shard..frames.end.div_ceil(shard).min(states.len());
+        for state in states.get_mut(shards).unwrap_or_default() {
+            if *state == State::Whole {
+                *state = State::Missing;
+            }
+        }
     }
 
     /// Samples that this writer was given and that did not fit the pixel type;

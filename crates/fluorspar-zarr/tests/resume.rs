@@ -224,6 +224,30 @@ fn writers_in_company() {
 }
 
 #[test]
+fn shards_can_be_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.zarr");
+    let writer = begin(&path);
+    writer.write(0, &[1.0; 20 * 20]).unwrap();
+    assert!(writer.write(6, &[2.0; 6 * 20]).is_err(), "there already");
+    writer.take_back(7..8);
+    assert_eq!(writer.missing().len(), 1);
+    let frames = writer.missing()[0].clone();
+    assert!(frames.contains(&7) && !frames.contains(&0));
+    for (file, name) in writer.shard_files(0..20) {
+        assert!(file.is_file() && file.ends_with(name));
+    }
+    writer.write(frames.start, &vec![2.0; frames.len() * 20]).unwrap();
+    writer.finish().unwrap();
+    let mut pixels = vec![0.0; 20 * 20];
+    MovieReader::open(&path).unwrap().read(0..20, &mut pixels).unwrap();
+    for (t, frame) in pixels.chunks(20).enumerate() {
+        let expected = if frames.contains(&t) { 2.0 } else { 1.0 };
+        assert!(frame.iter().all(|&v| v == expected), "{t}");
+    }
+}
+
+#[test]
 fn options_that_make_no_sense_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.zarr");

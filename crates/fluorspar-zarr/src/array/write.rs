@@ -110,6 +110,11 @@ impl ArrayFile {
             })
     }
 
+    /// Where the file of a chunk or a shard lies.
+    pub(crate) fn file_of(&self, file_index: &[usize]) -> PathBuf {
+        self.folder.join(self.key(file_index))
+    }
+
     /// Writes a chunk (one cell) or a shard (its cells in C order, `None` for
     /// those outside the array) as one file under a temporary name.
     pub(crate) fn write_file(
@@ -117,7 +122,7 @@ impl ArrayFile {
         file_index: &[usize],
         cells: &[Option<Vec<u8>>],
     ) -> Result<Unfinished, Error> {
-        let path = self.folder.join(self.key(file_index));
+        let path = self.file_of(file_index);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(|e| Error::io(parent, e))?;
         }
