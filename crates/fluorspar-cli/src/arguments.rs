@@ -1,4 +1,5 @@
 mod drift;
+mod plan;
 mod track;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use fluorspar_pipeline::DenoiseOptions;
 
 pub(crate) use drift::Drift;
+pub(crate) use plan::{Plan, Task, Verify};
 pub(crate) use track::Track;
 
 /// From raw two-photon calcium movies to an answer about representational drift.
@@ -42,6 +44,20 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Analyse an experiment: raw movies to cells, traces, drift tables and report.html
     Run(Run),
+    /// Cut an experiment into tasks that a cluster can do: plan.json
+    ///
+    /// Everything that `run` would do, as tasks with what each needs, makes, holds in memory and takes
+    /// in time. Any workflow engine that knows how to start `fluorspar task PLAN ID` once the tasks
+    /// named in `after` are done can do them; docs/scale.md has workflows for Snakemake and Slurm.
+    /// `run` does the same tasks one after the other, and takes over what others have done.
+    Plan(Plan),
+    /// Do one task of a plan, unless it is done
+    ///
+    /// Any number of processes on machines that share the folders may do tasks of one plan at the same
+    /// time. A task that was killed goes on where it was. Exit code 0 says that all the task makes is on disk.
+    Task(Task),
+    /// Check every file of a run against the digest it had when it was finished
+    Verify(Verify),
     /// Show shape, type, codec and frame rate of movies
     Info {
         /// TIFF files, folders of TIFF files, or Zarr folders
@@ -182,10 +198,12 @@ pub(crate) struct Run {
     /// Output folder [default: the experiment's name beside experiment.toml]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Go on with an earlier run: recompute only what is missing or has changed
+    /// Go on with an earlier run and replace what is damaged or whose inputs or settings changed
+    ///
+    /// Without it a run that was stopped goes on too, but nothing that is finished is replaced.
     #[arg(long, conflicts_with = "overwrite")]
     pub(crate) resume: bool,
-    /// Replace an earlier run
+    /// Do everything anew
     #[arg(long)]
     pub(crate) overwrite: bool,
 }

@@ -1,6 +1,7 @@
 //! One function per command; each prints its result and leaves the work to the pipeline.
 
 mod drift;
+mod plan;
 mod track;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +31,9 @@ fn dispatch(arguments: &Arguments, observer: &dyn Observer) -> Result<(), Error>
     match &arguments.command {
         Command::Demo(command) => demo(command, arguments.memory, json, observer),
         Command::Run(command) => run(command, arguments.memory, json, observer),
+        Command::Plan(command) => plan::plan(command, arguments.memory, json, observer),
+        Command::Task(command) => plan::task(command, arguments.memory, json, observer),
+        Command::Verify(command) => plan::verify(command, json, observer),
         Command::Info { files } => info(files, json),
         Command::Convert(command) => convert(command, arguments.memory, json, observer),
         Command::Register(command) => register(command, arguments.memory, json, observer),
@@ -70,10 +74,10 @@ fn demo(command: &Demo, memory: usize, json: bool, observer: &dyn Observer) -> R
 
 fn run(command: &Run, memory: usize, json: bool, observer: &dyn Observer) -> Result<(), Error> {
     let config = ExperimentConfig::read(&command.experiment)?;
-    let out = command.out.clone().unwrap_or_else(|| {
-        let folder = command.experiment.parent().unwrap_or(Path::new(""));
-        folder.join(format!("{}-run", config.experiment.name))
-    });
+    let out = command
+        .out
+        .clone()
+        .unwrap_or_else(|| default_out(&command.experiment, &config));
     let options = RunOptions {
         out,
         existing: if command.resume {
@@ -81,7 +85,7 @@ fn run(command: &Run, memory: usize, json: bool, observer: &dyn Observer) -> Res
         } else if command.overwrite {
             Existing::Overwrite
         } else {
-            Existing::Refuse
+            Existing::Continue
         },
         memory,
     };
@@ -91,6 +95,12 @@ fn run(command: &Run, memory: usize, json: bool, observer: &dyn Observer) -> Res
     }
     print_summary(&summary);
     Ok(())
+}
+
+/// Where a run goes that is not told: beside its experiment, by its name.
+fn default_out(experiment: &Path, config: &ExperimentConfig) -> PathBuf {
+    let folder = experiment.parent().unwrap_or(Path::new(""));
+    folder.join(format!("{}-run", config.experiment.name))
 }
 
 fn print_summary(summary: &RunSummary) {

@@ -82,6 +82,12 @@ impl Observer for Bars {
         }
     }
 
+    fn note(&self, message: &str) {
+        if !self.quiet {
+            self.line(&format!("  {message}"));
+        }
+    }
+
     fn warn(&self, message: &str) {
         self.line(&format!("  warning: {message}"));
     }

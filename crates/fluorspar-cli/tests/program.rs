@@ -12,54 +12,6 @@ use fluorspar_movie::{Movie as _, MovieExt, MovieShape, MovieSink, PixelType};
 use fluorspar_tiff::{Dialect, Writer, WriterOptions};
 
 #[test]
-fn a_run_is_the_same_at_any_thread_count_and_resumes() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    small(folder);
-    for (out, threads) in [("one", "1"), ("two", "2")] {
-        let arguments = [
-            "run",
-            "raw/experiment.toml",
-            "--out",
-            out,
-            "--threads",
-            threads,
-            "-q",
-        ];
-        let output = fluorspar(&arguments, folder);
-        assert!(output.status.success(), "{}", said(&output));
-    }
-    let one = files(&folder.join("one"));
-    assert!(one == files(&folder.join("two")), "threads change bytes");
-    for name in ["session-01/motion.csv", "drift/metrics.csv", "report.html"] {
-        assert!(folder.join("one").join(name).is_file(), "{name}");
-    }
-    assert!(
-        one.iter()
-            .all(|(path, _)| !path.to_string_lossy().contains("partial"))
-    );
-
-    // A second run over the first is refused, a resumed one has nothing to do.
-    let arguments = ["run", "raw/experiment.toml", "--out", "one"];
-    refused(folder, &arguments, 2, &["--resume", "one"]);
-    let resume = ["run", "raw/experiment.toml", "--out", "one", "--resume"];
-    let output = fluorspar(&resume, folder);
-    assert!(output.status.success());
-    assert_eq!(
-        said(&output).matches("up to date").count(),
-        9,
-        "{}",
-        said(&output)
-    );
-
-    // What is lost comes back the same.
-    fs::remove_dir_all(folder.join("one/tracks.zarr")).unwrap();
-    fs::remove_file(folder.join("one/drift/metrics.csv")).unwrap();
-    assert!(fluorspar(&resume, folder).status.success());
-    assert!(one == files(&folder.join("one")));
-}
-
-#[test]
 fn bad_input_is_named_and_nothing_is_left() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -320,46 +272,6 @@ fn movies_that_do_not_fit_together_are_refused() {
     assert!(!folder.join("out").exists());
 }
 
-fn arguments_with_resume() -> [&'static str; 6] {
-    [
-        "run",
-        "raw/experiment.toml",
-        "--out",
-        "out",
-        "--resume",
-        "-q",
-    ]
-}
-
-#[test]
-fn a_killed_run_is_finished_by_the_next_with_the_same_bytes() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    small(folder);
-    let whole = ["run", "raw/experiment.toml", "--out", "whole", "-q"];
-    assert!(fluorspar(&whole, folder).status.success());
-    // Each attempt gets further than the one before, and dies in another stage.
-    for milliseconds in [5, 20, 60, 150, 300, 500, 800] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_fluorspar"))
-            .args(arguments_with_resume())
-            .current_dir(folder)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_millis(milliseconds));
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-    let output = fluorspar(&arguments_with_resume(), folder);
-    assert!(output.status.success(), "{}", said(&output));
-    let names = |files: &[(PathBuf, Vec<u8>)]| -> Vec<PathBuf> {
-        files.iter().map(|(path, _)| path.clone()).collect()
-    };
-    let (whole, resumed) = (files(&folder.join("whole")), files(&folder.join("out")));
-    assert_eq!(names(&whole), names(&resumed));
-    assert!(whole == resumed, "a killed run leaves its mark");
-}
-
 /// Through every format and back: the same digest, and the same words about it.
 #[test]
 fn a_movie_is_the_same_in_every_format() {
@@ -494,57 +406,4 @@ fn channels_and_planes_are_told_apart() {
     ));
     let info = json(&fluorspar(&["info", "--json", "back.tif"], folder));
     assert_eq!(info[0]["interleaved"]["planes"], 3);
-}
-
-/// One movie alone: registered, moved again as before, and refused where that makes no sense.
-/// A limit on the size of files stands for a full disk: writes fail in the middle.
-#[cfg(unix)]
-#[test]
-fn a_failed_write_is_one_error_and_loses_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    small(folder);
-    let run = arguments_with_resume();
-    assert!(fluorspar(&run, folder).status.success());
-    let before = files(&folder.join("out"));
-    // Another configuration needs all of it again.
-    let toml = folder.join("raw/experiment.toml");
-    let config = fs::read_to_string(&toml).unwrap();
-    let other = config.replace("[register]\n", "[register]\nmax_shift_fraction = 0.2\n");
-    assert_ne!(config, other);
-    fs::write(&toml, other).unwrap();
-    let output = Command::new("sh")
-        .args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$0\" \"$@\""])
-        .arg(env!("CARGO_BIN_EXE_fluorspar"))
-        .args(run)
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    let message = said(&output);
-    assert_eq!(output.status.code(), Some(1), "{message}");
-    assert!(message.contains("session-01"), "{message}");
-    assert!(message.contains("large"), "{message}");
-    assert!(!message.contains("panicked"), "{message}");
-    assert!(
-        before == files(&folder.join("out")),
-        "the old artefacts are whole"
-    );
-}
-
-#[test]
-fn two_runs_do_not_share_a_folder() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    small(folder);
-    fs::create_dir(folder.join("out")).unwrap();
-    let held = fs::File::create(folder.join("out/.lock")).unwrap();
-    held.lock().unwrap();
-    refused(
-        folder,
-        &arguments_with_resume(),
-        2,
-        &["in use by another run", "out"],
-    );
-    drop(held);
-    assert!(fluorspar(&arguments_with_resume(), folder).status.success());
 }

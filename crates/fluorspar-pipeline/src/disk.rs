@@ -12,11 +12,18 @@ const PARTIAL: &str = ".partial-";
 
 /// Writes `bytes` to a temporary sibling of `path` and renames it.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_parts(path, &[bytes])
+}
+
+/// As [`write`], parts one after the other.
+pub(crate) fn write_parts(path: &Path, parts: &[&[u8]]) -> Result<(), Error> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let partial = path.with_file_name(format!("{PARTIAL}{name}"));
     let attempt = || {
         let mut file = File::create(&partial)?;
-        file.write_all(bytes)?;
+        for part in parts {
+            file.write_all(part)?;
+        }
         file.sync_all()?;
         std::fs::rename(&partial, path)
     };
@@ -43,28 +50,53 @@ pub(crate) fn check_writable(folder: &Path) -> Result<(), Error> {
     attempt().map_err(|e| Error::io(folder, e))
 }
 
-/// A run's hold on its output folder; let go when dropped or when the process ends.
+/// A process's hold on a folder; let go when dropped or when the process ends.
 #[derive(Debug)]
-pub(crate) struct FolderLock {
+pub(crate) struct Lock {
     _file: Option<File>,
 }
 
-impl FolderLock {
-    /// Takes the folder, or says that another process has it.
-    pub(crate) fn take(folder: &Path) -> Result<Self, Error> {
-        let path = folder.join(".lock");
-        let file = File::create(&path).map_err(|e| Error::io(&path, e))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: Some(file) }),
-            Err(TryLockError::WouldBlock) => Err(Error::Usage(format!(
+impl Lock {
+    /// Takes the folder for this process alone, or says that others have it.
+    pub(crate) fn alone(folder: &Path) -> Result<Self, Error> {
+        Self::take(&folder.join(".lock"), File::try_lock, || {
+            format!(
                 "{} is in use by another run; wait for it or choose another --out",
                 folder.display()
-            ))),
-            // Some network file systems know no locks; a run is still possible there.
+            )
+        })
+    }
+
+    /// Takes the folder together with others who do, or says that one has it alone.
+    pub(crate) fn in_company(folder: &Path) -> Result<Self, Error> {
+        Self::take(&folder.join(".lock"), File::try_lock_shared, || {
+            format!(
+                "{} is in use by `fluorspar run`; wait for it to end",
+                folder.display()
+            )
+        })
+    }
+
+    /// Takes the lock file at `path`; `busy` is what to say if another has it.
+    pub(crate) fn take(
+        path: &Path,
+        lock: impl Fn(&File) -> Result<(), TryLockError>,
+        busy: impl Fn() -> String,
+    ) -> Result<Self, Error> {
+        let opened = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path);
+        let file = opened.map_err(|e| Error::io(path, e))?;
+        match lock(&file) {
+            Ok(()) => Ok(Self { _file: Some(file) }),
+            Err(TryLockError::WouldBlock) => Err(Error::Usage(busy())),
+            // Some network file systems know no locks; work is still possible there.
             Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {
                 Ok(Self { _file: None })
             }
-            Err(TryLockError::Error(e)) => Err(Error::io(&path, e)),
+            Err(TryLockError::Error(e)) => Err(Error::io(path, e)),
         }
     }
 }
@@ -72,13 +104,35 @@ impl FolderLock {
 /// Removes what killed writers left directly in `folder`: hidden files and
 /// folders that never got their names. Only whoever holds the folder may ask.
 pub(crate) fn remove_leftovers(folder: &Path) -> Result<(), Error> {
+    remove_where(folder, |name| {
+        name.starts_with(PARTIAL) || (name.starts_with('.') && name.ends_with(".partial"))
+    })
+}
+
+/// Removes what killed writers of `target` left beside it, but not what they
+/// share. Only whoever alone writes it may ask.
+pub(crate) fn remove_leftovers_of(target: &Path) -> Result<(), Error> {
+    let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else {
+        return Ok(());
+    };
+    let name = name.to_string_lossy();
+    let (file, private) = (format!("{PARTIAL}{name}"), format!(".{name}."));
+    let shared = format!(".{name}.partial");
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    remove_where(folder, |found| {
+        found == file
+            || (found != shared && found.starts_with(&private) && found.ends_with(".partial"))
+    })
+}
+
+fn remove_where(folder: &Path, is_leftover: impl Fn(&str) -> bool) -> Result<(), Error> {
     let entries = std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
     for entry in entries {
         let path = entry.map_err(|e| Error::io(folder, e))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let leftover =
-            name.starts_with(PARTIAL) || (name.starts_with('.') && name.ends_with(".partial"));
-        if leftover {
+        if is_leftover(&name) {
             let removed = if path.is_dir() {
                 std::fs::remove_dir_all(&path)
             } else {
@@ -186,4 +240,10 @@ pub(crate) fn peak_memory() -> Option<u64> {
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kilobytes * 1024)
+}
+
+/// Counts the largest resident memory from now on, where the system lets us.
+pub(crate) fn reset_peak_memory() {
+    // Elsewhere the figure is that of the whole process, which is no less.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
 }

@@ -70,6 +70,17 @@ impl Error {
         }
     }
 
+    /// Says which session, counted from 0, an error is about.
+    pub(crate) fn in_session(self, index: usize) -> Self {
+        match self {
+            Self::Stage { place, source } => Self::Stage {
+                place: format!("session {}, {place}", index + 1),
+                source,
+            },
+            other => other,
+        }
+    }
+
     /// The program's exit code for this error: 2 for bad usage or
     /// configuration, 3 for bad input data, 1 for anything else.
     pub fn exit_code(&self) -> u8 {

@@ -18,6 +18,10 @@ pub trait Observer: Sync {
     fn skip(&self, step: &str) {
         let _ = step;
     }
+    /// Something worth knowing that is as it should be.
+    fn note(&self, message: &str) {
+        let _ = message;
+    }
     /// Something the user should know that does not stop the run.
     fn warn(&self, message: &str) {
         let _ = message;

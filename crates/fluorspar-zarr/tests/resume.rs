@@ -237,10 +237,15 @@ fn shards_can_be_taken_back() {
     for (file, name) in writer.shard_files(0..20) {
         assert!(file.is_file() && file.ends_with(name));
     }
-    writer.write(frames.start, &vec![2.0; frames.len() * 20]).unwrap();
+    writer
+        .write(frames.start, &vec![2.0; frames.len() * 20])
+        .unwrap();
     writer.finish().unwrap();
     let mut pixels = vec![0.0; 20 * 20];
-    MovieReader::open(&path).unwrap().read(0..20, &mut pixels).unwrap();
+    MovieReader::open(&path)
+        .unwrap()
+        .read(0..20, &mut pixels)
+        .unwrap();
     for (t, frame) in pixels.chunks(20).enumerate() {
         let expected = if frames.contains(&t) { 2.0 } else { 1.0 };
         assert!(frame.iter().all(|&v| v == expected), "{t}");

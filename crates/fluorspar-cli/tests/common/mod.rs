@@ -44,16 +44,21 @@ pub(crate) fn small(folder: &Path) {
     assert!(output.status.success(), "{}", said(&output));
 }
 
-/// All files below `folder` but the record of a run, which tells times; sorted by name.
+/// All files below `folder` but the records of a run, which tell times, and what is hidden;
+/// sorted by name.
 pub(crate) fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut out = Vec::new();
     let mut stack = vec![folder.to_path_buf()];
     while let Some(here) = stack.pop() {
         for entry in fs::read_dir(&here).unwrap() {
             let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if name.starts_with('.') {
+                continue;
+            }
             if path.is_dir() {
                 stack.push(path);
-            } else if path.file_name().unwrap() != "run.json" {
+            } else if !["run.json", "plan.json"].contains(&name.as_str()) {
                 let name = path.strip_prefix(folder).unwrap().to_path_buf();
                 out.push((name, fs::read(&path).unwrap()));
             }

@@ -57,7 +57,7 @@ impl Input {
 
     fn of_run(folder: &Path) -> Result<Self, Error> {
         let path = folder.join("run.json");
-        let (config, experiment) = crate::run::recorded(&path)?;
+        let (config, experiment) = crate::plan::recorded(&path)?;
         Ok(Self {
             config,
             folder: experiment,

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use fluorspar_movie::{Budget, Footprints};
+use fluorspar_movie::{Budget, Checkpoints, Footprints};
 use fluorspar_zarr::MovieReader;
 
 use crate::artefact::read_lowrank;
@@ -15,8 +15,10 @@ pub(crate) fn find_cells(
     frame_rate: f64,
     folder: &Path,
     budget: Budget,
+    kept: &dyn Checkpoints,
     observer: &dyn Observer,
 ) -> Result<(), Error> {
+    let _ = kept;
     let lowrank = read_lowrank(&folder.join("lowrank.zarr"))?;
     let registered = folder.join("registered.zarr");
     let movie = MovieReader::open(&registered).at(registered.display())?;

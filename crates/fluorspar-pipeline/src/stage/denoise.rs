@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use fluorspar_denoise::{Blocks, Denoiser, Parameters, residual};
-use fluorspar_movie::{Budget, silent};
+use fluorspar_movie::{Budget, Checkpoints, silent};
 use fluorspar_zarr::MovieReader;
 use serde_json::json;
 
@@ -17,8 +17,10 @@ pub(crate) fn denoise(
     frame_rate: f64,
     folder: &Path,
     budget: Budget,
+    kept: &dyn Checkpoints,
     observer: &dyn Observer,
 ) -> Result<(), Error> {
+    let _ = kept;
     let registered = folder.join("registered.zarr");
     let movie = MovieReader::open(&registered).at(registered.display())?;
     let parameters = Parameters {

@@ -7,5 +7,7 @@ mod track;
 
 pub(crate) use cells::find_cells;
 pub(crate) use denoise::denoise;
-pub(crate) use register::{register, register_volumes, registered_sink};
+pub(crate) use register::{
+    piece_frames, register, register_volumes, registered_options, registered_sink, stored_type,
+};
 pub(crate) use track::track;

@@ -5,7 +5,7 @@ use fluorspar_register::{
     Mode, Parameters, Quality, Reference, Registrar, Registration, VolumeRegistrar, plane_offsets,
 };
 use fluorspar_tiff::{Writer, WriterOptions};
-use fluorspar_zarr::{MovieWriter, WriteOptions};
+use fluorspar_zarr::{BlockWriter, MovieWriter, WriteOptions};
 use ndarray::Array3;
 
 use crate::artefact::{RegisteredVolumes, write_motion, write_volume_motion};
@@ -147,13 +147,35 @@ pub(crate) fn registered_sink(
         let writer = Writer::create(path, shape, pixel_type, &options);
         return Ok(Box::new(writer.at(path.display())?));
     }
-    let options = WriteOptions {
+    let options = registered_options(shape, pixel_type, frame_rate);
+    let writer = MovieWriter::create_with(path, shape, pixel_type, &options);
+    Ok(Box::new(writer.at(path.display())?))
+}
+
+/// How a registered movie of this shape and pixel type is stored as Zarr.
+pub(crate) fn registered_options(
+    shape: MovieShape,
+    pixel_type: PixelType,
+    frame_rate: Option<f64>,
+) -> WriteOptions {
+    WriteOptions {
         frame_rate,
         shard_frames: (shape.planes > 1).then(|| shard_of_volumes(shape, pixel_type)),
         ..WriteOptions::default()
-    };
-    let writer = MovieWriter::create_with(path, shape, pixel_type, &options);
-    Ok(Box::new(writer.at(path.display())?))
+    }
+}
+
+/// Frames that are registered in one piece: at least that many that what is
+/// kept of them, as much as 26 frames, is little beside them.
+const PIECE: usize = 512;
+
+/// Frames that a raw movie of this shape and pixel type is registered in at a
+/// time, whole shards of the registered movie.
+pub(crate) fn piece_frames(shape: MovieShape, raw: PixelType) -> usize {
+    let stored = stored_type(raw);
+    let options = registered_options(shape, stored, None);
+    let shard = BlockWriter::planned_shard_frames(shape, stored, &options).unwrap_or(1);
+    PIECE.div_ceil(shard).max(1) * shard
 }
 
 /// Volumes in a shard, about 32 MiB: the least that is held at a time, which
@@ -165,7 +187,7 @@ fn shard_of_volumes(shape: MovieShape, pixel_type: PixelType) -> usize {
 
 /// Registered pixels keep their stored type where interpolation cannot
 /// overflow it, and widen where it would be lost.
-fn stored_type(raw: PixelType) -> PixelType {
+pub(crate) fn stored_type(raw: PixelType) -> PixelType {
     match raw {
         PixelType::U8 | PixelType::I8 | PixelType::I16 => PixelType::I16,
         PixelType::U16 => PixelType::U16,

@@ -1,0 +1,164 @@
+//! Finished pieces of a task that is not finished.
+
+use std::path::{Path, PathBuf};
+
+use fluorspar_movie::Checkpoints;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Error, Observer, disk};
+
+/// Length of the digest that every piece begins with.
+const DIGEST: usize = 32;
+
+/// A folder of pieces that belong to one fingerprint: pieces of another, and
+/// pieces that are damaged, are not there.
+pub(crate) struct Pieces<'a> {
+    folder: PathBuf,
+    fingerprint: &'a str,
+    /// Asked after every piece whether to go on.
+    observer: &'a dyn Observer,
+}
+
+impl<'a> Pieces<'a> {
+    pub(crate) fn new(folder: PathBuf, fingerprint: &'a str, observer: &'a dyn Observer) -> Self {
+        Self {
+            folder,
+            fingerprint,
+            observer,
+        }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn digest(&self, name: &str, piece: &[u8]) -> [u8; DIGEST] {
+        let mut hasher = blake3::Hasher::new();
+        for text in [self.fingerprint, name] {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        }
+        hasher.update(piece);
+        *hasher.finalize().as_bytes()
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.path(name);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::io(&path, e)),
+        };
+        let Some((digest, piece)) = bytes.split_at_checked(DIGEST) else {
+            return Ok(None);
+        };
+        Ok((self.digest(name, piece) == digest).then(|| piece.to_vec()))
+    }
+
+    fn write(&self, name: &str, piece: &[u8]) -> Result<(), Error> {
+        disk::create_folder(&self.folder)?;
+        disk::write_parts(&self.path(name), &[&self.digest(name, piece), piece])
+    }
+
+    /// The value kept as `name`, if it is there and whole.
+    pub(crate) fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
+        let piece = self.read(name)?;
+        Ok(piece.and_then(|bytes| postcard::from_bytes(&bytes).ok()))
+    }
+
+    /// Keeps a value, and stops if that is asked for.
+    pub(crate) fn put<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Error> {
+        let bytes = postcard::to_stdvec(value)
+            .map_err(|e| Error::bad_data(&self.path(name), e.to_string()))?;
+        self.write(name, &bytes)?;
+        if self.observer.stop() {
+            return Err(Error::Stopped);
+        }
+        Ok(())
+    }
+
+    /// Throws all of them away.
+    pub(crate) fn clear(&self) -> Result<(), Error> {
+        remove_folder(&self.folder)
+    }
+}
+
+impl Checkpoints for Pieces<'_> {
+    fn load(&self, name: &str) -> Result<Option<Vec<u8>>, fluorspar_movie::Error> {
+        self.read(name)
+            .map_err(|error| fluorspar_movie::Error::format(self.path(name), error))
+    }
+
+    fn keep(&self, name: &str, piece: &[u8]) -> Result<(), fluorspar_movie::Error> {
+        self.write(name, piece).map_err(|error| match error {
+            Error::Io { path, source } => fluorspar_movie::Error::io(path, source),
+            other => fluorspar_movie::Error::format(self.path(name), other),
+        })?;
+        if self.observer.stop() {
+            return Err(fluorspar_movie::Error::Stopped);
+        }
+        Ok(())
+    }
+}
+
+/// Removes a folder that may not be there.
+pub(crate) fn remove_folder(folder: &Path) -> Result<(), Error> {
+    match std::fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(folder, e)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_is_whole_and_of_its_own_or_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = || folder.path().join("work");
+        let pieces = Pieces::new(at(), "a", &());
+        assert_eq!(pieces.get::<Vec<f64>>("x").unwrap(), None);
+        let value = vec![1.5, f64::NEG_INFINITY, -0.0];
+        pieces.put("x", &value).unwrap();
+        assert_eq!(pieces.get::<Vec<f64>>("x").unwrap(), Some(value));
+        assert_eq!(
+            Pieces::new(at(), "b", &()).get::<Vec<f64>>("x").unwrap(),
+            None
+        );
+        std::fs::copy(pieces.path("x"), pieces.path("y")).unwrap();
+        assert_eq!(pieces.get::<Vec<f64>>("y").unwrap(), None, "another's");
+
+        let bytes = std::fs::read(pieces.path("x")).unwrap();
+        for cut in [0, 10, DIGEST, bytes.len() - 1] {
+            std::fs::write(pieces.path("x"), &bytes[..cut]).unwrap();
+            assert_eq!(pieces.get::<Vec<f64>>("x").unwrap(), None, "{cut}");
+        }
+        for k in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[k] ^= 1;
+            std::fs::write(pieces.path("x"), damaged).unwrap();
+            assert_eq!(pieces.get::<Vec<f64>>("x").unwrap(), None, "{k}");
+        }
+        pieces.clear().unwrap();
+        pieces.clear().unwrap();
+    }
+
+    #[test]
+    fn work_stops_after_a_piece_is_kept() {
+        struct Impatient;
+        impl Observer for Impatient {
+            fn stop(&self) -> bool {
+                true
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let pieces = Pieces::new(folder.path().into(), "a", &Impatient);
+        assert!(matches!(pieces.put("x", &3_u8), Err(Error::Stopped)));
+        assert_eq!(pieces.get::<u8>("x").unwrap(), Some(3));
+        let kept = pieces.keep("y", &[1]);
+        assert!(matches!(kept, Err(fluorspar_movie::Error::Stopped)));
+        assert_eq!(pieces.load("y").unwrap(), Some(vec![1]));
+    }
+}

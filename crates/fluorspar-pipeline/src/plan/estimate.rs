@@ -1,0 +1,108 @@
+//! What tasks are expected to cost; for workflow engines, and for progress.
+//!
+//! Rates are those of two cores (Zen 4, AVX-512), measured on simulated movies
+//! with `benches/peers/pipeline.py`; machines differ, and so do recordings.
+
+use fluorspar_denoise::{Blocks, Denoiser, Parameters};
+use fluorspar_movie::{Budget, MovieShape, PixelType};
+
+use crate::config::ExperimentConfig;
+
+/// What a task holds at least: the program, its libraries and threads' stacks.
+const BASE: usize = 128 << 20;
+/// Raw pixels registered in a second, parts of frames included.
+const REGISTERED: f64 = 130e6;
+/// Pixels denoised in a second.
+const DENOISED: f64 = 120e6;
+/// Pixels of the movie that cells are found and measured in, per second.
+const MEASURED: f64 = 100e6;
+
+/// Frames gone through, memory in bytes and wall time in seconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cost {
+    pub(super) frames: usize,
+    pub(super) memory: usize,
+    pub(super) seconds: f64,
+}
+
+fn cost(frames: usize, memory: usize, seconds: f64) -> Cost {
+    Cost {
+        frames,
+        memory: BASE + memory,
+        // To a tenth: nobody knows better.
+        seconds: (10.0 * seconds.max(0.1)).round() / 10.0,
+    }
+}
+
+fn pixels(shape: MovieShape, frames: usize) -> f64 {
+    frames as f64 * shape.frame_len() as f64
+}
+
+pub(super) fn reference(shape: MovieShape, pixel_type: PixelType) -> Cost {
+    // Four hundred frames in their own type, some of them as f32, spectra.
+    let held = 400.min(shape.frames) * shape.frame_len() * pixel_type.bytes();
+    let seconds = 2.0 * pixels(shape, 400.min(shape.frames)) / REGISTERED;
+    cost(0, held.min(512 << 20) + 256 * shape.frame_len(), seconds)
+}
+
+pub(super) fn register(
+    shape: MovieShape,
+    pixel_type: PixelType,
+    frames: usize,
+    memory: usize,
+) -> Cost {
+    let block = shape.frame_len() * pixel_type.bytes() * 64 * 3;
+    let held = (256 << 20) + 512 * shape.frame_len() + block;
+    let checked = 200.min(shape.frames);
+    let seconds = pixels(shape, frames) / REGISTERED + 2.0 * pixels(shape, checked) / REGISTERED;
+    cost(frames, held.min(memory), seconds)
+}
+
+pub(super) fn denoise(config: &ExperimentConfig, shape: MovieShape, memory: usize) -> Cost {
+    let parameters = Parameters {
+        blocks: Blocks {
+            planes: 1,
+            side: config.denoise.block,
+        },
+        ..Parameters::default()
+    };
+    // A component for every 250 pixels is much.
+    let rank = shape.frame_len() / 250 + 1;
+    let budget = Budget { bytes: memory / 4 };
+    let held = Denoiser::new(parameters).map_or(memory, |denoiser| {
+        denoiser.workspace(shape, budget, rank, 2)
+    });
+    cost(shape.frames, held, pixels(shape, shape.frames) / DENOISED)
+}
+
+pub(super) fn cells(shape: MovieShape, memory: usize) -> Cost {
+    let rank = shape.frame_len() / 250 + 1;
+    // The low-rank movie, and blocks of the registered one.
+    let held = 4 * rank * shape.frames + 200 * shape.frame_len() + memory / 4;
+    cost(shape.frames, held, pixels(shape, shape.frames) / MEASURED)
+}
+
+/// Cells of a session, about: one for every 900 pixels.
+fn rois(shape: MovieShape) -> usize {
+    shape.frame_len() / 900 + 1
+}
+
+pub(super) fn track(shape: MovieShape, sessions: usize) -> Cost {
+    let rois = rois(shape) * sessions;
+    cost(0, 20_000 * rois, rois as f64 / 5000.0)
+}
+
+pub(super) fn drift(shape: MovieShape, sessions: usize) -> Cost {
+    // Four epochs of 200 trials.
+    let values = rois(shape) * sessions * 200 * 4;
+    cost(0, 24 * values, 3e-6 * values as f64)
+}
+
+pub(super) fn report(shape: MovieShape, sessions: usize) -> Cost {
+    let rois = rois(shape) * sessions;
+    cost(
+        0,
+        4 * 6 * rois * shape.frames.min(20_000),
+        0.2 * sessions as f64,
+    )
+}

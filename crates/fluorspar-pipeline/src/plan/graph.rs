@@ -1,0 +1,258 @@
+//! Which tasks an experiment consists of.
+
+use std::path::Path;
+
+use fluorspar_movie::MovieShape;
+use serde_json::json;
+
+use super::estimate::{Cost, cells, denoise, drift, reference, register, report, track};
+use super::{Input, Output, PlanOptions, Task, Work, has_trials, input, session_folder};
+use crate::Error;
+use crate::config::ExperimentConfig;
+use crate::disk::Fingerprint;
+use crate::stage;
+
+/// Bytes of raw frames in a task of registration: about a minute's work.
+const TASK: usize = 32 << 30;
+
+/// The tasks of an experiment, each after those that it needs.
+pub(super) fn tasks(
+    config: &ExperimentConfig,
+    config_path: &Path,
+    inputs: &[Input],
+    options: &PlanOptions,
+) -> Result<Vec<Task>, Error> {
+    let mut graph = Graph {
+        tasks: Vec::new(),
+        memory: options.memory,
+    };
+    let mut cells = Vec::new();
+    for (index, input) in inputs.iter().enumerate() {
+        cells.push(graph.session(config, index, input, options.frames_per_task));
+    }
+    let shape = inputs.first().map(|input| input.movie.shape());
+    let shape = shape.unwrap_or(MovieShape::new(0, 1, 0, 0));
+    let sessions = inputs.len();
+
+    let folder = ExperimentConfig::folder(config_path);
+    let tracked = graph.add(
+        "track",
+        Work::Track,
+        &cells,
+        &["tracks.zarr"],
+        track(shape, sessions),
+        json!({
+            // Tracks of the first format say nothing of presence.
+            "format": 2,
+            "track": config.track,
+            "pixel_size_um": config.experiment.pixel_size_um,
+        }),
+    );
+    let mut before = tracked;
+    if has_trials(config) {
+        let sessions_settings: Vec<_> = config
+            .sessions
+            .iter()
+            .map(|session| json!([session.day, session.practice, session.video_rate]))
+            .collect();
+        before = graph.add(
+            "drift",
+            Work::Drift,
+            &[before],
+            &["drift"],
+            drift(shape, sessions),
+            json!({
+                "trials": config.trials,
+                "epochs": config.epochs,
+                "decode": config.decode,
+                "drift": config.drift,
+                "experiment": config.experiment,
+                "session": sessions_settings,
+            }),
+        );
+        let tables = input::tables(config, &folder);
+        let fingerprint = input::fingerprint_tables(config, config_path)?;
+        graph.reads(tables, fingerprint);
+    }
+    graph.add(
+        "report",
+        Work::Report,
+        &[before],
+        &["report.html"],
+        report(shape, sessions),
+        json!({"name": config.experiment.name, "seed": config.experiment.seed}),
+    );
+    graph.seal();
+    Ok(graph.tasks)
+}
+
+struct Graph {
+    tasks: Vec<Task>,
+    memory: usize,
+}
+
+impl Graph {
+    /// Adds the tasks of one session; returns the last.
+    fn session(
+        &mut self,
+        config: &ExperimentConfig,
+        index: usize,
+        input: &Input,
+        frames_per_task: Option<usize>,
+    ) -> String {
+        let folder = session_folder(index);
+        let name = folder.display().to_string();
+        let at = |file: &str| format!("{name}/{file}");
+        let shape = input.movie.shape();
+        let pixel_type = input.movie.pixel_type();
+        let session = index;
+
+        let settings = &config.register;
+        let reference = self.add(
+            &at("reference"),
+            Work::Reference { session },
+            &[],
+            &[],
+            reference(shape, pixel_type),
+            json!({
+                "mode": settings.mode,
+                "max_shift_fraction": settings.max_shift_fraction,
+                "line_offset": settings.line_offset,
+            }),
+        );
+        self.reads(
+            config.sessions[index]
+                .movie
+                .iter()
+                .map(Into::into)
+                .collect(),
+            input.fingerprint.clone(),
+        );
+        self.makes(&at(super::register::REFERENCE), true);
+
+        let piece = stage::piece_frames(shape, pixel_type);
+        let frame_bytes = (shape.frame_len() * pixel_type.bytes()).max(1);
+        let length = frames_per_task.unwrap_or(TASK / frame_bytes);
+        let length = length.div_ceil(piece).max(1) * piece;
+        let mut parts = vec![reference];
+        // What is one task anyway is done where it is put together.
+        if shape.frames > length {
+            for first in (0..shape.frames).step_by(length) {
+                let end = (first + length).min(shape.frames);
+                let number = first / length;
+                let part = self.add(
+                    &at(&format!("register-{number:04}")),
+                    Work::RegisterFrames {
+                        session,
+                        frames: [first, end],
+                    },
+                    &parts[..1],
+                    &[],
+                    register(shape, pixel_type, end - first, self.memory),
+                    json!({"frames": [first, end]}),
+                );
+                for piece_at in (first..end).step_by(piece) {
+                    self.makes(&at(&super::register::piece_name(piece_at)), true);
+                }
+                parts.push(part);
+            }
+        }
+        let left = if parts.len() > 1 { 0 } else { shape.frames };
+        let registered = self.add(
+            &at("register"),
+            Work::Register { session },
+            &parts,
+            &[&at("motion.csv"), &at("motion.zarr"), &at("quality.json")],
+            register(shape, pixel_type, left, self.memory),
+            json!({}),
+        );
+        self.makes(&at("registered.zarr"), !settings.keep);
+
+        let denoised = self.add(
+            &at("denoise"),
+            Work::Denoise { session },
+            &[registered],
+            &[&at("lowrank.zarr")],
+            denoise(config, shape, self.memory),
+            json!({"denoise": config.denoise, "seed": config.experiment.seed}),
+        );
+        self.add(
+            &at("cells"),
+            Work::Cells { session },
+            &[denoised],
+            &[&at("rois.zarr"), &at("rois.csv")],
+            cells(shape, self.memory),
+            json!({
+                "segment": config.segment,
+                "trace": config.trace,
+                "deconvolve": config.deconvolve,
+                "pixel_size_um": config.experiment.pixel_size_um,
+            }),
+        )
+    }
+
+    fn add(
+        &mut self,
+        id: &str,
+        work: Work,
+        after: &[String],
+        outputs: &[&str],
+        cost: Cost,
+        settings: serde_json::Value,
+    ) -> String {
+        self.tasks.push(Task {
+            id: id.into(),
+            work,
+            after: after.to_vec(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            frames: cost.frames as u64,
+            memory_bytes: cost.memory as u64,
+            seconds: cost.seconds,
+            input_fingerprint: String::new(),
+            settings,
+            fingerprint: String::new(),
+        });
+        for output in outputs {
+            self.makes(output, false);
+        }
+        id.into()
+    }
+
+    /// Says what the task added last reads.
+    fn reads(&mut self, inputs: Vec<std::path::PathBuf>, fingerprint: String) {
+        if let Some(task) = self.tasks.last_mut() {
+            task.inputs = inputs;
+            task.input_fingerprint = fingerprint;
+        }
+    }
+
+    /// Says what the task added last makes.
+    fn makes(&mut self, path: &str, transient: bool) {
+        if let Some(task) = self.tasks.last_mut() {
+            task.outputs.push(Output {
+                path: path.into(),
+                transient,
+            });
+        }
+    }
+
+    /// Gives every task the fingerprint of all that it depends on.
+    fn seal(&mut self) {
+        let mut known = std::collections::BTreeMap::new();
+        for task in &mut self.tasks {
+            // Which tasks prepare the work does not matter to its result.
+            let mut key = Fingerprint::new(&task.id);
+            key.add(task.input_fingerprint.as_bytes());
+            key.add_config(&task.settings);
+            for before in &task.after {
+                let prepares = before.contains("/register-");
+                if !prepares && let Some(fingerprint) = known.get(before) {
+                    key.add(std::string::String::as_bytes(fingerprint));
+                }
+            }
+            task.fingerprint = key.finish();
+            known.insert(task.id.clone(), task.fingerprint.clone());
+        }
+    }
+}
