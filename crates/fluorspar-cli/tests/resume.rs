@@ -358,7 +358,7 @@ fn what_does_not_fit_is_named_and_nothing_is_replaced() {
     // Another configuration.
     fs::write(
         &toml,
-        config.replace("[denoise]\n", "[denoise]\nblock = 24\n"),
+        config.replace("[segment]\n", "[denoise]\nblock = 24\n\n[segment]\n"),
     )
     .unwrap();
     let says = [
@@ -447,7 +447,7 @@ fn a_failed_write_is_one_error_and_loses_nothing() {
     assert_ne!(config, other);
     fs::write(&toml, other).unwrap();
     let output = Command::new("sh")
-        .args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$0\" \"$@\""])
+        .args(["-c", "trap '' XFSZ; ulimit -f 48; exec \"$0\" \"$@\""])
         .arg(env!("CARGO_BIN_EXE_fluorspar"))
         .args(resume())
         .current_dir(folder)
