@@ -82,7 +82,7 @@ pub struct Experiment {
     /// CellReg, ROICaT or Track2p; for `fluorspar drift` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tracks: Option<String>,
-    /// Planes per volume; only 1 so far.
+    /// Planes recorded together; images of TIFF files then become volumes.
     #[serde(default = "one_plane")]
     pub planes: usize,
     /// Seed of every random draw.
@@ -430,10 +430,9 @@ impl ExperimentConfig {
         ] {
             checked.or_else(fail)?;
         }
-        if self.experiment.planes != 1 {
+        if !(1..=1000).contains(&self.experiment.planes) {
             return fail(format!(
-                "experiment.planes = {}: only single-plane movies are analysed so far; \
-                 convert each plane to its own movie",
+                "experiment.planes = {}: must lie between 1 and 1000",
                 self.experiment.planes
             ));
         }

@@ -219,7 +219,7 @@ fn followed(
         .iter()
         .zip(sessions)
         .map(|(folder, (motion, rois))| {
-            let image = motion.mean_image.clone().insert_axis(Axis(0));
+            let image = motion.mean_image.clone();
             Session::new(folder, rois.footprints.clone()).with_mean_image(image)
         })
         .collect();
@@ -236,15 +236,26 @@ fn pictures(days: &[f64], sessions: &[(MotionTable, Rois)]) -> Result<Section, E
     let mut figures = Vec::new();
     for index in shown(days) {
         let (motion, rois) = &sessions[index];
-        let outlines = outlines(rois, 0);
-        let cells = rois.cells().len();
+        let planes = motion.mean_image.len_of(Axis(0));
+        // The one in the middle stands for all.
+        let plane = planes / 2;
+        let outlines = outlines(rois, plane as u32);
+        let on_plane = |&roi: &usize| rois.footprints.planes()[roi] == plane as u32;
+        let cells = rois.cells().iter().filter(|&roi| on_plane(roi)).count();
+        let all = (0..rois.footprints.len()).filter(on_plane).count();
+        let of = if planes > 1 {
+            format!(", plane {plane} of {planes} (from 0)")
+        } else {
+            String::new()
+        };
+        let image = motion.mean_image.index_axis(Axis(0), plane);
         figures.push(
-            figure::image_of_probabilities(motion.mean_image.view(), &outlines)
+            figure::image_of_probabilities(image, &outlines)
                 .at("report")?
                 .titled(format!(
-                    "Day {} · {cells} cells, {} other ROIs",
+                    "Day {}{of} · {cells} cells, {} other ROIs",
                     days[index],
-                    rois.footprints.len() - cells
+                    all - cells
                 )),
         );
     }

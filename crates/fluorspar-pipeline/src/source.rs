@@ -198,12 +198,18 @@ pub(crate) fn open_tiff(paths: &[PathBuf], salvage: bool) -> Result<fluorspar_ti
     .at("cannot open the movie")
 }
 
-/// Opens one session's movie, cut to `frames`, and checks that it can be analysed.
+/// Opens one session's movie of so many `planes`, cut to `frames`. Images of a
+/// TIFF file that belong to planes become volumes.
 pub(crate) fn open_session(
     paths: &[PathBuf],
     frames: Option<[usize; 2]>,
+    planes: usize,
 ) -> Result<Box<dyn Movie>, Error> {
-    let mut movie = open_movie(paths)?;
+    let part = Part {
+        channel: (planes > 1).then_some(0),
+        ..Part::default()
+    };
+    let mut movie = open_part(paths, part)?;
     let name = &paths[0];
     if let Some([first, end]) = frames {
         let length = movie.shape().frames;
@@ -216,12 +222,12 @@ pub(crate) fn open_session(
         movie = Box::new(FrameRange::new(movie, first..end).at(name.display())?);
     }
     let shape = movie.shape();
-    if shape.planes != 1 {
+    if shape.planes != planes {
         return Err(Error::bad_data(
             name,
             format!(
-                "has {} planes; convert each plane to its own movie first",
-                shape.planes
+                "has {} planes, experiment.planes says {planes}; set it to {}",
+                shape.planes, shape.planes
             ),
         ));
     }

@@ -5,15 +5,16 @@ use fluorspar_register::{
     Displacement, Field, Grid, Motion, PrincipalMotion, Quality, Registration,
 };
 use fluorspar_zarr::{GroupReader, GroupWriter};
-use ndarray::{Array2, aview1};
+use ndarray::{Array3, aview1};
 use serde_json::{Map, Value, json};
 
-use super::{read_1d, read_2d, read_attribute};
+use super::{read_1d, read_2d, read_attribute, read_planes};
 use crate::error::Context;
 use crate::{Error, disk};
 
 /// Motion of one session as stored in `motion.zarr` (and, readable
-/// everywhere, in `motion.csv`: `frame,dy,dx,quality`).
+/// everywhere, in `motion.csv`: `frame,dy,dx,quality`); of planes recorded
+/// together the motion that they share.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MotionTable {
     /// Shift along y per frame in pixels; `registered[y, x] = raw[y + dy, x + dx]`.
@@ -25,8 +26,8 @@ pub struct MotionTable {
     /// Frames whose own shift is not believed; they have that of the last frame before them
     /// whose is.
     pub untrusted: Vec<bool>,
-    /// Mean of the registered, trusted frames, `(y, x)`.
-    pub mean_image: Array2<f32>,
+    /// Mean of the registered, trusted frames, `(plane, y, x)`.
+    pub mean_image: Array3<f32>,
 }
 
 impl MotionTable {
@@ -36,14 +37,33 @@ impl MotionTable {
     /// [`Error::Stage`] or [`Error::BadData`] naming the file and the array.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let group = GroupReader::open(path).at(path.display())?;
+        let named = group.names().at(path.display())?;
+        let volumes = named.iter().any(|name| name == "shared_dy");
+        let shift = |name: &str| {
+            let name = if volumes {
+                format!("shared_{name}")
+            } else {
+                name.to_owned()
+            };
+            read_1d(&group, &name, path).map(|values| values.to_vec())
+        };
+        let untrusted = if volumes {
+            // A volume of which a plane can be believed is not lost.
+            let all = read_2d::<u8>(&group, "untrusted", path)?;
+            let columns = all.columns().into_iter();
+            columns
+                .map(|planes| planes.iter().all(|&v| v != 0))
+                .collect()
+        } else {
+            let all = read_1d::<u8>(&group, "untrusted", path)?;
+            all.iter().map(|&v| v != 0).collect()
+        };
         Ok(Self {
-            dy: read_1d(&group, "dy", path)?.to_vec(),
-            dx: read_1d(&group, "dx", path)?.to_vec(),
-            quality: read_1d(&group, "quality", path)?.to_vec(),
-            untrusted: read_1d::<u8>(&group, "untrusted", path)?
-                .mapv(|v| v != 0)
-                .to_vec(),
-            mean_image: read_2d(&group, "mean_image", path)?,
+            dy: shift("dy")?,
+            dx: shift("dx")?,
+            quality: shift("quality")?,
+            untrusted,
+            mean_image: read_planes(&group, "mean_image", path)?,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Which tasks an experiment consists of.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fluorspar_movie::MovieShape;
 use serde_json::json;
@@ -107,66 +107,41 @@ impl Graph {
         let pixel_type = input.movie.pixel_type();
         let session = index;
 
-        let settings = &config.register;
-        let reference = self.add(
-            &at("reference"),
-            Work::Reference { session },
-            &[],
-            &[],
-            reference(shape, pixel_type),
-            json!({
-                "mode": settings.mode,
-                "max_shift_fraction": settings.max_shift_fraction,
-                "line_offset": settings.line_offset,
-            }),
-        );
-        self.reads(
-            config.sessions[index]
-                .movie
-                .iter()
-                .map(Into::into)
-                .collect(),
-            input.fingerprint.clone(),
-        );
-        self.makes(&at(super::register::REFERENCE), true);
-
-        let piece = stage::piece_frames(shape, pixel_type);
-        let frame_bytes = (shape.frame_len() * pixel_type.bytes()).max(1);
-        let length = frames_per_task.unwrap_or(TASK / frame_bytes);
-        let length = length.div_ceil(piece).max(1) * piece;
-        let mut parts = vec![reference];
-        // What is one task anyway is done where it is put together.
-        if shape.frames > length {
-            for first in (0..shape.frames).step_by(length) {
-                let end = (first + length).min(shape.frames);
-                let number = first / length;
-                let part = self.add(
-                    &at(&format!("register-{number:04}")),
-                    Work::RegisterFrames {
-                        session,
-                        frames: [first, end],
-                    },
-                    &parts[..1],
-                    &[],
-                    register(shape, pixel_type, end - first, self.memory),
-                    json!({"frames": [first, end]}),
-                );
-                for piece_at in (first..end).step_by(piece) {
-                    self.makes(&at(&super::register::piece_name(piece_at)), true);
-                }
-                parts.push(part);
-            }
-        }
-        let left = if parts.len() > 1 { 0 } else { shape.frames };
-        let registered = self.add(
-            &at("register"),
-            Work::Register { session },
-            &parts,
-            &[&at("motion.csv"), &at("motion.zarr"), &at("quality.json")],
-            register(shape, pixel_type, left, self.memory),
-            json!({}),
-        );
-        self.makes(&at("registered.zarr"), !settings.keep);
+        let settings = json!({
+            "mode": config.register.mode,
+            "max_shift_fraction": config.register.max_shift_fraction,
+            "line_offset": config.register.line_offset,
+        });
+        let movie: Vec<PathBuf> = config.sessions[index]
+            .movie
+            .iter()
+            .map(Into::into)
+            .collect();
+        let registration = [&at("motion.csv"), &at("motion.zarr"), &at("quality.json")];
+        let registration = registration.map(String::as_str);
+        let registered = if shape.planes > 1 {
+            // Planes recorded together are registered together, in one go.
+            let id = at("register");
+            let cost = register(shape, pixel_type, shape.frames, self.memory);
+            let work = Work::Register { session };
+            self.add(&id, work, &[], &registration, cost, settings);
+            self.reads(movie, input.fingerprint.clone());
+            id
+        } else {
+            let parts = self.registration(session, &name, input, movie, settings, frames_per_task);
+            let left = if parts.len() > 1 { 0 } else { shape.frames };
+            let cost = register(shape, pixel_type, left, self.memory);
+            let work = Work::Register { session };
+            self.add(
+                &at("register"),
+                work,
+                &parts,
+                &registration,
+                cost,
+                json!({}),
+            )
+        };
+        self.makes(&at("registered.zarr"), !config.register.keep);
 
         let denoised = self.add(
             &at("denoise"),
@@ -189,6 +164,48 @@ impl Graph {
                 "pixel_size_um": config.experiment.pixel_size_um,
             }),
         )
+    }
+
+    /// Adds the tasks that a session's registration is put together from: the
+    /// reference and, of a long movie, runs of frames.
+    fn registration(
+        &mut self,
+        session: usize,
+        name: &str,
+        input: &Input,
+        movie: Vec<PathBuf>,
+        settings: serde_json::Value,
+        frames_per_task: Option<usize>,
+    ) -> Vec<String> {
+        let at = |file: &str| format!("{name}/{file}");
+        let (shape, pixel_type) = (input.movie.shape(), input.movie.pixel_type());
+        let cost = reference(shape, pixel_type);
+        let work = Work::Reference { session };
+        let reference = self.add(&at("reference"), work, &[], &[], cost, settings);
+        self.reads(movie, input.fingerprint.clone());
+        self.makes(&at(super::register::REFERENCE), true);
+
+        let piece = stage::piece_frames(shape, pixel_type);
+        let frame_bytes = (shape.frame_len() * pixel_type.bytes()).max(1);
+        let length = frames_per_task.unwrap_or(TASK / frame_bytes);
+        let length = length.div_ceil(piece).max(1) * piece;
+        let mut parts = vec![reference];
+        // What is one task anyway is done where it is put together.
+        if shape.frames > length {
+            for first in (0..shape.frames).step_by(length) {
+                let frames = [first, (first + length).min(shape.frames)];
+                let id = at(&format!("register-{:04}", first / length));
+                let work = Work::RegisterFrames { session, frames };
+                let cost = register(shape, pixel_type, frames[1] - first, self.memory);
+                let settings = json!({"frames": frames});
+                self.add(&id, work, &parts[..1], &[], cost, settings);
+                for first in (first..frames[1]).step_by(piece) {
+                    self.makes(&at(&super::register::piece_name(first)), true);
+                }
+                parts.push(id);
+            }
+        }
+        parts
     }
 
     fn add(
@@ -220,7 +237,7 @@ impl Graph {
     }
 
     /// Says what the task added last reads.
-    fn reads(&mut self, inputs: Vec<std::path::PathBuf>, fingerprint: String) {
+    fn reads(&mut self, inputs: Vec<PathBuf>, fingerprint: String) {
         if let Some(task) = self.tasks.last_mut() {
             task.inputs = inputs;
             task.input_fingerprint = fingerprint;

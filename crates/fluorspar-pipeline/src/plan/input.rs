@@ -37,7 +37,7 @@ impl Input {
             return Err(Error::config(config_path, message));
         };
         let paths = source::find_files(name, &folder)?;
-        let movie = source::open_session(&paths, session.frames)
+        let movie = source::open_session(&paths, session.frames, config.experiment.planes)
             .map_err(|error| error.in_session(index))?;
         if movie.shape().frames == 0 {
             return Err(Error::bad_data(&paths[0], "the movie has no frames"));
@@ -66,7 +66,7 @@ impl Input {
         let mut fingerprint = Fingerprint::new("movie");
         fingerprint.add(disk::fingerprint_input(&paths)?.as_bytes());
         fingerprint.add_config(&session.frames);
-        fingerprint.add_config(&frame_rate);
+        fingerprint.add_config(&(frame_rate, config.experiment.planes));
         Ok(Self {
             movie,
             paths,

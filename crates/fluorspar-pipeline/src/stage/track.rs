@@ -23,10 +23,9 @@ pub(crate) fn track(
         let rois = folder.join("rois.zarr");
         let (footprints, cells) = Rois::read_footprints(&rois)?;
         let motion = MotionTable::read(&folder.join("motion.zarr"))?;
-        let image = motion.mean_image.insert_axis(ndarray::Axis(0));
         let session = Session::new(&rois, footprints)
             .only(cells)
-            .with_mean_image(image)
+            .with_mean_image(motion.mean_image)
             .with_pixel_size(pixel_size_um);
         sessions.push(session);
     }
