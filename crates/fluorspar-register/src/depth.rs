@@ -5,6 +5,7 @@ use std::ops::Range;
 use fluorspar_movie::{PixelType, from_native};
 use ndarray::{Array3, ArrayView2, ArrayView3, Axis};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::correlate::Scratch;
 use crate::tie::stands_out;
@@ -68,7 +69,7 @@ pub struct Depth {
 }
 
 /// How deep a stretch of a movie lies.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Drift {
     /// Frames of the stretch.
     pub frames: Range<usize>,
@@ -182,6 +183,66 @@ fn vertex([before, here, after]: [f32; 3]) -> Option<f32> {
     (bend > 0.0).then(|| ((after - before) / (2.0 * bend)).clamp(-0.5, 0.5))
 }
 
+/// Volumes of a stretch of a movie of so many.
+fn stretch(frames: usize) -> usize {
+    frames.div_ceil(STRETCHES).max(SHORTEST)
+}
+
+/// A stretch of the movie, as far as a part of the movie holds it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Stretch {
+    /// All of it; `None` where its volumes say nothing.
+    Whole(Option<Drift>),
+    /// Its last volumes or its first ones or some between.
+    Cut {
+        frames: Range<usize>,
+        /// Trusted volumes, and their sum `(plane, y, x)`.
+        count: u64,
+        sum: Array3<f32>,
+    },
+}
+
+/// The stretches that a part of a movie is made up of.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Stretches(Vec<Stretch>);
+
+impl Stretches {
+    /// Whether sums are those of so many planes of this size.
+    pub(crate) fn are_of(&self, size: (usize, usize, usize)) -> bool {
+        self.0.iter().all(|stretch| match stretch {
+            Stretch::Whole(_) => true,
+            Stretch::Cut { sum, .. } => sum.dim() == size,
+        })
+    }
+
+    /// The depth of all stretches of a movie of so many volumes, from those
+    /// of its parts in order.
+    pub(crate) fn join<'a>(
+        parts: impl IntoIterator<Item = &'a Self>,
+        registrar: &VolumeRegistrar,
+        frames: usize,
+    ) -> Vec<Drift> {
+        let mut segments = Segments::new(registrar, frames, 0);
+        for stretch in parts.into_iter().flat_map(|part| &part.0) {
+            match stretch {
+                Stretch::Whole(found) => segments.found.extend(found.clone()),
+                Stretch::Cut { frames, count, sum } => {
+                    segments.sum += sum;
+                    segments.count += count;
+                    if segments.frames.is_empty() {
+                        segments.frames = frames.clone();
+                    }
+                    segments.frames.end = frames.end;
+                    if frames.end.is_multiple_of(segments.length) {
+                        segments.close();
+                    }
+                }
+            }
+        }
+        segments.finish()
+    }
+}
+
 /// Averages stretches of a registered movie and finds their depth.
 pub(crate) struct Segments<'a> {
     registrar: &'a VolumeRegistrar,
@@ -190,12 +251,17 @@ pub(crate) struct Segments<'a> {
     /// `(plane, y, x)`; empty where there is one plane.
     sum: Array3<f32>,
     count: u64,
+    /// The stretch so far.
     frames: Range<usize>,
+    /// Whether the stretch began before the part.
+    cut: bool,
     found: Vec<Drift>,
+    stretches: Vec<Stretch>,
 }
 
 impl<'a> Segments<'a> {
-    pub(crate) fn new(registrar: &'a VolumeRegistrar, frames: usize) -> Self {
+    /// For a part of a movie of so many `frames` that begins at `first`.
+    pub(crate) fn new(registrar: &'a VolumeRegistrar, frames: usize, first: usize) -> Self {
         let planes = &registrar.planes;
         let (height, width) = planes[0].reference().dim();
         let several = planes.len() > 1;
@@ -208,14 +274,17 @@ impl<'a> Segments<'a> {
             usual = heights(planes, sum.view());
             sum.fill(0.0);
         }
+        let length = stretch(frames);
         Self {
             registrar,
             usual,
-            length: frames.div_ceil(STRETCHES).max(SHORTEST),
+            length,
             sum,
             count: 0,
-            frames: 0..0,
+            frames: first..first,
+            cut: !first.is_multiple_of(length),
             found: Vec::new(),
+            stretches: Vec::new(),
         }
     }
 
@@ -247,20 +316,25 @@ impl<'a> Segments<'a> {
                         .for_each(|(sum, bytes)| add(sum, pixel_type, bytes));
                 }
             }
-            if self.frames.len() == self.length {
-                self.close();
+            if self.frames.end.is_multiple_of(self.length) {
+                if self.cut {
+                    self.keep();
+                } else {
+                    let drift = self.close();
+                    self.stretches.push(Stretch::Whole(drift));
+                }
+                self.cut = false;
             }
         }
     }
 
-    fn close(&mut self) {
-        // Neither brightness nor scale of an image matters to its peak.
-        if self.count > 0
-            && let Some(z) = beside(&self.registrar.planes, self.usual, self.sum.view())
-        {
-            self.found.push(Drift {
+    /// Keeps what there is of a stretch that is not all in this part.
+    fn keep(&mut self) {
+        if !self.frames.is_empty() {
+            self.stretches.push(Stretch::Cut {
                 frames: self.frames.clone(),
-                z,
+                count: self.count,
+                sum: self.sum.clone(),
             });
         }
         self.sum.fill(0.0);
@@ -268,7 +342,34 @@ impl<'a> Segments<'a> {
         self.frames = self.frames.end..self.frames.end;
     }
 
-    pub(crate) fn finish(mut self) -> Vec<Drift> {
+    /// Finds the depth of the stretch, and begins the next.
+    fn close(&mut self) -> Option<Drift> {
+        // Neither brightness nor scale of an image matters to its peak.
+        let z = (self.count > 0)
+            .then(|| beside(&self.registrar.planes, self.usual, self.sum.view()))
+            .flatten();
+        let drift = z.map(|z| Drift {
+            frames: self.frames.clone(),
+            z,
+        });
+        self.found.extend(drift.clone());
+        self.sum.fill(0.0);
+        self.count = 0;
+        self.frames = self.frames.end..self.frames.end;
+        drift
+    }
+
+    /// The stretches of the part.
+    pub(crate) fn stretches(mut self) -> Stretches {
+        if self.sum.is_empty() {
+            return Stretches::default();
+        }
+        self.keep();
+        Stretches(self.stretches)
+    }
+
+    /// The depth of all stretches, the last of which may be shorter.
+    fn finish(mut self) -> Vec<Drift> {
         // A short rest says less than the stretches before it.
         if self.found.is_empty() || 2 * self.frames.len() >= self.length {
             self.close();

@@ -235,11 +235,6 @@ impl Accumulator {
             max,
         }
     }
-
-    pub(crate) fn finish(self) -> Images {
-        let centre = self.centre.clone();
-        self.sums().finish(centre.view())
-    }
 }
 
 impl Band {
@@ -389,7 +384,7 @@ mod tests {
             let counts: Vec<bool> = (0..count).map(|k| block * 10 + k != 5).collect();
             accumulator.add(PixelType::I16, part, &counts);
         }
-        let images = accumulator.finish();
+        let images = accumulator.sums().finish(centre.view());
         assert_eq!(images.frames, 76);
         let trace = |y: usize, x: usize| -> Vec<f64> {
             (0..frames)

@@ -12,7 +12,7 @@
 //! | to | use |
 //! |---|---|
 //! | register a movie | [`Reference::build`], [`Registrar::new`], [`register`] |
-//! | register a long movie in parts, on several machines | [`register_part`], [`Registration::from_parts`] |
+//! | register a long movie in parts, on several machines | [`register_part`], [`Registration::from_parts`]; of planes [`register_volumes_part`], [`VolumeRegistration::from_parts`] |
 //! | register to an image you have | [`Reference::from_image`], [`Reference::learn`] |
 //! | shifts of frames as they come | [`Registrar::estimate`] |
 //! | move a second channel, or a movie again | [`reapply`], [`reapply_volumes`] |
@@ -95,6 +95,7 @@ mod stage;
 mod stiffness;
 mod tie;
 mod volume;
+mod volume_part;
 mod volumes;
 mod warp;
 
@@ -112,6 +113,7 @@ pub use quality::{Quality, VolumeQuality};
 pub use reference::Reference;
 pub use seam::{Seam, seam};
 pub use stage::{Field, Motion, Registration, reapply, register};
-pub use volume::{VolumeRegistrar, VolumeScratch};
+pub use volume::{VolumeReference, VolumeRegistrar, VolumeScratch};
+pub use volume_part::{VolumePart, register_volumes_part};
 pub use volumes::{VolumeRegistration, reapply_volumes, register_volumes};
 pub use warp::apply;

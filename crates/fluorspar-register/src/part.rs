@@ -14,7 +14,7 @@ use crate::{Error, Field, Motion, Registrar, Registration, Shift};
 
 /// A frame that is not trusted stays where the last trusted one was, if that
 /// is no longer ago than so many frames.
-const REMEMBERED: usize = 1000;
+pub(crate) const REMEMBERED: usize = 1000;
 
 /// What registering a run of frames gave; made by [`register_part`], put
 /// together by [`Registration::from_parts`].

@@ -13,6 +13,8 @@
 //! noise does, and noise does the same under the peak: its slope there moves
 //! the peak by slope / curvature, so `v = Var(slope) / curvature²`.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Shift;
 use crate::refine::{REACH, Refiner};
 use crate::warp::keys;
@@ -64,7 +66,7 @@ impl Window {
 }
 
 /// What is known of one plane.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Own {
     /// −1/2 for the first plane, 1/2 for the last.
     depth: f64,
@@ -83,7 +85,7 @@ struct Own {
 }
 
 /// How tightly planes move together.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Tie {
     own: Vec<Own>,
     /// Variance of the last plane's shift beside the first's as far as it
@@ -91,6 +93,7 @@ pub(crate) struct Tie {
     shear: [f64; 2],
     /// Variance of planes about that, pixels² along y and x.
     spread: [f64; 2],
+    #[serde(skip, default = "Refiner::new")]
     refiner: Refiner,
 }
 
@@ -105,6 +108,11 @@ pub(crate) struct Found {
 }
 
 impl Tie {
+    /// Number of planes.
+    pub(crate) fn planes(&self) -> usize {
+        self.own.len()
+    }
+
     /// All planes have the shared shift.
     pub(crate) fn rigid(perfect: impl Iterator<Item = f32>) -> Self {
         let perfect: Vec<f32> = perfect.collect();

@@ -3,6 +3,7 @@
 use fluorspar_movie::Movie;
 use ndarray::{Array3, ArrayView2, ArrayView3, Axis};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::correlate::{Scratch, check_size};
 use crate::sample::{FIRST, MEMORY, OnePlane, Placed, Sample, VOLUMES, strongest_plane};
@@ -51,6 +52,18 @@ pub struct VolumeRegistrar {
     /// Quality of the volumes that the references were made of.
     usual_quality: Option<f32>,
     trusted_quality: f32,
+    line_offset: i32,
+}
+
+/// All that a [`VolumeRegistrar`] has learnt; serialises with `serde`, so that
+/// a movie can be registered in parts at other times and on other machines.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VolumeReference {
+    /// `(plane, y, x)`.
+    images: Array3<f32>,
+    tie: Tie,
+    weights: Vec<f32>,
+    usual_quality: Option<f32>,
     line_offset: i32,
 }
 
@@ -169,6 +182,48 @@ impl VolumeRegistrar {
             usual_quality: None,
             trusted_quality: parameters.trusted_quality as f32,
             line_offset: parameters.line_offset.unwrap_or(0.0).round() as i32,
+        })
+    }
+
+    /// What it has learnt, for [`VolumeRegistrar::from_reference`].
+    pub fn reference(&self) -> VolumeReference {
+        let (height, width) = self.planes[0].reference().dim();
+        let mut images = Array3::zeros((self.planes.len(), height, width));
+        for (mut slot, image) in images.outer_iter_mut().zip(self.references()) {
+            slot.assign(&image);
+        }
+        VolumeReference {
+            images,
+            tie: self.tie.clone(),
+            weights: self.weights.clone(),
+            usual_quality: self.usual_quality,
+            line_offset: self.line_offset,
+        }
+    }
+
+    /// The registrar that `reference` was taken of, given the same parameters.
+    ///
+    /// # Errors
+    /// As [`VolumeRegistrar::new`]; [`Error::Image`] if the reference is of
+    /// several numbers of planes.
+    pub fn from_reference(
+        reference: &VolumeReference,
+        parameters: &Parameters,
+    ) -> Result<Self, Error> {
+        let registrar = Self::new(reference.images.view(), &rigid(parameters))?;
+        let planes = registrar.planes.len();
+        if (reference.tie.planes(), reference.weights.len()) != (planes, planes) {
+            return Err(Error::Image(format!(
+                "the reference has {planes} images, but knows of {} planes",
+                reference.tie.planes()
+            )));
+        }
+        Ok(Self {
+            tie: reference.tie.clone(),
+            weights: reference.weights.clone(),
+            usual_quality: reference.usual_quality,
+            line_offset: reference.line_offset,
+            ..registrar
         })
     }
 

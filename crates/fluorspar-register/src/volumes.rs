@@ -1,13 +1,12 @@
 //! Movies of planes recorded together, from end to end.
 
-use fluorspar_movie::{Budget, Lost, Movie, MovieSink, PixelType, Progress};
-use ndarray::ArrayView2;
+use fluorspar_movie::{Budget, Movie, MovieSink, PixelType, Progress};
 use rayon::prelude::*;
 
-use crate::depth::{Drift, Segments};
-use crate::images::Accumulator;
+use crate::depth::Drift;
 use crate::stage::{Mover, Moving, stream};
-use crate::{Error, Images, Motion, Registration, Shift, VolumeRegistrar};
+use crate::volume_part::register_volumes_part;
+use crate::{Error, Motion, Registration, Shift, VolumeRegistrar};
 
 /// A registered movie of planes.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +32,7 @@ impl VolumeRegistrar {
         self.fixed(frames) + align.max(1) * self.per_volume(pixel_type)
     }
 
-    fn pixels(&self) -> usize {
+    pub(crate) fn pixels(&self) -> usize {
         self.planes[0].reference().len()
     }
 
@@ -64,7 +63,8 @@ impl VolumeRegistrar {
 ///
 /// The movie is read once, in blocks that fit `budget` beside what
 /// [`VolumeRegistrar::memory`] counts. A volume whose shared shift is not
-/// believed stays where the last good one was, all planes of it. Works on the
+/// believed stays where the last good one was, all planes of it, if that was
+/// no more than a thousand volumes ago. Works on the
 /// caller's rayon pool; the result depends neither on the number of threads
 /// nor on the budget. `progress` counts volumes.
 ///
@@ -78,150 +78,19 @@ pub fn register_volumes(
     budget: Budget,
     progress: Progress<'_>,
 ) -> Result<VolumeRegistration, Error> {
-    registrar.check(movie)?;
-    let count = movie.shape().frames;
-    let planes = registrar.planes.len();
-    let pixels = registrar.pixels();
-    let length = registrar.window().len();
-    let budget = registrar.block_budget(budget, count, sink.as_deref());
-    let movers: Vec<Mover<'_>> = registrar
-        .references()
-        .map(|reference| Mover::new(None, registrar.line_offset(), reference))
-        .collect();
-    let mut images: Vec<Accumulator> = registrar.references().map(Accumulator::new).collect();
-    let mut segments = Segments::new(registrar, count);
-    let mut shared: Vec<Shift> = Vec::with_capacity(count);
-    // `(volume, plane)`.
-    let mut shifts: Vec<Shift> = Vec::with_capacity(count * planes);
-    let mut untrusted: Vec<bool> = Vec::with_capacity(count * planes);
-    let mut last: Option<usize> = None;
-    let mut lost = vec![0_u64; planes];
-    let mut gaps = vec![0_u64; planes];
-    let (mut maps, mut present) = (Vec::new(), Vec::new());
-    stream(movie, 0..count, sink, budget, |block, out| {
-        let begin = block.frames.start;
-        let volumes = block.frames.len();
-        maps.resize(volumes * planes * length, 0.0_f32);
-        present.resize(volumes * planes, false);
-        maps.par_chunks_exact_mut(length)
-            .zip(&mut present)
-            .enumerate()
-            .for_each_init(
-                || (registrar.planes[0].scratch(), movers[0].scratch()),
-                |(scratch, moving), (image, (map, present))| {
-                    let plane = image % planes;
-                    movers[plane].load(block, image, moving);
-                    let size = registrar.planes[plane].reference().dim();
-                    let view = ArrayView2::from_shape(size, &moving.frame);
-                    *present = view.is_ok_and(|view| registrar.map(plane, view, scratch, map));
-                },
-            );
-        shifts.resize((begin + volumes) * planes, Shift::default());
-        let found: Vec<Shift> = shifts[begin * planes..]
-            .par_chunks_exact_mut(planes)
-            .zip(maps.par_chunks_exact(length * planes))
-            .zip(present.par_chunks_exact(planes))
-            .map_init(
-                || registrar.settling(),
-                |settling, ((shifts, maps), present)| {
-                    registrar.settle(maps, present, settling, shifts)
-                },
-            )
-            .collect();
-        for (k, mut shift) in found.into_iter().enumerate() {
-            let volume = begin + k;
-            let trusted = registrar.trusts(&shift);
-            if trusted {
-                last = Some(volume);
-            } else {
-                // A volume too poor to trust stays where the last good one was.
-                let before = last.map_or(Shift::default(), |last| shared[last]);
-                shift = Shift {
-                    quality: shift.quality,
-                    ..before
-                };
-                for plane in 0..planes {
-                    let before = last.map_or(Shift::default(), |l| shifts[l * planes + plane]);
-                    let slot = &mut shifts[volume * planes + plane];
-                    *slot = Shift {
-                        quality: slot.quality,
-                        ..before
-                    };
-                }
-            }
-            shared.push(shift);
-            let present = &present[k * planes..(k + 1) * planes];
-            untrusted.extend(present.iter().map(|present| !(trusted && *present)));
-        }
-        let moved: Vec<(u64, bool)> = out
-            .frames
-            .par_chunks_exact_mut(pixels * out.pixel_type.bytes())
-            .enumerate()
-            .map_init(
-                || movers[0].scratch(),
-                |moving, (image, target)| {
-                    let mover = &movers[image % planes];
-                    let gap = mover.load(block, image, moving);
-                    let shift = &shifts[begin * planes + image];
-                    let Lost { saturated, .. } =
-                        mover.store(shift, &[], out.pixel_type, target, moving);
-                    progress(u64::from(image % planes == 0));
-                    (saturated, gap)
-                },
-            )
-            .collect();
-        for (image, (saturated, gap)) in moved.into_iter().enumerate() {
-            lost[image % planes] += saturated;
-            gaps[image % planes] += u64::from(gap);
-        }
-        let doubted = &untrusted[begin * planes..];
-        for (plane, images) in images.iter_mut().enumerate() {
-            let counts: Vec<bool> = doubted
-                .iter()
-                .skip(plane)
-                .step_by(planes)
-                .map(|u| !u)
-                .collect();
-            images.add_every(out.pixel_type, &out.frames, (plane, planes), &counts);
-        }
-        segments.add(begin, out.pixel_type, &out.frames, doubted);
-        Ok(())
-    })?;
-    let drift = segments.finish();
-    let images: Vec<Images> = images.into_iter().map(Accumulator::finish).collect();
-    let per_plane = images.into_iter().zip(registrar.references()).enumerate();
-    let planes = per_plane.map(|(plane, (images, reference))| {
-        let shifts = || shifts.iter().skip(plane).step_by(planes);
-        Registration {
-            motion: Motion {
-                dy: shifts().map(|s| s.dy).collect(),
-                dx: shifts().map(|s| s.dx).collect(),
-                quality: shifts().map(|s| s.quality).collect(),
-                untrusted: untrusted
-                    .iter()
-                    .skip(plane)
-                    .step_by(planes)
-                    .copied()
-                    .collect(),
-                field: None,
-                line_offset: registrar.line_offset(),
-                reference: reference.to_owned(),
-            },
-            images,
-            nan_frames: gaps[plane],
-            saturated: lost[plane],
-        }
-    });
-    Ok(VolumeRegistration {
-        planes: planes.collect(),
-        shared,
-        drift,
-    })
+    let frames = 0..movie.shape().frames;
+    let part = register_volumes_part(movie, registrar, frames, sink, budget, progress)?;
+    VolumeRegistration::from_parts(registrar, [Ok(part)])
 }
 
 impl VolumeRegistrar {
     /// What of `budget` is left for the buffers that [`stream`] counts.
-    fn block_budget(&self, budget: Budget, frames: usize, sink: Option<&dyn MovieSink>) -> Budget {
+    pub(crate) fn block_budget(
+        &self,
+        budget: Budget,
+        frames: usize,
+        sink: Option<&dyn MovieSink>,
+    ) -> Budget {
         let stored = sink
             .and_then(MovieSink::native_type)
             .unwrap_or(PixelType::F32);

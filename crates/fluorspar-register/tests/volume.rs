@@ -4,8 +4,9 @@ use fluorspar_movie::{
     ArrayMovie, Budget, ImageOrder, MemorySink, Movie as _, MovieExt, MovieShape, Volumes, silent,
 };
 use fluorspar_register::{
-    DepthFinder, Error, Motion, Parameters, Registrar, Shift, VolumeRegistrar, VolumeRegistration,
-    plane_offsets, reapply_volumes, register_volumes,
+    DepthFinder, Error, Motion, Parameters, Registrar, Shift, VolumePart, VolumeReference,
+    VolumeRegistrar, VolumeRegistration, plane_offsets, reapply_volumes, register_volumes,
+    register_volumes_part,
 };
 use ndarray::{Array2, Array3, Axis, s};
 use proptest::prelude::*;
@@ -489,4 +490,65 @@ fn a_sinking_focus_is_seen_over_the_movie() {
         let (z, planted) = (f64::from(drift.z) - mean, middle(k) - truth);
         assert!((z - planted).abs() < 0.1, "{k}: {z} {planted}");
     }
+}
+
+#[test]
+fn volumes_in_parts_are_registered_as_in_one_go() {
+    // Every seventh volume shows nothing, and a run of them where the movie is cut.
+    let planes = 3;
+    let movie = recorded(90, &[0.5, 0.3, 0.1], |frame, _| motion(frame), 9);
+    let mut images = Array3::zeros((90 * planes, SIZE.0, SIZE.1));
+    for (k, mut image) in images.outer_iter_mut().enumerate() {
+        let frame = k / planes;
+        if frame % 7 == 3 || (28..35).contains(&frame) {
+            image.fill(2.0);
+        } else {
+            let mut volume = vec![0.0; planes * SIZE.0 * SIZE.1];
+            movie.read(frame..frame + 1, &mut volume).unwrap();
+            let pixels = SIZE.0 * SIZE.1;
+            let own = &volume[(k % planes) * pixels..(k % planes + 1) * pixels];
+            image.as_slice_mut().unwrap().copy_from_slice(own);
+        }
+    }
+    let movie = as_volumes(images, planes);
+    let parameters = Parameters::default();
+    let registrar = VolumeRegistrar::build(&movie, &parameters).unwrap();
+    // As it comes from another machine.
+    let text = serde_json::to_vec(&registrar.reference()).unwrap();
+    let reference: VolumeReference = serde_json::from_slice(&text).unwrap();
+    let other = VolumeRegistrar::from_reference(&reference, &parameters).unwrap();
+    let whole = register_volumes(&movie, &registrar, None, Budget::default(), &silent).unwrap();
+    assert!(whole.planes[0].motion.untrusted[30]);
+    assert!(!whole.drift.is_empty());
+    for cuts in [vec![30], vec![1, 2, 33, 34, 35], vec![10, 20, 25, 45, 89]] {
+        let edges = [vec![0], cuts, vec![90]].concat();
+        let mut parts: Vec<Result<VolumePart, Error>> = edges
+            .windows(2)
+            .rev()
+            .map(|edge| {
+                let budget = Budget { bytes: 1 };
+                register_volumes_part(&movie, &other, edge[0]..edge[1], None, budget, &silent)
+            })
+            .collect();
+        parts.reverse();
+        let found = VolumeRegistration::from_parts(&other, parts).unwrap();
+        assert_eq!(found.shared, whole.shared, "{edges:?}");
+        assert_eq!(found.drift.len(), whole.drift.len());
+        for (a, b) in found.drift.iter().zip(&whole.drift) {
+            assert_eq!(a.frames, b.frames, "{edges:?}");
+            assert!((a.z - b.z).abs() < 1e-3, "{edges:?} {a:?} {b:?}");
+        }
+        for (a, b) in found.planes.iter().zip(&whole.planes) {
+            assert_eq!(a.motion, b.motion, "{edges:?}");
+            assert_eq!(a.images.max, b.images.max);
+            for (a, b) in a.images.mean.iter().zip(&b.images.mean) {
+                assert!((a - b).abs() <= 1e-6 * b.abs());
+            }
+        }
+    }
+    let missing = register_volumes_part(&movie, &other, 5..90, None, Budget::default(), &silent);
+    assert!(matches!(
+        VolumeRegistration::from_parts(&other, [missing]),
+        Err(Error::Image(_))
+    ));
 }
