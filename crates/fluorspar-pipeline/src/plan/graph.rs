@@ -119,28 +119,12 @@ impl Graph {
             .collect();
         let registration = [&at("motion.csv"), &at("motion.zarr"), &at("quality.json")];
         let registration = registration.map(String::as_str);
-        let registered = if shape.planes > 1 {
-            // Planes recorded together are registered together, in one go.
-            let id = at("register");
-            let cost = register(shape, pixel_type, shape.frames, self.memory);
-            let work = Work::Register { session };
-            self.add(&id, work, &[], &registration, cost, settings);
-            self.reads(movie, input.fingerprint.clone());
-            id
-        } else {
-            let parts = self.registration(session, &name, input, movie, settings, frames_per_task);
-            let left = if parts.len() > 1 { 0 } else { shape.frames };
-            let cost = register(shape, pixel_type, left, self.memory);
-            let work = Work::Register { session };
-            self.add(
-                &at("register"),
-                work,
-                &parts,
-                &registration,
-                cost,
-                json!({}),
-            )
-        };
+        let parts = self.registration(session, &name, input, movie, settings, frames_per_task);
+        let left = if parts.len() > 1 { 0 } else { shape.frames };
+        let cost = register(shape, pixel_type, left, self.memory);
+        let work = Work::Register { session };
+        let id = at("register");
+        let registered = self.add(&id, work, &parts, &registration, cost, json!({}));
         self.makes(&at("registered.zarr"), !config.register.keep);
 
         let denoised = self.add(

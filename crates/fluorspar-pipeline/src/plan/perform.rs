@@ -180,18 +180,6 @@ impl Worker<'_> {
         match task.work {
             Work::Reference { .. } => session.reference()?,
             Work::RegisterFrames { frames, .. } => session.frames(frames[0]..frames[1])?,
-            Work::Register { .. } if input.movie.shape().planes > 1 => {
-                let spacing = config.experiment.plane_spacing_um;
-                stage::register_volumes(
-                    &*input.movie,
-                    &config.register.parameters(),
-                    None,
-                    (Some(input.frame_rate), spacing),
-                    (folder, "registered.zarr"),
-                    budget,
-                    observer,
-                )?;
-            }
             Work::Register { .. } => return session.finish(),
             Work::Denoise { .. } => {
                 let kept = Pieces::new(folder.join(".work/denoise"), &task.fingerprint, observer);
@@ -216,9 +204,7 @@ impl Worker<'_> {
     /// Whether the movie is the one that the plan was made for.
     fn check_input(&self, index: usize, input: &Input) -> Result<(), Error> {
         let name = session_folder(index).display().to_string();
-        let first = ["reference", "register"]
-            .iter()
-            .find_map(|task| self.plan.task(&format!("{name}/{task}")));
+        let first = self.plan.task(&format!("{name}/reference"));
         if first.is_some_and(|task| task.input_fingerprint != input.fingerprint) {
             let path = input.paths.first().cloned().unwrap_or_default();
             return Err(outdated(&path));

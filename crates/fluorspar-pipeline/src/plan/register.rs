@@ -4,17 +4,21 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use fluorspar_movie::Budget;
-use fluorspar_register::{Part, Quality, Reference, Registrar, Registration, register_part};
+use fluorspar_register::{
+    Mode, Parameters, Reference, Registrar, Registration, VolumeReference, VolumeRegistrar,
+    VolumeRegistration, register_part, register_volumes_part,
+};
 use fluorspar_zarr::{BlockWriter, Error as ZarrError};
 use rayon::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::Input;
-use crate::artefact::write_motion;
 use crate::config::ExperimentConfig;
 use crate::error::Context;
 use crate::pieces::Pieces;
 use crate::seal::{SealedFile, name_below};
-use crate::stage::{piece_frames, registered_options, stored_type};
+use crate::stage::{assess, assess_volumes, piece_frames, registered_options, stored_type};
 use crate::{Error, Observer, source};
 
 /// Where the pieces of a registration lie, below the session's folder.
@@ -35,7 +39,13 @@ fn short_name(first: usize) -> String {
 
 /// What is kept of a run of frames: its part of the registration and what its
 /// shards are like.
-type Piece = (Part, Vec<SealedFile>);
+type Piece<P> = (P, Vec<SealedFile>);
+
+/// What frames are registered to.
+enum Target {
+    Frames(Box<Registrar>),
+    Volumes(Box<VolumeRegistrar>),
+}
 
 /// The registration of one session.
 pub(super) struct Session<'a> {
@@ -64,20 +74,41 @@ impl Session<'_> {
         pieces.clear()?;
         let parameters = self.config.register.parameters();
         let movie = &*self.input.movie;
+        if movie.shape().planes > 1 {
+            let registrar = VolumeRegistrar::build(movie, &rigid(&parameters)).at(place)?;
+            self.create()?;
+            return pieces.put("reference", &registrar.reference());
+        }
         let reference = Reference::build(movie, &parameters).at(place)?;
         self.create()?;
         pieces.put("reference", &reference)
     }
 
-    fn registrar(&self) -> Result<Registrar, Error> {
-        let reference: Option<Reference> = self.pieces().get("reference")?;
-        let Some(reference) = reference else {
-            return Err(Error::Usage(format!(
+    /// What the frames are registered to, as the task for it has left it.
+    fn registrar(&self) -> Result<Target, Error> {
+        let place = "registration";
+        let parameters = self.config.register.parameters();
+        let missing = || {
+            Error::Usage(format!(
                 "{}: there is no reference to register to; do the task that makes it first",
                 self.folder.display()
-            )));
+            ))
         };
-        Registrar::new(&reference, &self.config.register.parameters()).at("registration")
+        let pieces = self.pieces();
+        if self.input.movie.shape().planes > 1 {
+            let reference: Option<VolumeReference> = pieces.get("reference")?;
+            let reference = reference.ok_or_else(missing)?;
+            let registrar = VolumeRegistrar::from_reference(&reference, &rigid(&parameters));
+            return registrar
+                .map(|registrar| Target::Volumes(Box::new(registrar)))
+                .at(place);
+        }
+        let reference: Option<Reference> = pieces.get("reference")?;
+        let reference = reference.ok_or_else(missing)?;
+        let registrar = Registrar::new(&reference, &parameters);
+        registrar
+            .map(|registrar| Target::Frames(Box::new(registrar)))
+            .at(place)
     }
 
     fn create(&self) -> Result<BlockWriter, Error> {
@@ -110,9 +141,29 @@ impl Session<'_> {
 
     fn work(
         &self,
-        registrar: &Registrar,
+        registrar: &Target,
         writer: &mut BlockWriter,
         frames: Range<usize>,
+    ) -> Result<(), Error> {
+        let movie = &*self.input.movie;
+        let budget = self.budget;
+        let progress = |frames| self.observer.advance(frames);
+        match registrar {
+            Target::Frames(registrar) => self.pieces_of(writer, frames, |piece, sink| {
+                register_part(movie, registrar, piece, Some(sink), budget, &progress)
+            }),
+            Target::Volumes(registrar) => self.pieces_of(writer, frames, |piece, sink| {
+                register_volumes_part(movie, registrar, piece, Some(sink), budget, &progress)
+            }),
+        }
+    }
+
+    /// Goes through the pieces of `frames`, and has those done that are missing.
+    fn pieces_of<P: Serialize + DeserializeOwned>(
+        &self,
+        writer: &mut BlockWriter,
+        frames: Range<usize>,
+        register: impl Fn(Range<usize>, &mut BlockWriter) -> Result<P, fluorspar_register::Error>,
     ) -> Result<(), Error> {
         let movie = &*self.input.movie;
         let pieces = self.pieces();
@@ -120,23 +171,14 @@ impl Session<'_> {
         let missing = writer.missing();
         for first in frames.clone().step_by(length) {
             let piece = first..(first + length).min(frames.end);
-            let written = |part: &Range<usize>| part.start < piece.end && piece.start < part.end;
-            let known: Option<Piece> = pieces.get(&short_name(first))?;
-            if known.is_some() && !missing.iter().any(written) {
+            let touches = |part: &Range<usize>| part.start < piece.end && piece.start < part.end;
+            let known: Option<Piece<P>> = pieces.get(&short_name(first))?;
+            if known.is_some() && !missing.iter().any(touches) {
                 self.observer.advance(piece.len() as u64);
                 continue;
             }
             writer.take_back(piece.clone());
-            let progress = |frames| self.observer.advance(frames);
-            let part = register_part(
-                movie,
-                registrar,
-                piece.clone(),
-                Some(writer),
-                self.budget,
-                &progress,
-            )
-            .at("registration")?;
+            let part = register(piece.clone(), writer).at("registration")?;
             let files: Vec<SealedFile> = writer
                 .shard_files(piece)
                 .into_par_iter()
@@ -147,52 +189,72 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Registers what is left and puts all together: the registered movie,
-    /// `motion.csv`, `motion.zarr` and `quality.json`. Returns what the files
-    /// of the registered movie are like.
-    pub(super) fn finish(&self) -> Result<Vec<SealedFile>, Error> {
-        let place = "registration";
+    /// The parts that were kept, in order; what their shards are like goes to `sealed`.
+    fn parts<'a, P: DeserializeOwned>(
+        &'a self,
+        pieces: &'a Pieces<'_>,
+        sealed: &'a mut Vec<SealedFile>,
+    ) -> impl Iterator<Item = Result<P, Error>> + 'a {
         let movie = &*self.input.movie;
-        let shape = movie.shape();
-        let parameters = self.config.register.parameters();
-        let pieces = self.pieces();
-        let registrar = self.registrar()?;
-        let length = piece_frames(shape, movie.pixel_type());
-        let target = self.target();
-        // The power may fail just after the movie got its name.
-        let unfinished = self.folder.join(".registered.zarr.partial").exists();
-        let named = pieces.get::<()>(FINISHING)?.is_some() && !unfinished && target.exists();
-        if named {
-            self.observer.advance(shape.frames as u64);
-        } else {
-            let mut writer = self.writer()?;
-            self.work(&registrar, &mut writer, 0..shape.frames)?;
-            pieces.put(FINISHING, &())?;
-            writer.finish().at(target.display())?;
-        }
-        let mut sealed = Vec::new();
-        let parts = (0..shape.frames).step_by(length).map(|first| {
-            let piece: Option<Piece> = pieces.get(&short_name(first))?;
+        let length = piece_frames(movie.shape(), movie.pixel_type());
+        let firsts = (0..movie.shape().frames).step_by(length);
+        firsts.map(move |first| {
+            let piece: Option<Piece<P>> = pieces.get(&short_name(first))?;
             let (part, files) = piece.ok_or_else(|| {
                 let path = pieces.path(&short_name(first));
                 Error::bad_data(&path, "is gone or damaged; run again to make it anew")
             })?;
             sealed.extend(files);
-            Ok::<Part, Error>(part)
-        });
-        let registration = Registration::from_parts(&registrar, parts)?;
-        let written = source::open_movie(std::slice::from_ref(&target))?;
-        let quality = Quality::assess(&*written, &registration, &parameters).at(place)?;
-        let untrusted = &registration.motion.untrusted;
-        let count = untrusted.iter().filter(|&&u| u).count();
-        if count > 0 {
-            self.observer.warn(&format!(
-                "{count} of {} frames could not be registered with confidence (see motion.csv)",
-                untrusted.len()
-            ));
+            Ok(part)
+        })
+    }
+
+    /// Registers what is left and puts all together: the registered movie,
+    /// `motion.csv`, `motion.zarr` and `quality.json`. Returns what the files
+    /// of the registered movie are like.
+    pub(super) fn finish(&self) -> Result<Vec<SealedFile>, Error> {
+        let frames = self.input.movie.shape().frames;
+        let parameters = self.config.register.parameters();
+        let pieces = self.pieces();
+        let registrar = self.registrar()?;
+        let target = self.target();
+        // The power may have failed just after the movie got its name.
+        let unfinished = self.folder.join(".registered.zarr.partial").exists();
+        let named = pieces.get::<()>(FINISHING)?.is_some() && !unfinished && target.exists();
+        if named {
+            self.observer.advance(frames as u64);
+        } else {
+            let mut writer = self.writer()?;
+            self.work(&registrar, &mut writer, 0..frames)?;
+            pieces.put(FINISHING, &())?;
+            writer.finish().at(target.display())?;
         }
-        write_motion(self.folder, &registration, &quality, parameters.tile)?;
+        let mut sealed = Vec::new();
+        let place = (self.folder, target.as_path());
+        match registrar {
+            Target::Frames(registrar) => {
+                let parts = self.parts(&pieces, &mut sealed);
+                let registration = Registration::from_parts(&registrar, parts)?;
+                assess(&registration, &parameters, place, self.observer)?;
+            }
+            Target::Volumes(registrar) => {
+                let parts = self.parts(&pieces, &mut sealed);
+                let registration = VolumeRegistration::from_parts(&registrar, parts)?;
+                let spacing = self.config.experiment.plane_spacing_um;
+                let spacing = spacing.or_else(|| source::plane_spacing(&self.input.paths));
+                let found = (registration, &*registrar);
+                assess_volumes(found, &rigid(&parameters), spacing, place, self.observer)?;
+            }
+        }
         Ok(sealed)
+    }
+}
+
+/// Planes recorded together are registered as wholes.
+fn rigid(parameters: &Parameters) -> Parameters {
+    Parameters {
+        mode: Mode::Rigid,
+        ..parameters.clone()
     }
 }
 

@@ -8,6 +8,7 @@ mod track;
 pub(crate) use cells::find_cells;
 pub(crate) use denoise::denoise;
 pub(crate) use register::{
-    piece_frames, register, register_volumes, registered_options, registered_sink, stored_type,
+    assess, assess_volumes, piece_frames, register, register_volumes, registered_options,
+    registered_sink, stored_type,
 };
 pub(crate) use track::track;

@@ -2,7 +2,8 @@ use std::path::Path;
 
 use fluorspar_movie::{Budget, Movie, MovieShape, MovieSink, PixelType};
 use fluorspar_register::{
-    Mode, Parameters, Quality, Reference, Registrar, Registration, VolumeRegistrar, plane_offsets,
+    Mode, Parameters, Quality, Reference, Registrar, Registration, VolumeRegistrar,
+    VolumeRegistration, plane_offsets,
 };
 use fluorspar_tiff::{Writer, WriterOptions};
 use fluorspar_zarr::{BlockWriter, MovieWriter, WriteOptions};
@@ -37,8 +38,20 @@ pub(crate) fn register(
         fluorspar_register::register(movie, &registrar, Some(&mut *sink), budget, &progress)
             .at(place)?;
     sink.finish().at(path.display())?;
-    let written = source::open_movie(std::slice::from_ref(&path))?;
-    let quality = Quality::assess(&*written, &registration, parameters).at(place)?;
+    let quality = assess(&registration, parameters, (folder, &path), observer)?;
+    Ok((registration, quality))
+}
+
+/// Looks at the registered movie at `path` and writes `motion.csv`,
+/// `motion.zarr` and `quality.json` into `folder`.
+pub(crate) fn assess(
+    registration: &Registration,
+    parameters: &Parameters,
+    (folder, path): (&Path, &Path),
+    observer: &dyn Observer,
+) -> Result<Quality, Error> {
+    let written = source::open_movie(&[path.to_path_buf()])?;
+    let quality = Quality::assess(&*written, registration, parameters).at("registration")?;
     let untrusted = &registration.motion.untrusted;
     let count = untrusted.iter().filter(|&&u| u).count();
     if count > 0 {
@@ -47,8 +60,8 @@ pub(crate) fn register(
             untrusted.len()
         ));
     }
-    write_motion(folder, &registration, &quality, parameters.tile)?;
-    Ok((registration, quality))
+    write_motion(folder, registration, &quality, parameters.tile)?;
+    Ok(quality)
 }
 
 /// Largest shift between neighbouring planes that is looked for, as a fraction
@@ -89,21 +102,34 @@ pub(crate) fn register_volumes(
     )
     .at(place)?;
     sink.finish().at(path.display())?;
+    let found = (registration, &registrar);
+    assess_volumes(found, &parameters, spacing_um, (folder, &path), observer)
+}
+
+/// As [`assess`] for a movie of planes.
+pub(crate) fn assess_volumes(
+    (registration, registrar): (VolumeRegistration, &VolumeRegistrar),
+    parameters: &Parameters,
+    spacing_um: Option<f64>,
+    (folder, path): (&Path, &Path),
+    observer: &dyn Observer,
+) -> Result<RegisteredVolumes, Error> {
+    let place = "registration";
     let part = source::Part {
         // Pages of a TIFF file become volumes again.
         channel: path.extension().is_some_and(|e| e == "tif").then_some(0),
         ..source::Part::default()
     };
-    let written = source::open_part(std::slice::from_ref(&path), part)?;
+    let written = source::open_part(&[path.to_path_buf()], part)?;
     let quality =
-        Quality::assess_volumes(&*written, &registrar, &registration, &parameters).at(place)?;
-    let shape = movie.shape();
+        Quality::assess_volumes(&*written, registrar, &registration, parameters).at(place)?;
+    let shape = written.shape();
     let mut means = Array3::zeros((shape.planes, shape.height, shape.width));
     for (mut slot, plane) in means.outer_iter_mut().zip(&registration.planes) {
         slot.assign(&plane.images.mean);
     }
     let most = (BESIDE * shape.height.min(shape.width) as f64) as usize;
-    let offsets = plane_offsets(means.view(), (most, most), &parameters).at(place)?;
+    let offsets = plane_offsets(means.view(), (most, most), parameters).at(place)?;
     let untrusted = registration
         .planes
         .iter()
