@@ -141,7 +141,7 @@ fn a_killed_run_is_finished_by_the_next_with_the_same_bytes() {
     let whole = whole(folder);
     let takes = begun.elapsed().as_millis() as u64;
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
-    let (mut killed, mut finished) = (0, 0);
+    let mut killed = 0;
     while killed < kills() {
         let mut child = start(&RUN, folder);
         // Short lives: many are needed for one run.
@@ -161,7 +161,6 @@ fn a_killed_run_is_finished_by_the_next_with_the_same_bytes() {
             same(&files(&folder.join("out")), &whole, "killed");
             assert_eq!(leftovers(&folder.join("out")), Vec::<PathBuf>::new());
             fs::remove_dir_all(folder.join("out")).unwrap();
-            finished += 1;
         } else {
             child.kill().unwrap();
             child.wait().unwrap();
@@ -172,7 +171,6 @@ fn a_killed_run_is_finished_by_the_next_with_the_same_bytes() {
     assert!(output.status.success(), "{}", said(&output));
     same(&files(&folder.join("out")), &whole, "killed");
     assert_eq!(leftovers(&folder.join("out")), Vec::<PathBuf>::new());
-    println!("{killed} kills over {} runs", finished + 1);
 }
 
 /// The tasks of a plan, with what each waits for.

@@ -4,6 +4,8 @@ mod common;
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
 use common::{files, fluorspar, json, refused, said};
 use fluorspar_movie::{Movie, MovieShape};
@@ -98,6 +100,41 @@ fn volumes_go_through_the_whole_pipeline() {
     }
     let one = files(&folder.join("one"));
     assert!(one == files(&folder.join("two")), "threads change bytes");
+    // In tasks, one of them killed on its way.
+    let plan = [
+        "plan",
+        "raw/experiment.toml",
+        "--out",
+        "tasks",
+        "--frames-per-task",
+        "500",
+        "--json",
+    ];
+    let plan = json(&fluorspar(&plan, folder));
+    let mut killed = false;
+    for task in plan["tasks"].as_array().unwrap() {
+        let task = [
+            "task",
+            "tasks/plan.json",
+            task["id"].as_str().unwrap(),
+            "-q",
+        ];
+        if task[2].ends_with("register-0001") && !killed {
+            let mut child = Command::new(env!("CARGO_BIN_EXE_fluorspar"))
+                .args(task)
+                .current_dir(folder)
+                .spawn()
+                .unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            killed = true;
+        }
+        let output = fluorspar(&task, folder);
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    assert!(killed);
+    assert!(one == files(&folder.join("tasks")), "tasks change bytes");
     let registered = MovieReader::open(folder.join("one/session-01/registered.zarr")).unwrap();
     assert_eq!(registered.shape().planes, PLANES);
     for name in ["drift/metrics.csv", "report.html", "tracks.zarr"] {
