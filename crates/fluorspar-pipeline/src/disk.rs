@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use crate::Error;
+pub(crate) use crate::memory::peak_memory;
 
 /// Prefix of the temporary siblings that [`write`] leaves behind if the machine stops halfway.
 const PARTIAL: &str = ".partial-";
@@ -178,12 +179,4 @@ pub(crate) fn size(path: &Path) -> Result<u64, Error> {
         total += size(&entry.map_err(io)?.path())?;
     }
     Ok(total)
-}
-
-/// Largest resident memory of this process so far in bytes, where the system says.
-pub(crate) fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kilobytes * 1024)
 }
