@@ -43,9 +43,11 @@ fn registration(text: &mut Text, config: &ExperimentConfig) {
         Some(offset) => {
             format!("Odd lines were taken to lie {offset} pixels to the right of even ones.")
         }
-        None => "The offset between odd and even lines was estimated from their cross-spectrum and \
+        None => {
+            "The offset between odd and even lines was estimated from their cross-spectrum and \
                  corrected by whole pixels."
-            .into(),
+                .into()
+        }
     });
     text.say("Frames were resampled once, by cubic convolution.");
 }
@@ -145,9 +147,9 @@ fn traces(text: &mut Text, config: &ExperimentConfig) {
                  over {smoothing_s:.2} s {suite2p}"
             )
         }
-        Baseline::Rest { timescale_s } => format!(
-            "the level at rest, which half follows drifts with a period of {timescale_s} s"
-        ),
+        Baseline::Rest { timescale_s } => {
+            format!("the level at rest, which half follows drifts with a period of {timescale_s} s")
+        }
         _ => "its baseline".into(),
     };
     text.say(format!("ΔF/F was (F − F0)/F0, where F0 was {baseline}."));
@@ -186,7 +188,11 @@ pub(super) fn describe_tracking(text: &mut Text, config: &ExperimentConfig) {
         ));
         return;
     }
-    if config.sessions.iter().any(|session| session.movie.is_none()) {
+    if config
+        .sessions
+        .iter()
+        .any(|session| session.movie.is_none())
+    {
         text.say("Which ROI was which cell across sessions was stated in the recordings.");
         return;
     }

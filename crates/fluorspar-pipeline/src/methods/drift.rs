@@ -37,7 +37,10 @@ fn trials(text: &mut Text, config: &ExperimentConfig) {
     if config.epochs.is_empty() {
         text.say("The whole trial was one epoch.");
     } else {
-        let epochs = config.epochs.iter().map(|(name, epoch)| window(name, epoch));
+        let epochs = config
+            .epochs
+            .iter()
+            .map(|(name, epoch)| window(name, epoch));
         text.say(format!("Epochs were {}.", listed(epochs)));
     }
     if drift.variables.is_empty() {

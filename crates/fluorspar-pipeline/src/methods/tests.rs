@@ -215,7 +215,12 @@ fn variations(text: &str) -> Vec<(String, ExperimentConfig)> {
 fn every_parameter_that_changes_changes_the_text() {
     // What was done elsewhere was not done with these parameters.
     let elsewhere = [
-        "/register/", "/denoise/", "/segment/", "/trace/", "/deconvolve/", "/track/",
+        "/register/",
+        "/denoise/",
+        "/segment/",
+        "/trace/",
+        "/deconvolve/",
+        "/track/",
     ];
     for (text, least, without) in [(MOVIES, 80, &[][..]), (FOREIGN, 30, &elsewhere[..])] {
         let base = methods(&parse(text), "1.2.3");
@@ -275,7 +280,13 @@ fn values_stand_in_the_text_with_their_units() {
 fn only_what_was_done_is_said() {
     let plain = "[experiment]\nname = \"x\"\n[[session]]\nday = 1\nmovie = \"a.tif\"\n";
     let one = methods(&parse(plain), "1");
-    for word in ["Laws of drift", "trial", "Epoch", "decoded", "across sessions"] {
+    for word in [
+        "Laws of drift",
+        "trial",
+        "Epoch",
+        "decoded",
+        "across sessions",
+    ] {
         assert!(!one.contains(word), "{word:?} is in:\n{one}");
     }
     let two = format!("{plain}[[session]]\nday = 2\nmovie = \"b.tif\"\n");
