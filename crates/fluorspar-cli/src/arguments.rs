@@ -29,12 +29,7 @@ pub(crate) struct Arguments {
 
     /// Memory to stay within, such as 4GiB or 800MB [default: three quarters of what the machine, or
     /// the container or cluster job, has].
-    #[arg(
-        long,
-        global = true,
-        value_name = "SIZE",
-        allow_negative_numbers = true
-    )]
+    #[arg(long, global = true, value_name = "SIZE", allow_hyphen_values = true)]
     pub(crate) memory: Option<String>,
 
     /// Progress on stderr: bars or lines of text, or one JSON object per line (docs/logs.md).

@@ -7,6 +7,8 @@ mod references;
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Write as _;
+
 use crate::config::{ExperimentConfig, Source};
 use references::{FLUORSPAR, Reference};
 
@@ -96,10 +98,13 @@ impl Text {
     }
 
     fn finish(self) -> String {
-        let mut out = self.paragraphs.join("\n\n");
+        let mut paragraphs = self.paragraphs;
+        paragraphs.retain(|paragraph| !paragraph.is_empty());
+        let mut out = paragraphs.join("\n\n");
         out.push_str("\n\nReferences\n");
         for (index, reference) in self.cited.iter().enumerate() {
-            out.push_str(&format!("{}. {}\n", index + 1, reference.0));
+            // Writing into a string cannot fail.
+            let _ = writeln!(out, "{}. {}", index + 1, reference.0);
         }
         out
     }

@@ -17,49 +17,52 @@ pub(super) struct Bars {
     run: Option<ProgressBar>,
     step: Option<ProgressBar>,
     planned: bool,
+    /// Where the bar of the run was last, and what it said.
+    position: u64,
+    message: String,
 }
 
 impl Bars {
-    fn add(&self, bar: ProgressBar, template: &str) -> ProgressBar {
-        let bar = self.all.add(bar);
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        bar
+    /// Shows a bar that is complete before it is drawn for the first time.
+    fn add(&self, bar: ProgressBar, name: &str, template: &str) -> ProgressBar {
+        let bar = match ProgressStyle::with_template(template) {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        };
+        self.all.add(bar.with_prefix(name.to_owned()))
     }
 
     fn start(&mut self, step: &str, units: u64) {
         self.clear();
         if self.planned {
-            let bar = ProgressBar::new(MARKS);
-            let bar = self.add(bar, "  {prefix:28} {bar:30.green} {percent:>3} %  {msg}");
-            bar.set_prefix("whole run");
-            self.run = Some(bar);
+            let bar = ProgressBar::new(MARKS)
+                .with_position(self.position)
+                .with_message(self.message.clone());
+            let template = "  {prefix:20} {bar:18.green} {percent:>3} %  {wide_msg}";
+            self.run = Some(self.add(bar, "whole run", template));
         }
-        let bar = if units > 0 {
-            self.add(
-                ProgressBar::new(units),
-                "  {prefix:28} {bar:30.cyan} {pos}/{len} frames  {msg}",
-            )
+        let (bar, template) = if units > 0 {
+            let template = "  {prefix:20} {bar:18.cyan} {pos}/{len}  {wide_msg}";
+            (ProgressBar::new(units), template)
         } else {
-            self.add(
-                ProgressBar::new_spinner(),
-                "  {prefix:28} {spinner} {elapsed}  {msg}",
-            )
+            let template = "  {prefix:20} {spinner} {elapsed}  {wide_msg}";
+            (ProgressBar::new_spinner(), template)
         };
-        bar.set_prefix(step.to_owned());
+        let bar = self.add(bar, step, template);
         bar.tick();
         self.step = Some(bar);
     }
 
-    fn progress(&self, now: &Snapshot) {
+    fn progress(&mut self, now: &Snapshot) {
         let joined = |parts: [Option<String>; 2]| {
             let parts: Vec<String> = parts.into_iter().flatten().collect();
             parts.join(", ")
         };
         if let (Some(bar), Some(share)) = (&self.run, now.share) {
-            bar.set_position((share * MARKS as f64) as u64);
-            bar.set_message(joined([now.left_in_words(), now.memory()]));
+            self.position = (share * MARKS as f64) as u64;
+            self.message = joined([now.left_in_words(), now.memory()]);
+            bar.set_position(self.position);
+            bar.set_message(self.message.clone());
         }
         if let Some(bar) = &self.step {
             bar.set_position(now.done);
@@ -82,7 +85,11 @@ impl Bars {
 impl Face for Bars {
     fn show(&mut self, event: &Event<'_>) {
         match event {
-            Event::Plan(steps) => self.planned = !steps.is_empty(),
+            Event::Plan(steps) => {
+                self.planned = !steps.is_empty();
+                self.position = 0;
+                self.message.clear();
+            }
             Event::Start(step, units) => self.start(step, *units),
             Event::Progress(now) => self.progress(now),
             Event::Finish(_) => self.clear(),

@@ -110,7 +110,8 @@ impl Estimate {
             return (done > 0.0).then(|| current.since_first * (1.0 - share) / done);
         };
         let expected = step.expected * self.factor(step, None);
-        let in_step = left_in_step(expected, current);
+        let known = self.done_of_kind(&step.name);
+        let in_step = left_in_step(expected, known, current);
         let running = match current.share {
             Some(share) if share > current.first_share => {
                 let done = step.expected * (share - current.first_share);
@@ -124,6 +125,12 @@ impl Estimate {
             .filter(|s| s.took.is_none() && s.name != current.name);
         let later: f64 = waiting.map(|s| s.expected * self.factor(s, running)).sum();
         Some(in_step + later)
+    }
+
+    /// Whether a step of the same kind is done.
+    fn done_of_kind(&self, name: &str) -> bool {
+        let mut done = self.steps.iter().filter(|step| step.took.is_some());
+        done.any(|step| kind(&step.name) == kind(name))
     }
 
     /// How much longer a step will take than expected, from those that are
@@ -158,28 +165,31 @@ fn kind(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
-/// Seconds left of the step in work, of which `expected` were foreseen.
-fn left_in_step(expected: f64, current: &Current<'_>) -> f64 {
+/// Seconds left of the step in work, of which `expected` were foreseen, from
+/// steps of its kind if these are `known`.
+fn left_in_step(expected: f64, known: bool, current: &Current<'_>) -> f64 {
     let overdue = OVERDUE * current.seconds;
+    let foreseen = (expected - current.seconds).max(0.0);
     match current.share {
         Some(share) if share > 0.0 => {
             let done = (share - current.first_share).max(0.0);
             let whole = (TRUST_IN_STEP * expected + current.since_first) / (TRUST_IN_STEP + done);
             let left = (1.0 - share).max(0.0) * whole;
-            // What comes after the last frame has no progress either.
-            if share < 1.0 {
-                left
-            } else {
-                left.max(0.02 * current.seconds)
+            // What comes after the last frame shows in no progress; only steps
+            // of the same kind tell of it.
+            match (known, share < 1.0) {
+                (true, _) => left.max(foreseen),
+                (false, true) => left,
+                (false, false) => overdue,
             }
         }
-        _ => (expected - current.seconds).max(overdue),
+        _ => foreseen.max(overdue),
     }
 }
 
 /// `45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`: no finer than it is known.
 pub(super) fn duration(seconds: f64) -> String {
-    let seconds = seconds.max(0.0).min(1e9).round() as u64;
+    let seconds = seconds.clamp(0.0, 1e9).round() as u64;
     let (minutes, hours) = ((seconds + 30) / 60, (seconds + 1800) / 3600);
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -305,6 +315,27 @@ mod tests {
             ..after
         };
         assert!((estimate.left(&half).unwrap() - 50.0).abs() < 1.0);
+    }
+
+    /// Frames take the first half of a step, sums over them the second.
+    #[test]
+    fn work_after_the_last_frame_is_learnt_from_steps_of_the_kind() {
+        let mut estimate = planned();
+        estimate.finish("session-01/register", 100.0);
+        for name in ["session-01/denoise", "session-02/denoise", "drift"] {
+            estimate.skip(name);
+        }
+        for (seconds, share) in [(25.0, 0.5), (50.0, 1.0), (80.0, 1.0)] {
+            let left = estimate
+                .left(&at("session-02/register", seconds, share))
+                .unwrap();
+            assert!((left - (100.0 - seconds)).abs() < 1e-9, "{seconds}: {left}");
+        }
+        // Twice as slow as the first: its own frames say so.
+        let left = estimate
+            .left(&at("session-02/register", 150.0, 0.75))
+            .unwrap();
+        assert!(left > 40.0, "{left}");
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Snapshot {
     pub(super) fn throughput(&self) -> Option<String> {
         // Steps of unknown length count something else than frames.
         let frames = self.units_per_second().filter(|_| self.units > 0)?;
-        let digits = if frames < 10.0 { 1 } else { 0 };
+        let digits = usize::from(frames < 10.0);
         let frames = format!("{frames:.digits$} frames/s");
         Some(match self.bytes_per_second() {
             Some(bytes) => format!("{frames}, {:.0} MB/s", bytes / 1e6),
@@ -66,18 +66,18 @@ impl Snapshot {
         })
     }
 
-    /// `1.2 of 4.0 GiB`, if the system says.
+    /// `1.2/4.0 GiB`, if the system says.
     pub(super) fn memory(&self) -> Option<String> {
         let gibibytes = |bytes: u64| bytes as f64 / f64::from(1 << 30);
         Some(format!(
-            "{:.1} of {:.1} GiB",
+            "{:.1}/{:.1} GiB",
             gibibytes(self.resident?),
             gibibytes(self.budget)
         ))
     }
 
-    /// `about 12 min left`, once that can be told.
+    /// `~12 min left`, once that can be told.
     pub(super) fn left_in_words(&self) -> Option<String> {
-        Some(format!("about {} left", duration(self.left?)))
+        Some(format!("~{} left", duration(self.left?)))
     }
 }

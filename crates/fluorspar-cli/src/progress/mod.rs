@@ -278,7 +278,8 @@ pub(crate) fn failure(log: Log, error: &Error) {
     };
     match log {
         Log::Json => {
-            Json::to(std::io::stderr()).failure(error.is_stopped(), &message, error.exit_code())
+            let mut log = Json::to(std::io::stderr());
+            log.failure(error.is_stopped(), &message, error.exit_code());
         }
         Log::Text if error.is_stopped() => eprintln!("{message}"),
         Log::Text => eprintln!("error: {message}"),

@@ -105,8 +105,8 @@ fn lines_say_how_far_how_fast_and_how_long() {
         "a/register",
         "100 of 400 frames (25 %)",
         "50 frames/s, 50 MB/s",
-        "0.5 of 3.0 GiB",
-        "about 12 min left",
+        "0.5/3.0 GiB",
+        "~12 min left",
     ] {
         assert!(lines[0].contains(part), "{part:?} is not in {:?}", lines[0]);
     }

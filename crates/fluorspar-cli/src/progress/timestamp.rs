@@ -50,7 +50,9 @@ mod tests {
     /// Counting day by day with the rule of leap years as everyone knows it.
     #[test]
     fn every_day_of_four_centuries() {
-        let leap = |year: u64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+        let leap = |year: u64| {
+            year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400)
+        };
         let mut days = 0_u64;
         for year in 1970..2370 {
             let february = if leap(year) { 29 } else { 28 };

@@ -2,7 +2,7 @@ use fluorspar_register::Mode;
 use fluorspar_trace::{Baseline, Coefficient, NeuropilParameters};
 
 use super::references::{CNMF, NORMCORRE, OASIS, PMD, STEIN, SUITE2P, WILLIAMS};
-use super::{Text, count, percent};
+use super::{Text, percent};
 use crate::cells::trace_parameters;
 use crate::config::ExperimentConfig;
 
@@ -20,7 +20,7 @@ fn registration(text: &mut Text, config: &ExperimentConfig) {
     text.paragraph();
     let suite2p = text.cite(SUITE2P);
     text.say(format!(
-        "Motion was corrected by whitened phase correlation with subpixel peaks (as introduced by \
+        "Motion was corrected by whitened phase correlation with subpixel peaks (compare \
          {suite2p}), with shifts of at most {} of the shorter side of the field, against a reference \
          built in at most {} rounds from {} evenly spread frames.",
         percent(parameters.max_shift_fraction),
@@ -87,10 +87,13 @@ fn segmentation(text: &mut Text, config: &ExperimentConfig) {
     let cnmf = text.cite(CNMF);
     text.say(format!(
         "{what} {diameter} were looked for in the denoised movie, in units of each pixel's noise, \
-         averaged over {} s and without changes slower than {} s, in {}.",
+         averaged over {} s and without changes slower than {} s, {}.",
         parameters.bin_s,
         parameters.high_pass_s,
-        count(segment.passes, "pass").replace("passs", "passes")
+        match segment.passes {
+            1 => "in one pass".into(),
+            passes => format!("in {passes} passes"),
+        }
     ));
     text.say(format!(
         "Footprints grew from places of high activity and were refined together with traces and a \
@@ -119,13 +122,13 @@ fn traces(text: &mut Text, config: &ExperimentConfig) {
     text.say(format!(
         "Fluorescence was measured in the {source} movie; {overlaps}."
     ));
-    let amount = match parameters.coefficient {
-        Coefficient::Fixed(share) => format!("{share} times the mean"),
-        _ => "the mean, times a coefficient estimated for each cell by robust regression,".into(),
+    let coefficient = match parameters.coefficient {
+        Coefficient::Fixed(share) => share.to_string(),
+        _ => "a coefficient estimated for each cell by robust regression".into(),
     };
     text.say(format!(
-        "Of each trace {amount} of a surrounding ring of at least {} pixels, {} pixels away from any \
-         ROI, was subtracted as neuropil.",
+        "From each trace the mean of a surrounding ring (at least {} pixels, {} pixels away from any \
+         ROI) was subtracted as neuropil, multiplied by {coefficient}.",
         ring.min_pixels, ring.gap_px
     ));
     let baseline = match parameters.baseline.baseline {

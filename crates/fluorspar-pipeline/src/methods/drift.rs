@@ -8,9 +8,16 @@ use crate::config::{Epoch, ExperimentConfig};
 pub(super) fn describe(text: &mut Text, config: &ExperimentConfig) {
     trials(text, config);
     cells(text, config);
-    similarity(text, config);
+    if several(config) {
+        similarity(text, config);
+    }
     decoding(text, config);
     statistics(text, config);
+}
+
+/// Whether there is anything to compare.
+fn several(config: &ExperimentConfig) -> bool {
+    config.sessions.len() > 1
 }
 
 fn trials(text: &mut Text, config: &ExperimentConfig) {
@@ -43,6 +50,10 @@ fn trials(text: &mut Text, config: &ExperimentConfig) {
             .map(|(name, epoch)| window(name, epoch));
         text.say(format!("Epochs were {}.", listed(epochs)));
     }
+    text.say(format!(
+        "Time bins of an epoch were averaged into at most {}.",
+        drift.time_bins
+    ));
     if drift.variables.is_empty() {
         text.say("The codes of all labels of the trials were followed.");
     } else {
@@ -89,23 +100,25 @@ fn behaviour(text: &mut Text, config: &ExperimentConfig) {
 fn cells(text: &mut Text, config: &ExperimentConfig) {
     let drift = &config.drift;
     text.paragraph();
-    let rule = match drift.inclusion.as_str() {
-        "active-in-either" => "cells that were active in at least one of the two",
-        "tracked" => "all cells that were seen in both",
-        "tracked-in-all" => "the cells that were seen in every session",
-        "informative-in-either" => "cells that were selective in at least one of the two",
-        "informative-in-both" => "cells that were selective in both",
-        _ => "cells that were active in both",
-    };
-    text.say(format!(
-        "Two sessions were compared on {rule}, at least {}, whose identity had a probability of at \
-         least {}.",
-        drift.min_cells, drift.min_p_same
-    ));
-    text.say(match drift.undetected.as_str() {
-        "silent" => "Cells whose place was seen and where no ROI was found counted as silent.",
-        _ => "Of cells whose place was seen and where no ROI was found nothing was said.",
-    });
+    if several(config) {
+        let rule = match drift.inclusion.as_str() {
+            "active-in-either" => "cells that were active in at least one of the two",
+            "tracked" => "all cells that were seen in both",
+            "tracked-in-all" => "the cells that were seen in every session",
+            "informative-in-either" => "cells that were selective in at least one of the two",
+            "informative-in-both" => "cells that were selective in both",
+            _ => "cells that were active in both",
+        };
+        text.say(format!(
+            "Two sessions were compared on {rule}, at least {}, whose identity had a probability of \
+             at least {}.",
+            drift.min_cells, drift.min_p_same
+        ));
+        text.say(match drift.undetected.as_str() {
+            "silent" => "A cell whose place was seen, without a ROI there, counted as silent.",
+            _ => "A cell whose place was seen, without a ROI there, was left out of that session.",
+        });
+    }
     match config.experiment.areas.as_deref() {
         Some("plane") => text.say("Cells were grouped by plane."),
         Some(areas) => text.say(format!("Cells were grouped by areas drawn in {areas}.")),
@@ -121,16 +134,12 @@ fn similarity(text: &mut Text, config: &ExperimentConfig) {
     let (deitch, geva) = (text.cite(DEITCH), text.cite(GEVA));
     text.say(format!(
         "Population vector, tuning curve and ensemble rate correlations {deitch}{geva} and the cosine \
-         of the labels' patterns were computed between all pairs of sessions, with time bins of an \
-         epoch averaged into at most {}.",
-        config.drift.time_bins
+         of the labels' patterns were computed between all pairs of sessions."
     ));
     let spearman = text.cite(SPEARMAN);
     text.say(format!(
-        "They were computed for one number of trials in all sessions, at least {} of each label, \
-         with disjoint halves of trials within a session, and corrected for the reliability of both \
-         sessions {spearman}.",
-        config.drift.min_trials
+        "They were computed for one number of trials in all sessions, with disjoint halves of trials \
+         within a session, and corrected for the reliability of both sessions {spearman}."
     ));
     let marks = text.cite(MARKS);
     text.say(format!(
@@ -159,12 +168,16 @@ fn similarity(text: &mut Text, config: &ExperimentConfig) {
 fn decoding(text: &mut Text, config: &ExperimentConfig) {
     text.paragraph();
     let libsvm = text.cite(LIBSVM);
+    let between = if several(config) {
+        ", between sessions trained on all trials of one and tested on all trials of the other"
+    } else {
+        ""
+    };
     text.say(format!(
-        "Labels were decoded by linear support vector machines (C = {} {libsvm}) on standardised \
-         activity, within a session by stratified five-fold cross-validation, between sessions \
-         trained on all trials of one and tested on all trials of the other, and scored by balanced \
-         accuracy.",
-        config.decode.c
+        "Labels with at least {} trials each were decoded by linear support vector machines (C = {} \
+         {libsvm}) on standardised activity, within a session by stratified five-fold \
+         cross-validation{between}, and scored by balanced accuracy.",
+        config.drift.min_trials, config.decode.c
     ));
 }
 

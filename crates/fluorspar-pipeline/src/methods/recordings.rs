@@ -42,7 +42,7 @@ pub(super) fn describe(text: &mut Text, config: &ExperimentConfig, version: &str
     }
     sources(text, config);
     text.say(format!(
-        "All random draws followed from the seed {}; results do not depend on the number of threads.",
+        "All random draws followed from seed {}; results do not depend on the number of threads.",
         experiment.seed
     ));
 }

@@ -249,7 +249,7 @@ fn values_stand_in_the_text_with_their_units() {
         "24 × 24 pixels",
         "about 12 µm wide",
         "in 2 passes",
-        "0.65 times the mean",
+        "multiplied by 0.65",
         "a period of 90 s",
         "decay time of 0.7 s and a rise time of 0.06 s",
         "at most 9 µm apart",
@@ -292,6 +292,12 @@ fn only_what_was_done_is_said() {
     let two = format!("{plain}[[session]]\nday = 2\nmovie = \"b.tif\"\n");
     let two = methods(&parse(&two), "1");
     assert!(two.contains("across sessions") && !two.contains("Epoch"));
+    let alone = plain.replace("a.tif\"\n", "a.tif\"\ntrials = \"a.csv\"\n");
+    let alone = methods(&parse(&format!("{alone}[epochs]\nall = [0, 1]\n")), "1");
+    for word in ["wo sessions", "between sessions", "Laws of drift"] {
+        assert!(!alone.contains(word), "{word:?} is in:\n{alone}");
+    }
+    assert!(alone.contains("Epochs") && alone.contains("decoded"));
     let foreign = methods(&parse(FOREIGN), "1");
     for word in ["Motion", "denois", "Neuropil", "belief propagation"] {
         assert!(!foreign.contains(word), "{word:?} is in:\n{foreign}");
