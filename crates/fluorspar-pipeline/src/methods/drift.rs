@@ -44,10 +44,9 @@ fn trials(text: &mut Text, config: &ExperimentConfig) {
     if config.epochs.is_empty() {
         text.say("The whole trial was one epoch.");
     } else {
-        let epochs = config
-            .epochs
-            .iter()
-            .map(|(name, epoch)| window(name, epoch));
+        let mut epochs: Vec<(&String, &Epoch)> = config.epochs.iter().collect();
+        epochs.sort_by(|a, b| a.1.start_s.total_cmp(&b.1.start_s));
+        let epochs = epochs.into_iter().map(|(name, epoch)| window(name, epoch));
         text.say(format!("Epochs were {}.", listed(epochs)));
     }
     text.say(format!(

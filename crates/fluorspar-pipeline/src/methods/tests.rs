@@ -256,7 +256,7 @@ fn values_stand_in_the_text_with_their_units() {
         "90 % of the rest",
         "laser on",
         "bins of 0.25 s",
-        "delay (1 to 6 s from onset) and lick (-0.5 to 1 s from lick_s)",
+        "lick (-0.5 to 1 s from lick_s) and delay (1 to 6 s from onset)",
         "odour1 and choice",
         "1 (video at 60 Hz)",
         "C = 0.5",
