@@ -4,7 +4,7 @@ mod track;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use fluorspar_pipeline::DenoiseOptions;
 
 pub(crate) use drift::Drift;
@@ -29,13 +29,25 @@ pub(crate) struct Arguments {
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
 
-    /// Memory to stay within, such as 4GiB or 800MB.
-    #[arg(long, global = true, value_name = "SIZE", default_value = "4GiB", value_parser = size)]
-    pub(crate) memory: usize,
+    /// Memory to stay within, such as 4GiB or 800MB [default: three quarters of what the machine, or
+    /// the container or cluster job, has].
+    #[arg(long, global = true, value_name = "SIZE", allow_hyphen_values = true)]
+    pub(crate) memory: Option<String>,
 
-    /// No progress bars.
+    /// Progress on stderr: bars or lines of text, or one JSON object per line (docs/logs.md).
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t = Log::Text)]
+    pub(crate) log: Log,
+
+    /// No progress; warnings and errors remain.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+}
+
+/// How progress is told on stderr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Log {
+    Text,
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -176,6 +188,14 @@ pub(crate) enum Command {
     /// experiment.toml says.
     #[command(verbatim_doc_comment)]
     Drift(Drift),
+}
+
+impl Command {
+    /// Whether finished work is kept and the same command goes on from there,
+    /// so that Ctrl-C may wait for the block in work. Others end at once.
+    pub(crate) fn goes_on(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Task(_))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -413,34 +433,6 @@ pub(crate) struct Simulate {
     pub(crate) out: PathBuf,
 }
 
-/// Bytes from `4GiB`, `800MB`, `65536`.
-fn size(text: &str) -> Result<usize, String> {
-    let text = text.trim();
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let number: f64 = text[..digits]
-        .parse()
-        .map_err(|_| format!("{text:?} is not a size; write 4GiB or 800MB"))?;
-    let unit = match text[digits..].trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1.0,
-        "k" | "kb" => 1e3,
-        "kib" => 1024.0,
-        "m" | "mb" => 1e6,
-        "mib" => 1024.0 * 1024.0,
-        "g" | "gb" => 1e9,
-        "gib" => 1024.0 * 1024.0 * 1024.0,
-        "t" | "tb" => 1e12,
-        "tib" => 1024.0_f64.powi(4),
-        other => return Err(format!("{other:?} is not a unit; use MB, MiB, GB or GiB")),
-    };
-    let bytes = number * unit;
-    if bytes < 64e6 {
-        return Err(format!("{text} is too little; give at least 64MB"));
-    }
-    Ok(bytes as usize)
-}
-
 /// `[first, end]` from `0..1000`.
 fn range(text: &str) -> Result<[usize; 2], String> {
     let wrong = || format!("{text:?} is not a range of frames; write 0..1000");
@@ -473,15 +465,6 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn sizes_are_read() {
-        assert_eq!(size("4GiB"), Ok(4 << 30));
-        assert_eq!(size("1.5 gb"), Ok(1_500_000_000));
-        assert!(size("4 bananas").is_err());
-        assert!(size("1k").is_err());
-        assert!(size("").is_err());
     }
 
     #[test]

@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 
 use fluorspar_movie::Budget;
 use fluorspar_pipeline as pipeline;
-use fluorspar_pipeline::{Error, Existing, ExperimentConfig, Observer, RunOptions, RunSummary};
+use fluorspar_pipeline::{
+    AvailableMemory, Error, Existing, ExperimentConfig, Observer, RunOptions, RunSummary,
+};
 use serde::Serialize;
 
 use crate::arguments::{
     Arguments, Command, Convert, Deconvolve, Demo, Denoise, Register, Run, Segment, Simulate,
 };
-use crate::progress::Bars;
+use crate::progress::Progress;
+use crate::stop::Stop;
 
 /// Runs the command on a pool of the asked size.
 pub(crate) fn execute(arguments: Arguments) -> Result<(), Error> {
@@ -22,23 +25,33 @@ pub(crate) fn execute(arguments: Arguments) -> Result<(), Error> {
         .num_threads(arguments.threads.map_or(0, usize::from))
         .build()
         .map_err(|e| Error::Usage(format!("cannot start worker threads: {e}")))?;
-    let bars = Bars::new(arguments.quiet);
-    pool.install(|| dispatch(&arguments, &bars))
+    let available = AvailableMemory::of_system();
+    let budget = pipeline::memory_budget(arguments.memory.as_deref(), &available)?;
+    let stop = if arguments.command.goes_on() {
+        Stop::listen()?
+    } else {
+        Stop::default()
+    };
+    let progress = Progress::new(arguments.log, arguments.quiet, budget.bytes, stop);
+    if let Some(warning) = &budget.warning {
+        progress.warn(warning);
+    }
+    pool.install(|| dispatch(&arguments, budget.bytes, &progress))
 }
 
-fn dispatch(arguments: &Arguments, observer: &dyn Observer) -> Result<(), Error> {
+fn dispatch(arguments: &Arguments, memory: usize, observer: &dyn Observer) -> Result<(), Error> {
     let json = arguments.json;
     match &arguments.command {
-        Command::Demo(command) => demo(command, arguments.memory, json, observer),
-        Command::Run(command) => run(command, arguments.memory, json, observer),
-        Command::Plan(command) => plan::plan(command, arguments.memory, json, observer),
-        Command::Task(command) => plan::task(command, arguments.memory, json, observer),
+        Command::Demo(command) => demo(command, memory, json, observer),
+        Command::Run(command) => run(command, memory, json, observer),
+        Command::Plan(command) => plan::plan(command, memory, json, observer),
+        Command::Task(command) => plan::task(command, memory, json, observer),
         Command::Verify(command) => plan::verify(command, json, observer),
         Command::Info { files } => info(files, json),
-        Command::Convert(command) => convert(command, arguments.memory, json, observer),
-        Command::Register(command) => register(command, arguments.memory, json, observer),
-        Command::Denoise(command) => denoise(command, arguments.memory, json, observer),
-        Command::Segment(command) => segment(command, arguments.memory, json, observer),
+        Command::Convert(command) => convert(command, memory, json, observer),
+        Command::Register(command) => register(command, memory, json, observer),
+        Command::Denoise(command) => denoise(command, memory, json, observer),
+        Command::Segment(command) => segment(command, memory, json, observer),
         Command::Deconvolve(command) => deconvolve(command, json, observer),
         Command::Track(command) => track::track(command, json, observer),
         Command::Simulate(command) => simulate(command, json, observer),

@@ -10,6 +10,7 @@
 mod arguments;
 mod commands;
 mod progress;
+mod stop;
 
 use std::process::ExitCode;
 
@@ -19,7 +20,7 @@ use arguments::Arguments;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let json = arguments.json;
+    let (json, log) = (arguments.json, arguments.log);
     match commands::execute(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
                 });
                 println!("{value}");
             }
-            eprintln!("error: {error}");
+            progress::failure(log, &error);
             ExitCode::from(error.exit_code())
         }
     }

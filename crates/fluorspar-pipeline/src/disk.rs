@@ -233,17 +233,3 @@ pub(crate) fn size(path: &Path) -> Result<u64, Error> {
     }
     Ok(total)
 }
-
-/// Largest resident memory of this process so far in bytes, where the system says.
-pub(crate) fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kilobytes * 1024)
-}
-
-/// Counts the largest resident memory from now on, where the system lets us.
-pub(crate) fn reset_peak_memory() {
-    // Elsewhere the figure is that of the whole process, which is no less.
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
-}

@@ -43,8 +43,8 @@ pub enum Error {
         /// The stage's own error.
         source: Box<dyn StdError + Send + Sync>,
     },
-    /// The run was stopped on request; what is finished stays, `--resume` goes on.
-    #[error("stopped; run again with --resume to go on from here")]
+    /// The run was stopped on request; what is finished stays.
+    #[error("stopped; run the same command again to go on from here")]
     Stopped,
 }
 
@@ -81,26 +81,57 @@ impl Error {
         }
     }
 
+    /// Whether the work was stopped on request rather than failed, however
+    /// deep in a stage: what is finished is kept, and the same request goes on.
+    pub fn is_stopped(&self) -> bool {
+        match self {
+            Self::Stopped => true,
+            Self::Stage { source, .. } => links(&**source).any(was_stopped),
+            _ => false,
+        }
+    }
+
     /// The program's exit code for this error: 2 for bad usage or
-    /// configuration, 3 for bad input data, 1 for anything else.
+    /// configuration, 3 for bad input data, 130 for work stopped on request, 1
+    /// for anything else.
     pub fn exit_code(&self) -> u8 {
+        if self.is_stopped() {
+            return 130;
+        }
         match self {
             Self::Usage(_) | Self::Config { .. } => 2,
             Self::BadData { .. } => 3,
             Self::Io { source, .. } => io_code(source),
-            Self::Stage { source, .. } => {
-                let mut link: Option<&(dyn StdError + 'static)> = Some(&**source);
-                while let Some(error) = link {
-                    if let Some(io) = error.downcast_ref::<std::io::Error>() {
-                        return io_code(io);
-                    }
-                    link = error.source();
-                }
-                3
-            }
-            Self::Stopped => 1,
+            Self::Stage { source, .. } => links(&**source)
+                .find_map(|error| error.downcast_ref::<std::io::Error>())
+                .map_or(3, io_code),
+            Self::Stopped => 130,
         }
     }
+}
+
+type Link<'a> = &'a (dyn StdError + 'static);
+
+/// An error and what caused it, link by link.
+fn links(error: Link<'_>) -> impl Iterator<Item = Link<'_>> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// Whether this link of the chain says that work was stopped.
+fn was_stopped(error: Link<'_>) -> bool {
+    // The science crates pass a movie's error on as their own, so that it is
+    // no link by itself.
+    macro_rules! passed_on {
+        ($($room:ident)*) => {
+            $(matches!(
+                error.downcast_ref(),
+                Some($room::Error::Movie(fluorspar_movie::Error::Stopped))
+            ))||*
+        };
+    }
+    matches!(error.downcast_ref(), Some(fluorspar_movie::Error::Stopped))
+        || matches!(error.downcast_ref(), Some(Error::Stopped))
+        || passed_on!(fluorspar_register fluorspar_denoise fluorspar_segment fluorspar_trace fluorspar_zarr)
 }
 
 /// Missing or truncated inputs are bad data; a refusing disk is not.
@@ -144,5 +175,31 @@ mod tests {
         );
         assert_eq!(Error::Usage(String::new()).exit_code(), 2);
         assert_eq!(Error::config(Path::new("x"), "y").exit_code(), 2);
+        assert_eq!(Error::Stopped.exit_code(), 130);
+    }
+
+    #[test]
+    fn a_stop_is_recognised_however_deep() {
+        fn check(error: impl StdError + Send + Sync + 'static, stopped: bool) {
+            let at = Err::<(), _>(error).at("session 1").unwrap_err();
+            assert_eq!(at.is_stopped(), stopped, "{at:?}");
+            assert_eq!(at.exit_code() == 130, stopped, "{at:?}");
+            // And once more around it.
+            let outer = Err::<(), _>(at).at("outer").unwrap_err();
+            assert_eq!(outer.is_stopped(), stopped, "{outer:?}");
+        }
+        let stop = || fluorspar_movie::Error::Stopped;
+        check(stop(), true);
+        check(Error::Stopped, true);
+        check(fluorspar_register::Error::from(stop()), true);
+        check(fluorspar_denoise::Error::from(stop()), true);
+        check(fluorspar_segment::Error::from(stop()), true);
+        check(fluorspar_trace::Error::from(stop()), true);
+        check(fluorspar_zarr::Error::from(stop()), true);
+        check(fluorspar_movie::Error::format("x", stop()), true);
+        let misuse = || fluorspar_movie::Error::misuse("no");
+        check(misuse(), false);
+        check(fluorspar_denoise::Error::from(misuse()), false);
+        check(std::io::Error::other("no"), false);
     }
 }

@@ -25,6 +25,9 @@
 //! | compare with CellReg, ROICaT, Track2p | [`read_identities`], [`compare_identities`] |
 //! | open any movie | [`find_files`], [`open_movie`] |
 //! | read a run's artefacts | [`Rois::read`], [`TrackTable::read`], [`MotionTable::read`] |
+//! | follow a run, or stop it | [`Observer`] |
+//! | decide what memory it may have | [`memory_budget`] |
+//! | write the methods section of a paper | [`methods()`] |
 //! | simulate an experiment | [`parse_plan`], [`write_experiment`] |
 //!
 //! ```
@@ -62,6 +65,8 @@ mod drift;
 mod error;
 mod figures;
 mod info;
+mod memory;
+mod methods;
 mod numpy;
 mod observer;
 mod pieces;
@@ -89,7 +94,11 @@ pub use error::Error;
 pub use fluorspar_deconvolve::Sparsity;
 pub use fluorspar_track::Parameters as TrackParameters;
 pub use info::{Interleaved, MovieInfo, Strips, info};
-pub use observer::Observer;
+pub use memory::{
+    AvailableMemory, LEAST_MEMORY, MemoryBudget, memory_budget, peak_memory, resident_memory,
+};
+pub use methods::methods;
+pub use observer::{Observer, Step};
 pub use plan::{Output, Plan, PlanOptions, Task, TaskSummary, Verified, Work, task, verify};
 pub use registration::{RegisterOptions, Registered, register};
 pub use run::{Existing, RunOptions, RunSummary, run};

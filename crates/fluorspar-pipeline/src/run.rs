@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::config::ExperimentConfig;
 use crate::disk::{self, Lock};
-use crate::plan::{self, Decision, Need, Plan, PlanOptions, Record, Worker, session_folder};
-use crate::{Error, Observer};
+use crate::plan::{self, Decision, Need, Plan, PlanOptions, Record, Task, Worker, session_folder};
+use crate::{Error, Observer, Step};
 
 /// What to do with an output folder that already holds a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +98,10 @@ pub fn run(
         memory: options.memory,
         observer,
     };
+    let needed = plan.tasks.iter().zip(&decisions);
+    let needed = needed.filter(|(_, decision)| decision.needed.is_some());
+    let steps: Vec<Step> = needed.map(|(task, _)| step(task)).collect();
+    observer.plan(&steps);
     for (task, decision) in plan.tasks.iter().zip(&decisions) {
         if observer.stop() {
             return Err(Error::Stopped);
@@ -135,6 +139,16 @@ pub fn run(
             .filter_map(|record| record.peak_memory_bytes)
             .max(),
     })
+}
+
+/// A task as it is told beforehand.
+fn step(task: &Task) -> Step {
+    Step {
+        name: task.id.clone(),
+        units: task.frames,
+        seconds: task.seconds,
+        bytes_per_unit: task.frame_bytes,
+    }
 }
 
 /// Says what of an earlier run stands; refuses to replace what is finished

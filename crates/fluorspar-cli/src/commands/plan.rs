@@ -12,7 +12,8 @@ pub(super) fn plan(
     observer: &dyn Observer,
 ) -> Result<(), Error> {
     if let Some(path) = &command.list {
-        return list(&pipeline::Plan::read(path)?);
+        list(&pipeline::Plan::read(path)?);
+        return Ok(());
     }
     let Some(experiment) = &command.experiment else {
         return Err(Error::Usage("no experiment given".into()));
@@ -65,7 +66,7 @@ pub(super) fn plan(
 }
 
 /// Level, task, megabytes and minutes, with room for a machine that is slower.
-fn list(plan: &pipeline::Plan) -> Result<(), Error> {
+fn list(plan: &pipeline::Plan) {
     for (task, level) in plan.tasks.iter().zip(plan.levels()) {
         println!(
             "{level}\t{}\t{:.0}\t{:.0}",
@@ -74,7 +75,6 @@ fn list(plan: &pipeline::Plan) -> Result<(), Error> {
             (10.0 + task.seconds / 15.0).ceil()
         );
     }
-    Ok(())
 }
 
 fn duration(seconds: f64) -> String {

@@ -21,6 +21,8 @@ const MEASURED: f64 = 100e6;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cost {
     pub(super) frames: usize,
+    /// Of a frame, where there are any.
+    pub(super) frame_bytes: usize,
     pub(super) memory: usize,
     pub(super) seconds: f64,
 }
@@ -28,9 +30,21 @@ pub(super) struct Cost {
 fn cost(frames: usize, memory: usize, seconds: f64) -> Cost {
     Cost {
         frames,
+        frame_bytes: 0,
         memory: BASE + memory,
         // To a tenth: nobody knows better.
         seconds: (10.0 * seconds.max(0.1)).round() / 10.0,
+    }
+}
+
+impl Cost {
+    /// Says how large the raw frames are that are gone through.
+    pub(super) fn of(self, shape: MovieShape, pixel_type: PixelType) -> Self {
+        let frame_bytes = shape.frame_len() * pixel_type.bytes();
+        Self {
+            frame_bytes: if self.frames > 0 { frame_bytes } else { 0 },
+            ..self
+        }
     }
 }
 

@@ -78,9 +78,10 @@ pub(super) fn tasks(
         "report",
         Work::Report,
         &[before],
-        &["report.html"],
+        &["report.html", "methods.txt"],
         report(shape, sessions),
-        json!({"name": config.experiment.name, "seed": config.experiment.seed}),
+        // The methods tell of everything.
+        serde_json::to_value(config).unwrap_or_default(),
     );
     graph.seal();
     Ok(graph.tasks)
@@ -121,7 +122,7 @@ impl Graph {
         let registration = registration.map(String::as_str);
         let parts = self.registration(session, &name, input, movie, settings, frames_per_task);
         let left = if parts.len() > 1 { 0 } else { shape.frames };
-        let cost = register(shape, pixel_type, left, self.memory);
+        let cost = register(shape, pixel_type, left, self.memory).of(shape, pixel_type);
         let work = Work::Register { session };
         let id = at("register");
         let registered = self.add(&id, work, &parts, &registration, cost, json!({}));
@@ -132,7 +133,7 @@ impl Graph {
             Work::Denoise { session },
             &[registered],
             &[&at("lowrank.zarr")],
-            denoise(config, shape, self.memory),
+            denoise(config, shape, self.memory).of(shape, pixel_type),
             json!({"denoise": config.denoise, "seed": config.experiment.seed}),
         );
         self.add(
@@ -140,7 +141,7 @@ impl Graph {
             Work::Cells { session },
             &[denoised],
             &[&at("rois.zarr"), &at("rois.csv")],
-            cells(shape, self.memory),
+            cells(shape, self.memory).of(shape, pixel_type),
             json!({
                 "segment": config.segment,
                 "trace": config.trace,
@@ -181,6 +182,7 @@ impl Graph {
                 let id = at(&format!("register-{:04}", first / length));
                 let work = Work::RegisterFrames { session, frames };
                 let cost = register(shape, pixel_type, frames[1] - first, self.memory);
+                let cost = cost.of(shape, pixel_type);
                 let settings = json!({"frames": frames});
                 self.add(&id, work, &parts[..1], &[], cost, settings);
                 for first in (first..frames[1]).step_by(piece) {
@@ -208,6 +210,7 @@ impl Graph {
             inputs: Vec::new(),
             outputs: Vec::new(),
             frames: cost.frames as u64,
+            frame_bytes: cost.frame_bytes as u64,
             memory_bytes: cost.memory as u64,
             seconds: cost.seconds,
             input_fingerprint: String::new(),

@@ -68,6 +68,8 @@ pub struct Task {
     pub outputs: Vec<Output>,
     /// Frames that it goes through, 0 where it does not.
     pub frames: u64,
+    /// Bytes of a raw frame, 0 where it goes through none.
+    pub frame_bytes: u64,
     /// Most memory that it is expected to hold, bytes.
     pub memory_bytes: u64,
     /// Wall time that it is expected to take on two cores, seconds.

@@ -12,7 +12,7 @@ use super::{Input, Plan, Record, Task, Work, has_trials, input, session_folder};
 use crate::drift::{self, Experiment};
 use crate::pieces::{Pieces, remove_folder};
 use crate::seal::{Seal, SealedFile};
-use crate::{Error, Observer, disk, figures, stage};
+use crate::{Error, Observer, Step, disk, figures, memory, methods, stage};
 
 /// Does tasks of a plan whose results go to `out`.
 pub(crate) struct Worker<'a> {
@@ -28,7 +28,7 @@ impl Worker<'_> {
     /// be at work on it.
     pub(crate) fn perform(&self, task: &Task) -> Result<Record, Error> {
         let begun = Instant::now();
-        disk::reset_peak_memory();
+        memory::reset_peak_memory();
         let noted = Noted {
             observer: self.observer,
             warnings: Mutex::default(),
@@ -70,7 +70,7 @@ impl Worker<'_> {
             frames: task.frames,
             seconds: begun.elapsed().as_secs_f64(),
             threads: rayon::current_num_threads(),
-            peak_memory_bytes: disk::peak_memory(),
+            peak_memory_bytes: memory::peak_memory(),
             warnings: noted
                 .warnings
                 .into_inner()
@@ -153,6 +153,8 @@ impl Worker<'_> {
                 }
                 let page = figures::run_report(config, &folders, self.out)?;
                 disk::write(&self.out.join("report.html"), page.as_bytes())?;
+                let text = methods(config, env!("CARGO_PKG_VERSION"));
+                disk::write(&self.out.join("methods.txt"), text.as_bytes())?;
             }
         }
         Ok(Vec::new())
@@ -227,6 +229,9 @@ struct Noted<'a> {
 }
 
 impl Observer for Noted<'_> {
+    fn plan(&self, steps: &[Step]) {
+        self.observer.plan(steps);
+    }
     fn start(&self, step: &str, units: u64) {
         self.observer.start(step, units);
     }
@@ -238,6 +243,9 @@ impl Observer for Noted<'_> {
     }
     fn skip(&self, step: &str) {
         self.observer.skip(step);
+    }
+    fn note(&self, message: &str) {
+        self.observer.note(message);
     }
     fn warn(&self, message: &str) {
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
