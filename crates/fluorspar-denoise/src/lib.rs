@@ -38,17 +38,24 @@
 
 #![forbid(unsafe_code)]
 
+mod advance;
 mod assemble;
 mod block;
 mod decimate;
 mod error;
 mod extend;
+mod find;
 mod fit;
+mod follow;
 mod grid;
 mod linear;
 mod lowrank;
+mod memory;
 mod moments;
+mod parallel;
 mod parameters;
+mod parts;
+mod piece;
 mod probe;
 mod project;
 mod read;
