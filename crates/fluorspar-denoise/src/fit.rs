@@ -79,6 +79,11 @@ impl Denoiser {
     /// components. The result depends neither on the number of threads nor
     /// on the budget. `progress` adds up to the movie's frames over all passes.
     ///
+    /// Volume movies too large for that can be fitted plane by plane
+    /// ([`Plane`](fluorspar_movie::Plane)). With blocks of one plane that gives the
+    /// same, but for what is judged by all planes together otherwise: over how many frames
+    /// the movie is averaged, and how far courses are smoothed.
+    ///
     /// # Errors
     /// [`Error::Input`] for a movie without pixels or of fewer than 16
     /// frames; [`Error::Movie`] if the movie cannot be read;

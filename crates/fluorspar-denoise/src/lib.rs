@@ -16,6 +16,9 @@
 //! course and its image are smoother than noise could be, at a stated chance
 //! of error.
 //!
+//! Memory follows a budget, from [`Denoiser::least_budget`] on, and hours of
+//! work may be broken off and resumed: [`Denoiser::fit_resumable`].
+//!
 //! The result, [`LowRank`], is itself a [`Movie`](fluorspar_movie::Movie).
 //! Whether what it leaves out looks like noise says [`residual()`].
 //!
