@@ -17,7 +17,7 @@ use crate::linear::{Products, eigen, gram, orthonormalise};
 use crate::roughness::{Roughness, Thresholds};
 use crate::smooth::{Smoother, smooth};
 use crate::trend::TrendFilter;
-use crate::{Error, Parameters};
+use crate::{Error, Parameters, trend};
 
 /// Candidates of the first attempt; doubled until noise is reached.
 const FIRST: usize = 16;
@@ -33,6 +33,27 @@ pub(crate) const FAILURES: usize = 3;
 
 /// Extent of a block or an image along `(plane, y, x)`.
 pub(crate) type Shape = [usize; 3];
+
+/// Upper bound of the bytes that searching one block takes, its pixels included.
+pub(crate) fn workspace(shape: Shape, bins: usize, max_rank: usize) -> usize {
+    let [planes, rows, columns] = shape;
+    let pixels = planes * rows * columns;
+    let cells = planes * rows.div_ceil(2) * columns.div_ceil(2);
+    let shorter = cells.min(bins);
+    let width = (max_rank.max(FIRST) + OVERSAMPLING).min(shorter);
+    // The block and its average, a Gram matrix, factors with what comes in
+    // between, images being smoothed, and courses.
+    let values =
+        (pixels + cells) * bins + shorter * shorter + 5 * width * (pixels + bins) + 12 * pixels;
+    size_of::<f32>() * values + trend::scratch(bins)
+}
+
+/// Bytes of what the searches of all blocks share.
+pub(crate) fn shared(shape: Shape, bins: usize, max_rank: usize) -> usize {
+    let width = max_rank.max(FIRST) + OVERSAMPLING;
+    let shorter = shape.iter().product::<usize>().min(bins);
+    size_of::<f32>() * width * shorter.next_multiple_of(16) + trend::shared(bins)
+}
 
 /// Leading singular vectors of a block.
 pub(crate) struct Leading {
@@ -76,6 +97,16 @@ impl BlockSearch {
     /// [`Error::Input`] if there are no pixels or fewer than three bins;
     /// [`Error::Decomposition`] if an eigenvalue problem does not converge.
     pub fn new(largest: [usize; 3], bins: usize, parameters: &Parameters) -> Result<Self, Error> {
+        Self::prepare(largest, bins, parameters, usize::MAX)
+    }
+
+    /// The same, `at_once` blocks of noise at a time.
+    pub(crate) fn prepare(
+        largest: Shape,
+        bins: usize,
+        parameters: &Parameters,
+        at_once: usize,
+    ) -> Result<Self, Error> {
         parameters.validate()?;
         let pixels: usize = largest.iter().product();
         if pixels == 0 || bins < 3 {
@@ -90,7 +121,7 @@ impl BlockSearch {
             ..
         } = *parameters;
         let start = Start::new(pixels.min(bins), max_rank, seed);
-        let thresholds = Thresholds::simulate(largest, bins, significance, &start, seed)
+        let thresholds = Thresholds::simulate(largest, bins, significance, &start, seed, at_once)
             .ok_or(Error::Decomposition { block: 0 })?;
         Ok(Self {
             bins,

@@ -1,8 +1,9 @@
 //! The movie averaged in time, tile by tile, and the statistics of its pixels.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
-use fluorspar_movie::{Movie, MovieShape};
+use fluorspar_movie::Movie;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
@@ -10,15 +11,13 @@ use rayon::prelude::*;
 use crate::Error;
 use crate::grid::Grid;
 use crate::moments::Moments;
-use crate::probe::{LONGEST_BIN, Probe};
+use crate::parts::runs;
+use crate::probe::Probe;
 use crate::read::read;
-
-/// Bytes of frames held at a time.
-const CHUNK: usize = 64 << 20;
 
 /// Tiles side by side along x: the unit that is decimated by one thread.
 struct Line {
-    /// Image lines, `first pixel .. end`, each as wide as the image.
+    /// Parts of image lines, `first pixel .. end`, as wide as the tiles together.
     image_lines: Vec<Range<usize>>,
     moments: Moments,
     /// Deviations of the bin that is being filled.
@@ -67,43 +66,36 @@ pub(crate) const SAMPLE: usize = size_of::<f16>();
 /// Largest deviation kept, in noise: just below the largest half-precision number.
 const LARGEST: f32 = 65_000.0;
 
-/// Frames read at a time: whole bins, and the same for every budget.
-fn chunk(shape: MovieShape, bin: usize) -> usize {
-    (CHUNK / (4 * shape.frame_len().max(1)) / bin).max(1) * bin
-}
-
-/// Bytes of the frames that are read at a time, at most.
-pub(crate) fn chunk_bytes(shape: MovieShape) -> usize {
-    CHUNK + 4 * shape.frame_len() * LONGEST_BIN
-}
-
-/// Reads the movie once and averages the tiles of `lines` (of tiles, plane by
-/// plane) in time, completing `statistics` for their pixels.
+/// Reads the movie once, `chunk` frames at a time, and averages `tiles` in
+/// time, completing `statistics` for their pixels.
 pub(crate) fn decimate(
     movie: &dyn Movie,
     grid: &Grid,
-    lines: &[usize],
+    tiles: &BTreeSet<usize>,
     probe: &Probe,
+    chunk: usize,
     statistics: &mut Statistics,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Decimated, Error> {
     let shape = movie.shape();
     let length = shape.frame_len();
     let count = shape.frames / probe.bin;
-    let mut work: Vec<Line> = lines
-        .par_iter()
-        .map(|&line| Line::new(grid, line, shape.width, probe, count))
+    let mut work: Vec<Line> = runs(grid, tiles)
+        .into_par_iter()
+        .map(|tiles| Line::new(grid, tiles, probe, count))
         .collect();
-    let chunk = chunk(shape, probe.bin);
     let mut buffer = vec![0.0_f32; chunk.min(shape.frames) * length];
     for start in (0..shape.frames).step_by(chunk) {
         let frames = start..(start + chunk).min(shape.frames);
         let buffer = &mut buffer[..frames.len() * length];
         read(movie, frames.clone(), buffer)?;
         work.par_iter_mut().for_each(|line| {
-            for bin in buffer.chunks(probe.bin * length) {
-                let whole = bin.len() == probe.bin * length;
-                line.add(bin.chunks_exact(length), whole);
+            for (frame, pixels) in frames.clone().zip(buffer.chunks_exact(length)) {
+                line.add(pixels);
+                let whole = (frame + 1) % probe.bin == 0;
+                if whole || frame + 1 == shape.frames {
+                    line.close(whole);
+                }
             }
         });
         progress(frames.len());
@@ -122,9 +114,15 @@ pub(crate) fn decimate(
 }
 
 impl Line {
-    fn new(grid: &Grid, line: usize, width: usize, probe: &Probe, bins: usize) -> Self {
-        let across = grid.columns.tiles();
-        let image_lines = grid.image_lines(line * across);
+    fn new(grid: &Grid, tiles: Range<usize>, probe: &Probe, bins: usize) -> Self {
+        let [_, _, first] = grid.tile(tiles.start);
+        let [_, _, last] = grid.tile(tiles.end - 1);
+        let (left, width) = (first.start, last.end - first.start);
+        let image_lines: Vec<Range<usize>> = grid
+            .lines(tiles.start)
+            .into_iter()
+            .map(|line| line.start..line.start + width)
+            .collect();
         let of = |values: &[f32]| -> Vec<f32> {
             image_lines
                 .iter()
@@ -132,11 +130,11 @@ impl Line {
                 .collect()
         };
         let noise = of(&probe.noise);
-        let tiles = (line * across..(line + 1) * across)
+        let tiles = tiles
             .map(|index| {
                 let [_, _, columns] = grid.tile(index);
                 let runs: Vec<Range<usize>> = (0..image_lines.len())
-                    .map(|k| k * width + columns.start..k * width + columns.end)
+                    .map(|k| k * width + columns.start - left..k * width + columns.end - left)
                     .collect();
                 let root = (probe.bin as f32).sqrt();
                 let scale = runs.iter().cloned().flatten();
@@ -158,17 +156,18 @@ impl Line {
         }
     }
 
-    /// Takes the frames of a bin; frames that do not fill a bin count in the
-    /// statistics only.
-    fn add<'a>(&mut self, frames: impl Iterator<Item = &'a [f32]>, whole: bool) {
-        for frame in frames {
-            let mut first = 0;
-            for line in &self.image_lines {
-                self.moments.add(first, &frame[line.clone()], &mut self.bin);
-                first += line.len();
-            }
-            self.moments.next_frame();
+    fn add(&mut self, frame: &[f32]) {
+        let mut first = 0;
+        for line in &self.image_lines {
+            self.moments.add(first, &frame[line.clone()], &mut self.bin);
+            first += line.len();
         }
+        self.moments.next_frame();
+    }
+
+    /// A bin is complete; frames that do not fill a bin count in the
+    /// statistics only.
+    fn close(&mut self, whole: bool) {
         self.moments.close(&self.bin);
         if whole {
             for tile in &mut self.tiles {

@@ -3,6 +3,7 @@ use fluorspar_movie::{Movie, Progress};
 use ndarray::{Axis, concatenate};
 
 use crate::decimate::Statistics;
+use crate::follow::follow;
 use crate::grid::Grid;
 use crate::project::{Bases, round};
 use crate::{Error, LowRank};
@@ -40,7 +41,7 @@ impl LowRank {
             noise: self.noise().iter().copied().collect(),
         };
         let bases = Bases::new(&grid, &spatial, &statistics);
-        let mut more = bases.project(movie, &grid, &mut |n| progress(n as u64))?;
+        let mut more = follow(movie, &bases, &(), &mut |n| progress(n as u64))?;
         if !more.iter().all(|v| v.is_finite()) {
             return Err(Error::Input(
                 "new frames hold values too large for float32".into(),

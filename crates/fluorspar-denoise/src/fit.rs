@@ -1,26 +1,17 @@
-use std::ops::Range;
-
-use faer::{Mat, MatRef};
-use fluorspar_movie::{Budget, Movie, MovieShape, Progress};
+use fluorspar_movie::{Budget, Checkpoints, Movie, MovieShape, Progress};
 use ndarray::Array3;
-use rayon::prelude::*;
 
 use crate::assemble::sparse;
-use crate::block::{BlockSearch, Shape};
-use crate::decimate::{self, Statistics, decimate};
+use crate::find::{Found, Search};
+use crate::follow::follow;
 use crate::grid::Grid;
-use crate::linear::Products;
-use crate::probe::Probe;
-use crate::project::{self, Bases, round};
-use crate::standardise::Standardised;
+use crate::memory::Memory;
+use crate::project::{Bases, round};
 use crate::trend::TrendFilter;
 use crate::{Error, LowRank, Parameters, Parts};
 
 /// Fewest frames from which time courses can be judged.
 const FEWEST: usize = 16;
-
-/// Bytes of small things, and of what threads hold besides.
-const SLACK: usize = 32 << 20;
 
 /// Finds the low-rank part of movies.
 #[derive(Clone, Debug)]
@@ -39,11 +30,11 @@ impl Denoiser {
     }
 
     /// Upper bound of the bytes that [`fit`](Self::fit) holds for a movie of
-    /// this shape on so many threads, its result of `rank` components included.
+    /// this shape on so many threads, its result of `rank` components
+    /// included. What the movie itself takes to be read comes on top.
     ///
-    /// Only the average over a few frames, in which components are looked for,
-    /// follows the budget; the rest is what a few frames, the pixels'
-    /// statistics and the factors themselves take.
+    /// It follows the budget, from the [least](Self::least_budget) up to what
+    /// the movie takes that is averaged in one pass.
     pub fn workspace(
         &self,
         shape: MovieShape,
@@ -52,24 +43,28 @@ impl Denoiser {
         threads: usize,
     ) -> usize {
         let grid = Grid::new(shape, self.parameters.blocks);
-        let (pixels, frames) = (shape.frame_len(), shape.frames);
-        // Bins are at least one frame; one line of blocks is always held.
-        let lines = grid.planes.blocks() * grid.rows.blocks();
-        let line = |k: usize| band_bytes(&grid, &(k..k + 1), frames);
-        let widest = (0..lines).map(line).max().unwrap_or(0);
-        let average = widest.max(budget.bytes / 2);
-        let block = (0..grid.blocks())
-            .map(|k| shape_of(&grid, k).iter().product::<usize>())
-            .max()
-            .unwrap_or(0);
-        // Of a block: its bins, their averages, and candidates on both sides.
-        let search = 4 * threads * (2 * block * frames + 8 * self.parameters.max_rank * frames);
-        let statistics = 96 * pixels;
-        let finding = average + decimate::chunk_bytes(shape) + search;
-        let following = project::slab_bytes(shape) + 4 * 4 * rank * project::slab(shape);
-        // Images as found and as applied, U's entries, and time courses.
-        let factors = rank * block * (4 + 4 + 8) + 4 * rank * frames;
-        statistics + finding.max(following) + factors + SLACK
+        Memory::new(&grid, shape, &self.parameters, threads).bound(budget, rank)
+    }
+
+    /// The smallest budget that [`fit`](Self::fit) keeps for a movie of this
+    /// shape in which `rank` components are found; with less it takes as much
+    /// as this.
+    ///
+    /// Most of it are the factors themselves, 4 bytes for each component and
+    /// frame and about 16 for each component and pixel of a block; a few
+    /// frames; and one block with its neighbourhood at the full frame rate, in
+    /// case signals are too fast for frames to be averaged. The rank is not
+    /// known before the movie was looked at: 20 for each of the
+    /// [`blocks`](Self::blocks) is much for a two-photon movie.
+    pub fn least_budget(&self, shape: MovieShape, rank: usize, threads: usize) -> Budget {
+        let bytes = self.workspace(shape, Budget { bytes: 0 }, rank, threads);
+        Budget { bytes }
+    }
+
+    /// Number of blocks that a movie of this shape is cut into, each of which
+    /// has components of its own.
+    pub fn blocks(&self, shape: MovieShape) -> usize {
+        Grid::new(shape, self.parameters.blocks).blocks()
     }
 
     /// Decomposes `movie` `(frame, plane, y, x)`.
@@ -77,12 +72,17 @@ impl Denoiser {
     /// A few windows of frames are looked at first. One pass over the movie
     /// then finds each pixel's mean and noise (from second differences in
     /// time) and averages the movie over a few frames, in which the blocks'
-    /// components are found; where that average does not fit into half of
-    /// `budget`, the movie is read once for each band of blocks that does. A
+    /// components are found; where that average does not fit into `budget`,
+    /// the movie is read once for each band of blocks that does. A
     /// last pass follows the components at the full frame rate. Pixels that
     /// are not finite count as their mean; pixels without noise have no
     /// components. The result depends neither on the number of threads nor
     /// on the budget. `progress` adds up to the movie's frames over all passes.
+    ///
+    /// Volume movies too large for that can be fitted plane by plane
+    /// ([`Plane`](fluorspar_movie::Plane)). With blocks of one plane that gives the
+    /// same, but for what is judged by all planes together otherwise: over how many frames
+    /// the movie is averaged, and how far courses are smoothed.
     ///
     /// # Errors
     /// [`Error::Input`] for a movie without pixels or of fewer than 16
@@ -92,6 +92,49 @@ impl Denoiser {
         &self,
         movie: &dyn Movie,
         budget: Budget,
+        progress: Progress<'_>,
+    ) -> Result<LowRank, Error> {
+        self.fit_resumable(movie, budget, &(), progress)
+    }
+
+    /// [`fit`](Self::fit) that may be broken off: whatever `kept` holds of an
+    /// earlier attempt at the same movie with the same parameters is used, and
+    /// whatever is finished is kept.
+    ///
+    /// Pieces are the components of a line of blocks with the statistics
+    /// of their pixels, and the time courses of all components through up to
+    /// 1024 frames. They are the same for every budget and number of threads,
+    /// and so is the result, however often the work was broken off. A
+    /// piece that does not fit the movie is made anew.
+    ///
+    /// ```
+    /// use fluorspar_denoise::{Denoiser, Error, Parameters};
+    /// use fluorspar_movie::{ArrayMovie, Budget, MemoryCheckpoints, silent};
+    /// use ndarray::Array3;
+    ///
+    /// let movie = ArrayMovie::new(Array3::from_shape_fn((100, 40, 40), |(t, y, x)| {
+    ///     (t as f32 / 9.0).sin() * (y as f32 / 5.0).cos() + ((t * 31 + x * 17 + y * 7) % 13) as f32
+    /// }));
+    /// let denoiser = Denoiser::new(Parameters::default())?;
+    /// let kept = MemoryCheckpoints::default();
+    /// kept.stop_after(Some(1));
+    /// let stopped = denoiser.fit_resumable(&movie, Budget::default(), &kept, &silent);
+    /// assert!(matches!(stopped, Err(Error::Movie(fluorspar_movie::Error::Stopped))));
+    /// kept.stop_after(None);
+    /// let resumed = denoiser.fit_resumable(&movie, Budget::default(), &kept, &silent)?;
+    /// assert_eq!(resumed, denoiser.fit(&movie, Budget::default(), &silent)?);
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit); [`Error::Movie`] also if pieces cannot be kept or
+    /// read back, and with [`fluorspar_movie::Error::Stopped`] inside if `kept`
+    /// asked the work to stop.
+    pub fn fit_resumable(
+        &self,
+        movie: &dyn Movie,
+        budget: Budget,
+        kept: &dyn Checkpoints,
         progress: Progress<'_>,
     ) -> Result<LowRank, Error> {
         let shape = movie.shape();
@@ -105,49 +148,23 @@ impl Denoiser {
             )));
         }
         let grid = Grid::new(shape, self.parameters.blocks);
-        let probe = Probe::new(movie)?;
-        let bins = shape.frames / probe.bin;
-        let bands = bands(&grid, bins, budget);
-        let mut advance = Advance::new(progress, bands.len() + 1);
-        let mut statistics = Statistics {
-            mean: vec![0.0; shape.frame_len()],
-            noise: vec![0.0; shape.frame_len()],
+        let threads = rayon::current_num_threads();
+        let search = Search {
+            movie,
+            grid: &grid,
+            parameters: &self.parameters,
+            memory: &Memory::new(&grid, shape, &self.parameters, threads),
+            budget,
+            kept,
         };
-        let largest = (0..grid.blocks())
-            .map(|block| shape_of(&grid, block))
-            .max_by_key(|shape| shape.iter().product::<usize>());
-        let search = BlockSearch::new(largest.unwrap_or_default(), bins, &self.parameters)?;
-        let mut spatial = Vec::with_capacity(grid.blocks());
-        for lines in bands {
-            let tiles = tile_lines(&grid, &lines);
-            let decimated = decimate(movie, &grid, &tiles, &probe, &mut statistics, &mut |n| {
-                advance.frames(n);
-            })?;
-            let across = grid.columns.blocks();
-            let data = Standardised {
-                grid: &grid,
-                probe: &probe,
-                statistics: &statistics,
-                decimated: &decimated,
-                bins,
-            };
-            let found: Vec<Result<Mat<f32>, Error>> = (lines.start * across..lines.end * across)
-                .into_par_iter()
-                .map_init(Vec::new, |room, block| {
-                    let shape = shape_of(&grid, block);
-                    data.load(block, shape, room);
-                    let pixels = shape.iter().product();
-                    let block = MatRef::from_column_major_slice(room, pixels, bins);
-                    search.find(block, shape, &mut Products::default())
-                })
-                .collect();
-            for found in found {
-                let block = spatial.len();
-                spatial.push(found.map_err(|error| error.in_block(block))?);
-            }
-        }
+        let (found, mut advance) = search.run(progress)?;
+        let Found {
+            spatial,
+            statistics,
+        } = found;
         let bases = Bases::new(&grid, &spatial, &statistics);
-        let mut v = bases.project(movie, &grid, &mut |n| advance.frames(n))?;
+        let mut v = follow(movie, &bases, kept, &mut |n| advance.followed(n))?;
+        drop(bases);
         TrendFilter::new(shape.frames).apply(&mut v, self.parameters.smoothing_loss);
         round(&mut v);
         let image = |values: Vec<f32>| {
@@ -170,70 +187,5 @@ impl Denoiser {
             component_block,
             frame_rate: movie.frame_rate(),
         })
-    }
-}
-
-fn shape_of(grid: &Grid, block: usize) -> Shape {
-    grid.block(block).map(|range| range.len())
-}
-
-/// Lines of blocks whose decimated tiles fit into half the budget together.
-fn bands(grid: &Grid, bins: usize, budget: Budget) -> Vec<Range<usize>> {
-    let all = grid.planes.blocks() * grid.rows.blocks();
-    let mut bands = Vec::new();
-    let mut start = 0;
-    while start < all {
-        let mut end = start + 1;
-        while end < all && band_bytes(grid, &(start..end + 1), bins) <= budget.bytes / 2 {
-            end += 1;
-        }
-        bands.push(start..end);
-        start = end;
-    }
-    bands
-}
-
-/// Bytes of the decimated tiles of some lines of blocks.
-fn band_bytes(grid: &Grid, lines: &Range<usize>, bins: usize) -> usize {
-    let across = grid.columns.tiles();
-    let line = |line: usize| (line * across..(line + 1) * across).map(|t| grid.tile_len(t));
-    let pixels: usize = tile_lines(grid, lines).into_iter().flat_map(line).sum();
-    pixels * bins * decimate::SAMPLE
-}
-
-/// Lines of tiles that lines of blocks consist of, ascending.
-fn tile_lines(grid: &Grid, blocks: &Range<usize>) -> Vec<usize> {
-    let mut lines = Vec::new();
-    for line in blocks.clone() {
-        let (plane, row) = (line / grid.rows.blocks(), line % grid.rows.blocks());
-        for z in grid.planes.tiles_of(plane) {
-            lines.extend(grid.rows.tiles_of(row).map(|y| z * grid.rows.tiles() + y));
-        }
-    }
-    lines.sort_unstable();
-    lines.dedup();
-    lines
-}
-
-/// Progress in frames of the movie over several passes.
-struct Advance<'a> {
-    progress: Progress<'a>,
-    passes: usize,
-    done: usize,
-}
-
-impl<'a> Advance<'a> {
-    fn new(progress: Progress<'a>, passes: usize) -> Self {
-        Self {
-            progress,
-            passes,
-            done: 0,
-        }
-    }
-
-    fn frames(&mut self, count: usize) {
-        let before = self.done / self.passes;
-        self.done += count;
-        (self.progress)((self.done / self.passes - before) as u64);
     }
 }

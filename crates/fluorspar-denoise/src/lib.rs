@@ -16,6 +16,9 @@
 //! course and its image are smoother than noise could be, at a stated chance
 //! of error.
 //!
+//! Memory follows a budget, from [`Denoiser::least_budget`] on, and hours of
+//! work may be broken off and resumed: [`Denoiser::fit_resumable`].
+//!
 //! The result, [`LowRank`], is itself a [`Movie`](fluorspar_movie::Movie).
 //! Whether what it leaves out looks like noise says [`residual()`].
 //!
@@ -38,17 +41,24 @@
 
 #![forbid(unsafe_code)]
 
+mod advance;
 mod assemble;
 mod block;
 mod decimate;
 mod error;
 mod extend;
+mod find;
 mod fit;
+mod follow;
 mod grid;
 mod linear;
 mod lowrank;
+mod memory;
 mod moments;
+mod parallel;
 mod parameters;
+mod parts;
+mod piece;
 mod probe;
 mod project;
 mod read;

@@ -18,7 +18,7 @@ pub use symmetric::Symmetric;
 
 use std::ops::Range;
 
-use fluorspar_movie::{Movie, MovieShape, PixelType, check_read};
+use fluorspar_movie::{Movie, MovieShape, PixelType, check_read, check_read_plane};
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3};
 
 use crate::{Blocks, Error};
@@ -251,6 +251,12 @@ impl LowRank {
         )
     }
 
+    /// First pixel of each row of some planes.
+    fn rows(&self, planes: Range<usize>) -> Vec<usize> {
+        let rows = planes.start * self.height()..planes.end * self.height();
+        rows.map(|row| row * self.width()).collect()
+    }
+
     /// Puts other time courses, of the same components, in place.
     pub(crate) fn replace_courses(&mut self, v: Array2<f32>) {
         self.parts.v = v.as_standard_layout().into_owned();
@@ -298,10 +304,18 @@ impl Movie for LowRank {
 
     fn read(&self, frames: Range<usize>, into: &mut [f32]) -> Result<(), fluorspar_movie::Error> {
         check_read(self.shape(), &frames, into.len())?;
-        let rows: Vec<usize> = (0..self.planes() * self.height())
-            .map(|row| row * self.width())
-            .collect();
-        self.fill(&rows, self.width(), &frames, into);
+        self.fill(&self.rows(0..self.planes()), self.width(), &frames, into);
+        Ok(())
+    }
+
+    fn read_plane(
+        &self,
+        plane: usize,
+        frames: Range<usize>,
+        into: &mut [f32],
+    ) -> Result<(), fluorspar_movie::Error> {
+        check_read_plane(self.shape(), plane, &frames, into.len())?;
+        self.fill(&self.rows(plane..plane + 1), self.width(), &frames, into);
         Ok(())
     }
 

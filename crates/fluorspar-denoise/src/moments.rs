@@ -32,6 +32,9 @@ struct Now {
 }
 
 impl Moments {
+    /// Bytes of a pixel, at most.
+    pub(crate) const BYTES: usize = 2 * size_of::<f64>() + 9 * size_of::<f32>();
+
     /// Nothing met yet. `gaps`: samples may be missing (not finite).
     pub(crate) fn new(shift: Vec<f32>, gaps: bool) -> Self {
         let n = shift.len();

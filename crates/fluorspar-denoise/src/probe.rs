@@ -1,7 +1,9 @@
 //! A first look at a few windows of frames: about how large each pixel is and
 //! how noisy, and how slow the movie's signals are.
 
-use fluorspar_movie::{Movie, PixelType};
+use std::ops::Range;
+
+use fluorspar_movie::{Movie, MovieShape, PixelType};
 use rayon::prelude::*;
 
 use crate::Error;
@@ -14,14 +16,14 @@ const WINDOW: usize = 128;
 /// Side of the boxes whose mean brightness shows how slow signals are, pixels.
 const BOX: usize = 8;
 /// Longest bin, frames.
-pub(crate) const LONGEST_BIN: usize = 16;
+const LONGEST_BIN: usize = 16;
 /// Fewest bins that a movie is cut into, where it has as many frames.
 const FEWEST_BINS: usize = 96;
 /// Share of a signal's variance that averaging within bins must keep.
 const KEPT: f64 = 0.75;
 /// Frames summed before the sums are closed.
 const CLOSE: usize = 8;
-/// Bytes of frames held at a time.
+/// Bytes of frames held at a time, where the room allows it.
 const CHUNK: usize = 32 << 20;
 
 /// What a few windows of frames show.
@@ -54,52 +56,56 @@ struct Strip {
 }
 
 impl Probe {
-    /// Reads up to three windows, spread evenly.
-    pub(crate) fn new(movie: &dyn Movie) -> Result<Self, Error> {
+    /// Reads up to three windows, spread evenly; more than once if what is
+    /// summed up of all pixels does not fit into `room` bytes.
+    pub(crate) fn new(movie: &dyn Movie, room: usize) -> Result<Self, Error> {
         let shape = movie.shape();
         let length = shape.frame_len();
         let gaps = matches!(movie.pixel_type(), PixelType::F32 | PixelType::F64);
-        let windows: Vec<std::ops::Range<usize>> = if shape.frames <= WINDOWS * WINDOW {
-            std::iter::once(0..shape.frames).collect()
-        } else {
-            (0..WINDOWS)
-                .map(|k| k * (shape.frames - WINDOW) / (WINDOWS - 1))
-                .map(|start| start..start + WINDOW)
-                .collect()
-        };
-        let mut strips = Vec::new();
-        let chunk = (CHUNK / (4 * length)).max(1);
-        let mut buffer = Vec::new();
-        for window in windows {
-            for start in window.clone().step_by(chunk) {
-                let frames = start..(start + chunk).min(window.end);
-                buffer.resize(frames.len() * length, 0.0);
-                read(movie, frames, &mut buffer)?;
-                if strips.is_empty() {
-                    strips = cut(shape.width, length, &buffer, gaps);
-                }
-                strips.par_iter_mut().for_each(|strip| {
-                    if start == window.start {
-                        strip.begin_window(shape.width);
-                    }
-                    for frame in buffer.chunks_exact(length) {
-                        strip.add(frame, shape.width);
-                    }
-                });
-            }
-        }
+        let windows = windows(shape.frames);
+        let chunk = chunk(shape, room);
+        let lines = length / shape.width;
+        let step = section(shape, room);
+        let mut buffer = vec![0.0; chunk * length];
         let (mut mean, mut noise) = (Vec::with_capacity(length), Vec::with_capacity(length));
-        for strip in &mut strips {
-            strip.close();
-            for pixel in 0..strip.length {
-                mean.push(strip.moments.mean(pixel));
-                // A pixel that hardly moves may do so later; its unit follows its range.
-                let range = (strip.high[pixel] - strip.low[pixel]).max(0.0);
-                noise.push(strip.moments.noise(pixel).max(range / 4096.0));
+        let mut correlation = Correlation::default();
+        for first in (0..lines).step_by(step) {
+            let section = first * shape.width..(first + step).min(lines) * shape.width;
+            let mut strips = Vec::new();
+            for window in &windows {
+                for start in window.clone().step_by(chunk) {
+                    let frames = start..(start + chunk).min(window.end);
+                    let buffer = &mut buffer[..frames.len() * length];
+                    read(movie, frames, buffer)?;
+                    if strips.is_empty() {
+                        strips = cut(shape.width, section.clone(), buffer, gaps);
+                    }
+                    strips.par_iter_mut().for_each(|strip| {
+                        if start == window.start {
+                            strip.begin_window(shape.width, window.len());
+                        }
+                        for frame in buffer.chunks_exact(length) {
+                            strip.add(frame, shape.width);
+                        }
+                    });
+                }
+            }
+            for strip in &mut strips {
+                strip.close();
+                for pixel in 0..strip.length {
+                    mean.push(strip.moments.mean(pixel));
+                    // A pixel that hardly moves may do so later; its unit follows its range.
+                    let range = (strip.high[pixel] - strip.low[pixel]).max(0.0);
+                    noise.push(strip.moments.noise(pixel).max(range / 4096.0));
+                }
+                for course in &strip.brightness {
+                    correlation.add(course);
+                }
             }
         }
+        drop(buffer);
         let mut positive: Vec<f32> = noise.iter().copied().filter(|&n| n > 0.0).collect();
-        positive.sort_by(f32::total_cmp);
+        positive.sort_unstable_by(f32::total_cmp);
         let least = positive.get(positive.len() / 2).map_or(1.0, |n| n / 64.0);
         for noise in &mut noise {
             *noise = noise.max(least);
@@ -108,18 +114,59 @@ impl Probe {
             mean,
             noise,
             gaps,
-            bin: bin(&strips, shape.frames),
+            bin: correlation.bin(shape.frames),
         })
     }
 }
 
+/// Bytes held beside the result: for `room` bytes, and never less than one
+/// frame and one line of boxes take.
+pub(crate) fn workspace(shape: MovieShape, room: usize) -> usize {
+    let frames = 4 * chunk(shape, room) * shape.frame_len();
+    let strips = section(shape, room).div_ceil(BOX);
+    // The middle of the noise is looked for when both are gone.
+    (frames + strips * strip_bytes(shape)).max(4 * shape.frame_len())
+}
+
+fn windows(frames: usize) -> Vec<Range<usize>> {
+    if frames <= WINDOWS * WINDOW {
+        return std::iter::once(0..frames).collect();
+    }
+    (0..WINDOWS)
+        .map(|k| k * (frames - WINDOW) / (WINDOWS - 1))
+        .map(|start| start..start + WINDOW)
+        .collect()
+}
+
+/// Frames read at a time.
+fn chunk(shape: MovieShape, room: usize) -> usize {
+    let longest = WINDOW.max(shape.frames.min(WINDOWS * WINDOW));
+    ((room / 4).min(CHUNK) / (4 * shape.frame_len())).clamp(1, longest)
+}
+
+/// Image lines of all planes that are summed up at a time: whole boxes.
+fn section(shape: MovieShape, room: usize) -> usize {
+    let left = room.saturating_sub(4 * chunk(shape, room) * shape.frame_len());
+    let all = shape.planes * shape.height;
+    ((left / strip_bytes(shape)).max(1) * BOX).min(all)
+}
+
+/// Bytes of one line of boxes.
+fn strip_bytes(shape: MovieShape) -> usize {
+    let pixel = Moments::BYTES + 4 * size_of::<f32>();
+    let sampled = shape.frames.min(WINDOWS * WINDOW);
+    // Lists grow by doubling.
+    let course = size_of::<f32>() * sampled + 2 * WINDOWS * size_of::<Vec<f32>>();
+    BOX * shape.width * pixel + shape.width.div_ceil(BOX) * course + 2 * size_of::<Strip>()
+}
 /// Lines of boxes, each with its first values as provisional mean.
-fn cut(width: usize, length: usize, frame: &[f32], gaps: bool) -> Vec<Strip> {
+fn cut(width: usize, section: Range<usize>, frame: &[f32], gaps: bool) -> Vec<Strip> {
     let step = BOX * width;
-    (0..length)
+    section
+        .clone()
         .step_by(step)
         .map(|first| {
-            let pixels = &frame[first..(first + step).min(length)];
+            let pixels = &frame[first..(first + step).min(section.end)];
             let base: Vec<f32> = pixels
                 .iter()
                 .map(|&v| if v.is_finite() { v } else { 0.0 })
@@ -147,10 +194,11 @@ impl Strip {
         self.filled = 0;
     }
 
-    fn begin_window(&mut self, width: usize) {
+    fn begin_window(&mut self, width: usize, frames: usize) {
         self.moments.interrupt();
         let boxes = width.div_ceil(BOX);
-        self.brightness.extend((0..boxes).map(|_| Vec::new()));
+        let courses = (0..boxes).map(|_| Vec::with_capacity(frames));
+        self.brightness.extend(courses);
     }
 
     fn add(&mut self, frame: &[f32], width: usize) {
@@ -198,16 +246,20 @@ impl Strip {
     }
 }
 
-/// Frames that can be averaged before signals suffer: from the covariance in
-/// time of the boxes' brightness, to which noise, white in time, adds nothing
-/// but at lag zero.
-fn bin(strips: &[Strip], frames: usize) -> usize {
-    let mut covariance = [0.0_f64; LONGEST_BIN + 1];
-    let mut uncertainty = 0.0;
-    for course in strips.iter().flat_map(|strip| &strip.brightness) {
+/// Covariance in time of the boxes' brightness, to which noise, white in
+/// time, adds nothing but at lag zero.
+#[derive(Default)]
+struct Correlation {
+    /// Sums over boxes, in units of their noise, at each lag.
+    covariance: [f64; LONGEST_BIN + 1],
+    uncertainty: f64,
+}
+
+impl Correlation {
+    fn add(&mut self, course: &[f32]) {
         let n = course.len();
         if n < 2 * LONGEST_BIN {
-            continue;
+            return;
         }
         let mean = course.iter().map(|&v| f64::from(v)).sum::<f64>() / n as f64;
         let centred: Vec<f64> = course.iter().map(|&v| f64::from(v) - mean).collect();
@@ -217,9 +269,9 @@ fn bin(strips: &[Strip], frames: usize) -> usize {
             .map(|w| (w[0] - 2.0 * w[1] + w[2]).powi(2));
         let noise = noise.sum::<f64>() / (6 * (n - 2)) as f64;
         if noise <= 0.0 {
-            continue;
+            return;
         }
-        for (lag, sum) in covariance.iter_mut().enumerate() {
+        for (lag, sum) in self.covariance.iter_mut().enumerate() {
             let products: f64 = centred
                 .iter()
                 .zip(&centred[lag..])
@@ -227,23 +279,28 @@ fn bin(strips: &[Strip], frames: usize) -> usize {
                 .sum();
             *sum += products / (n - lag) as f64 / noise;
         }
-        uncertainty += 1.0 / n as f64;
+        self.uncertainty += 1.0 / n as f64;
     }
-    let most = LONGEST_BIN.min(frames / FEWEST_BINS).max(1);
-    // Too little signal to tell: calcium is slow.
-    if covariance[1] < 5.0 * f64::sqrt(uncertainty) {
-        return most.min(8);
+
+    /// Frames that can be averaged before signals suffer.
+    fn bin(&self, frames: usize) -> usize {
+        let covariance = &self.covariance;
+        let most = LONGEST_BIN.min(frames / FEWEST_BINS).max(1);
+        // Too little signal to tell: calcium is slow.
+        if covariance[1] < 5.0 * self.uncertainty.sqrt() {
+            return most.min(8);
+        }
+        // The signals' own variance: noise hides it at lag zero, but they decay.
+        let twice = covariance[1] / covariance[3].max(0.1 * covariance[1]);
+        let variance = covariance[1] * twice.sqrt().max(1.0);
+        let kept = |bin: usize| {
+            let pairs: f64 = (1..bin)
+                .map(|lag| (bin - lag) as f64 * covariance[lag])
+                .sum();
+            (bin as f64 + 2.0 * pairs / variance) / (bin * bin) as f64
+        };
+        (1..=most).rev().find(|&b| kept(b) >= KEPT).unwrap_or(1)
     }
-    // The signals' own variance: noise hides it at lag zero, but they decay.
-    let twice = covariance[1] / covariance[3].max(0.1 * covariance[1]);
-    let variance = covariance[1] * twice.sqrt().max(1.0);
-    let kept = |bin: usize| {
-        let pairs: f64 = (1..bin)
-            .map(|lag| (bin - lag) as f64 * covariance[lag])
-            .sum();
-        (bin as f64 + 2.0 * pairs / variance) / (bin * bin) as f64
-    };
-    (1..=most).rev().find(|&b| kept(b) >= KEPT).unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -275,7 +332,7 @@ mod tests {
 
     #[test]
     fn bins_follow_the_signals() {
-        let bin = |decay| Probe::new(&movie(decay, 3000)).unwrap().bin;
+        let bin = |decay| Probe::new(&movie(decay, 3000), usize::MAX).unwrap().bin;
         assert!(bin(30.0) >= 6, "{}", bin(30.0));
         assert!((2..=5).contains(&bin(7.0)), "{}", bin(7.0));
         assert_eq!(bin(1.0), 1);
@@ -283,13 +340,24 @@ mod tests {
 
     #[test]
     fn short_movies_keep_enough_bins() {
-        assert_eq!(Probe::new(&movie(30.0, 100)).unwrap().bin, 1);
-        assert_eq!(Probe::new(&movie(30.0, 300)).unwrap().bin, 3);
+        assert_eq!(Probe::new(&movie(30.0, 100), usize::MAX).unwrap().bin, 1);
+        assert_eq!(Probe::new(&movie(30.0, 300), usize::MAX).unwrap().bin, 3);
+    }
+
+    #[test]
+    fn little_room_shows_the_same() {
+        let movie = movie(30.0, 500);
+        let all = Probe::new(&movie, usize::MAX).unwrap();
+        for room in [0, 50_000, 200_000] {
+            let few = Probe::new(&movie, room).unwrap();
+            assert_eq!((&few.mean, &few.noise), (&all.mean, &all.noise));
+            assert_eq!(few.bin, all.bin);
+        }
     }
 
     #[test]
     fn mean_and_noise_are_about_right() {
-        let probe = Probe::new(&movie(30.0, 500)).unwrap();
+        let probe = Probe::new(&movie(30.0, 500), usize::MAX).unwrap();
         assert!(probe.mean.iter().all(|m| (m - 50.0).abs() < 2.0));
         assert!(probe.noise.iter().all(|n| (0.7..1.4).contains(n)));
     }

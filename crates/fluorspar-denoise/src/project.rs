@@ -21,7 +21,8 @@ const SLAB: usize = 64 << 20;
 const ROUNDING: f32 = 32.0;
 
 /// The components of every block, ready to be applied to frames.
-pub(crate) struct Bases {
+pub(crate) struct Bases<'a> {
+    grid: &'a Grid,
     lines: Vec<Line>,
     /// First component of each block, and the number of all at the end.
     first: Vec<usize>,
@@ -50,15 +51,10 @@ pub(crate) fn slab(shape: MovieShape) -> usize {
     (SLAB / (4 * shape.frame_len().max(1))).clamp(4, 64)
 }
 
-/// Bytes that projecting holds, beside the time courses.
-pub(crate) fn slab_bytes(shape: MovieShape) -> usize {
-    4 * shape.frame_len() * slab(shape).min(shape.frames)
-}
-
-impl Bases {
+impl<'a> Bases<'a> {
     /// `spatial` holds the components `(pixel, component)` of each block, in
     /// units of the pixels' noise.
-    pub(crate) fn new(grid: &Grid, spatial: &[Mat<f32>], statistics: &Statistics) -> Self {
+    pub(crate) fn new(grid: &'a Grid, spatial: &[Mat<f32>], statistics: &Statistics) -> Self {
         let mut first = vec![0];
         for block in spatial {
             first.push(first[first.len() - 1] + block.ncols());
@@ -68,7 +64,7 @@ impl Bases {
             .into_par_iter()
             .map(|line| Line::new(grid, line * across, spatial, statistics))
             .collect();
-        Self { lines, first }
+        Self { grid, lines, first }
     }
 
     /// Number of components.
@@ -76,48 +72,47 @@ impl Bases {
         self.first.last().copied().unwrap_or(0)
     }
 
-    /// Time courses `(component, frame)` of `movie`, read once; their noise is 1.
+    /// Adds to time courses `(component, frame)` of all frames what `movie`
+    /// has in `frames`; `buffer` is scratch.
     pub(crate) fn project(
         &self,
         movie: &dyn Movie,
-        grid: &Grid,
+        frames: Range<usize>,
+        buffer: &mut Vec<f32>,
+        courses: &mut [f32],
         progress: &mut dyn FnMut(usize),
-    ) -> Result<Array2<f32>, Error> {
+    ) -> Result<(), Error> {
         let shape = movie.shape();
         let length = shape.frame_len();
-        let mut courses = vec![0.0_f32; self.rank() * shape.frames];
         let slab = slab(shape);
-        let mut buffer = vec![0.0_f32; slab.min(shape.frames) * length];
-        for start in (0..shape.frames).step_by(slab) {
-            let frames = start..(start + slab).min(shape.frames);
-            let buffer = &mut buffer[..frames.len() * length];
+        for start in frames.clone().step_by(slab) {
+            let frames = start..(start + slab).min(frames.end);
+            buffer.resize(frames.len() * length, 0.0);
             read(movie, frames.clone(), buffer)?;
             let parts: Vec<Vec<Mat<f32>>> = self
                 .lines
                 .par_iter()
                 .map_init(Vec::new, |room, line| line.project(buffer, length, room))
                 .collect();
-            let mut rest = courses.as_mut_slice();
-            let mut own = Vec::with_capacity(grid.blocks());
-            for block in 0..grid.blocks() {
+            let mut rest = &mut *courses;
+            let mut own = Vec::with_capacity(self.grid.blocks());
+            for block in 0..self.grid.blocks() {
                 let rank = self.first[block + 1] - self.first[block];
                 let (rows, after) = rest.split_at_mut(rank * shape.frames);
                 own.push((block, rows));
                 rest = after;
             }
             own.into_par_iter().for_each(|(block, rows)| {
-                self.gather(grid, block, &parts, frames.clone(), shape.frames, rows);
+                self.gather(block, &parts, frames.clone(), shape.frames, rows);
             });
             progress(frames.len());
         }
-        Array2::from_shape_vec((self.rank(), shape.frames), courses)
-            .map_err(|e| Error::Input(e.to_string()))
+        Ok(())
     }
 
     /// Adds up what a block's tiles gave.
     fn gather(
         &self,
-        grid: &Grid,
         block: usize,
         parts: &[Vec<Mat<f32>>],
         frames: Range<usize>,
@@ -126,8 +121,11 @@ impl Bases {
     ) {
         for (k, row) in rows.chunks_exact_mut(all_frames).enumerate() {
             let row = &mut row[frames.clone()];
-            for tile in grid.tiles_of(block) {
-                let (line, at) = (tile / grid.columns.tiles(), tile % grid.columns.tiles());
+            for tile in self.grid.tiles_of(block) {
+                let (line, at) = (
+                    tile / self.grid.columns.tiles(),
+                    tile % self.grid.columns.tiles(),
+                );
                 let blocks = &self.lines[line].tiles[at].blocks;
                 let Some(&(_, first)) = blocks.iter().find(|entry| entry.0 == block) else {
                     continue;

@@ -10,11 +10,11 @@ use faer::Mat;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
-use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::block::{FAILURES, Leading, Shape, Start, leading};
 use crate::linear::Products;
+use crate::parallel::few_at_once;
 
 /// Blocks of noise taken apart.
 const SIMULATED: usize = 48;
@@ -114,11 +114,14 @@ impl Thresholds {
         significance: f64,
         start: &Start,
         seed: u64,
+        at_once: usize,
     ) -> Option<Self> {
         let pixels = shape.iter().product();
-        let found: Vec<Option<(f64, Vec<Roughness>)>> = (0..SIMULATED)
-            .into_par_iter()
-            .map(|block| {
+        let found: Vec<Option<(f64, Vec<Roughness>)>> = few_at_once(
+            0..SIMULATED,
+            at_once,
+            || (),
+            |(), block| {
                 let mut rng = ChaCha8Rng::seed_from_u64(seed);
                 rng.set_stream(1 + block as u64);
                 let noise: Mat<f32> =
@@ -134,8 +137,8 @@ impl Thresholds {
                 let of = |k| Roughness::of(&leading, k, shape);
                 let largest = leading.values.first().copied().unwrap_or(0.0);
                 Some((largest, (0..leading.values.len()).map(of).collect()))
-            })
-            .collect();
+            },
+        );
         let mut all = Vec::new();
         let mut largest = 0.0_f64;
         for block in found {

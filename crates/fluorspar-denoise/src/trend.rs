@@ -31,6 +31,23 @@ struct Filter {
     trace: f64,
 }
 
+/// Upper bound of the bytes that filtering `rank` courses on so many threads
+/// takes beside them.
+pub(crate) fn workspace(frames: usize, rank: usize, threads: usize) -> usize {
+    // Trials are collected from lists of a group each.
+    shared(frames) + threads * scratch(frames) + 2 * rank * size_of::<Trial>()
+}
+
+/// Bytes of the filters, and of one while it is made.
+pub(crate) fn shared(frames: usize) -> usize {
+    frames * (size_of::<[f64; 3]>() * (PENALTIES.len() + 1) + size_of::<f64>())
+}
+
+/// Bytes that filtering a group of courses takes.
+pub(crate) fn scratch(frames: usize) -> usize {
+    frames * (2 * size_of::<Row>() + size_of::<f32>())
+}
+
 /// What each penalty would do to a course.
 #[derive(Clone, Debug)]
 struct Trial {

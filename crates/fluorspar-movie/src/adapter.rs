@@ -3,7 +3,10 @@ use std::ops::Range;
 
 use ndarray::Array3;
 
-use crate::{Error, Movie, MovieShape, PixelType, Sample, check_read, from_native};
+use crate::plane::check_native_plane;
+use crate::{
+    Error, Movie, MovieShape, PixelType, Sample, check_read, check_read_plane, from_native,
+};
 
 /// A single-plane movie held in memory, axes `(frame, y, x)`.
 #[derive(Clone, Debug)]
@@ -206,6 +209,40 @@ impl Movie for Concatenated {
         })
     }
 
+    fn read_plane(
+        &self,
+        plane: usize,
+        frames: Range<usize>,
+        into: &mut [f32],
+    ) -> Result<(), Error> {
+        check_read_plane(self.shape, plane, &frames, into.len())?;
+        let length = self.shape.height * self.shape.width;
+        self.split(&frames, |part, range, out| {
+            part.read_plane(
+                plane,
+                range,
+                &mut into[out.start * length..out.end * length],
+            )
+        })
+    }
+
+    fn read_plane_native(
+        &self,
+        plane: usize,
+        frames: Range<usize>,
+        into: &mut [u8],
+    ) -> Result<(), Error> {
+        check_native_plane(self.shape, self.pixel_type, plane, &frames, into.len())?;
+        let length = self.shape.height * self.shape.width * self.pixel_type.bytes();
+        self.split(&frames, |part, range, out| {
+            part.read_plane_native(
+                plane,
+                range,
+                &mut into[out.start * length..out.end * length],
+            )
+        })
+    }
+
     fn view_bytes(&self, frames: Range<usize>) -> Option<&[u8]> {
         if frames.start >= frames.end || frames.end > self.shape.frames {
             return None;
@@ -266,6 +303,27 @@ impl<M: Movie> Movie for FrameRange<M> {
     fn read_native(&self, frames: Range<usize>, into: &mut [u8]) -> Result<(), Error> {
         check_native(self.shape(), self.pixel_type(), &frames, into.len())?;
         self.movie.read_native(self.shifted(&frames), into)
+    }
+
+    fn read_plane(
+        &self,
+        plane: usize,
+        frames: Range<usize>,
+        into: &mut [f32],
+    ) -> Result<(), Error> {
+        check_read_plane(self.shape(), plane, &frames, into.len())?;
+        self.movie.read_plane(plane, self.shifted(&frames), into)
+    }
+
+    fn read_plane_native(
+        &self,
+        plane: usize,
+        frames: Range<usize>,
+        into: &mut [u8],
+    ) -> Result<(), Error> {
+        check_native_plane(self.shape(), self.pixel_type(), plane, &frames, into.len())?;
+        self.movie
+            .read_plane_native(plane, self.shifted(&frames), into)
     }
 
     fn view_bytes(&self, frames: Range<usize>) -> Option<&[u8]> {

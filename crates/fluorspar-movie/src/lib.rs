@@ -15,6 +15,7 @@
 //! | several movies that follow each other | [`Concatenated`] |
 //! | a part of a movie | [`FrameRange`] |
 //! | planes and channels that follow each other as images | [`Volumes`] |
+//! | one plane of a volume movie | [`Plane`] |
 //! | strips of a page that lie side by side in the tissue | [`Mosaic`] |
 //! | bytes that already lie as `T` | [`MovieExt::view`], no copy |
 //! | a buffer of your own | [`Movie::read`], converted to `f32` |
@@ -50,6 +51,7 @@ mod error;
 mod footprint;
 mod mosaic;
 mod movie;
+mod plane;
 mod progress;
 mod sample;
 mod sink;
@@ -64,6 +66,7 @@ pub use error::Error;
 pub use footprint::{Footprint, Footprints, iou};
 pub use mosaic::{Mosaic, Piece};
 pub use movie::{Movie, MovieExt, MovieShape, check_read};
+pub use plane::{Plane, check_read_plane};
 pub use progress::{Progress, silent};
 #[doc(hidden)]
 pub use pulp;

@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use ndarray::{Array3, ArrayView3};
 
-use crate::{Error, PixelType, Sample};
+use crate::plane::{check_native_plane, pick};
+use crate::{Error, PixelType, Sample, check_read_plane};
 
 /// Extent of a movie along `(frame, plane, y, x)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +75,45 @@ pub trait Movie: Send + Sync {
     /// # Errors
     /// As [`Movie::read`]; the buffer's length is in bytes.
     fn read_native(&self, frames: Range<usize>, into: &mut [u8]) -> Result<(), Error>;
+
+    /// Reads one plane of `frames` as `f32`, axes `(frame, y, x)`.
+    ///
+    /// By default whole frames are read, one by one, and the other planes
+    /// thrown away; implement it where planes can be reached alone.
+    ///
+    /// # Errors
+    /// As [`Movie::read`], for a buffer of `frames.len() · height · width`
+    /// samples; [`Error::Misuse`] if there is no such plane.
+    fn read_plane(
+        &self,
+        plane: usize,
+        frames: Range<usize>,
+        into: &mut [f32],
+    ) -> Result<(), Error> {
+        let shape = self.shape();
+        check_read_plane(shape, plane, &frames, into.len())?;
+        pick((plane, shape.planes), frames, into, |frames, out| {
+            self.read(frames, out)
+        })
+    }
+
+    /// Reads one plane of `frames` as [`Movie::read_native`] would, axes
+    /// `(frame, y, x)`.
+    ///
+    /// # Errors
+    /// As [`Movie::read_plane`]; the buffer's length is in bytes.
+    fn read_plane_native(
+        &self,
+        plane: usize,
+        frames: Range<usize>,
+        into: &mut [u8],
+    ) -> Result<(), Error> {
+        let shape = self.shape();
+        check_native_plane(shape, self.pixel_type(), plane, &frames, into.len())?;
+        pick((plane, shape.planes), frames, into, |frames, out| {
+            self.read_native(frames, out)
+        })
+    }
 
     /// Lends the native-endian bytes of `frames` where they already lie in
     /// memory (or in a mapped file) as [`Movie::read_native`] would give
@@ -165,6 +205,22 @@ macro_rules! forward {
             }
             fn read_native(&self, frames: Range<usize>, into: &mut [u8]) -> Result<(), Error> {
                 (**self).read_native(frames, into)
+            }
+            fn read_plane(
+                &self,
+                plane: usize,
+                frames: Range<usize>,
+                into: &mut [f32],
+            ) -> Result<(), Error> {
+                (**self).read_plane(plane, frames, into)
+            }
+            fn read_plane_native(
+                &self,
+                plane: usize,
+                frames: Range<usize>,
+                into: &mut [u8],
+            ) -> Result<(), Error> {
+                (**self).read_plane_native(plane, frames, into)
             }
             fn view_bytes(&self, frames: Range<usize>) -> Option<&[u8]> {
                 (**self).view_bytes(frames)

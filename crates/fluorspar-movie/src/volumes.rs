@@ -1,7 +1,8 @@
 use std::ops::Range;
 
 use crate::adapter::check_native;
-use crate::{Error, Movie, MovieShape, PixelType, check_read};
+use crate::plane::check_native_plane;
+use crate::{Error, Movie, MovieShape, PixelType, check_read, check_read_plane};
 
 /// How the images of one channel of a volume movie follow each other in a
 /// movie that has them all in a row:
@@ -105,6 +106,29 @@ impl<M: Movie> Volumes<M> {
                 read(image..image + 1, out)
             })
     }
+
+    /// Calls `read(images, part of the output)` for the images of one plane;
+    /// `unit` elements per image.
+    fn each_of_plane<T>(
+        &self,
+        plane: usize,
+        frames: Range<usize>,
+        into: &mut [T],
+        unit: usize,
+        read: impl Fn(Range<usize>, &mut [T]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if into.is_empty() {
+            return Ok(());
+        }
+        let first = self.image(frames.start, plane);
+        if frames.len() == 1 || self.order.frame_step == 1 {
+            return read(first..first + frames.len(), into);
+        }
+        let images = frames.map(|frame| self.image(frame, plane));
+        images
+            .zip(into.chunks_exact_mut(unit))
+            .try_for_each(|(image, out)| read(image..image + 1, out))
+    }
 }
 
 impl<M: Movie> Movie for Volumes<M> {
@@ -134,6 +158,32 @@ impl<M: Movie> Movie for Volumes<M> {
         check_native(self.shape, self.pixel_type(), &frames, into.len())?;
         let unit = self.shape.height * self.shape.width * self.pixel_type().bytes();
         self.each(frames, into, unit, |images, out| {
+            self.images.read_native(images, out)
+        })
+    }
+
+    fn read_plane(
+        &self,
+        plane: usize,
+        frames: Range<usize>,
+        into: &mut [f32],
+    ) -> Result<(), Error> {
+        check_read_plane(self.shape, plane, &frames, into.len())?;
+        let unit = self.shape.height * self.shape.width;
+        self.each_of_plane(plane, frames, into, unit, |images, out| {
+            self.images.read(images, out)
+        })
+    }
+
+    fn read_plane_native(
+        &self,
+        plane: usize,
+        frames: Range<usize>,
+        into: &mut [u8],
+    ) -> Result<(), Error> {
+        check_native_plane(self.shape, self.pixel_type(), plane, &frames, into.len())?;
+        let unit = self.shape.height * self.shape.width * self.pixel_type().bytes();
+        self.each_of_plane(plane, frames, into, unit, |images, out| {
             self.images.read_native(images, out)
         })
     }

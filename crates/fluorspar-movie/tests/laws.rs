@@ -1,8 +1,11 @@
 //! Laws every movie adapter keeps.
 
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use fluorspar_movie::{
     ArrayMovie, Budget, Concatenated, Error, FrameRange, ImageOrder, MemorySink, Mosaic, Movie,
-    MovieExt, MovieShape, MovieSink, Piece, Sample, Volumes, frame_blocks,
+    MovieExt, MovieShape, MovieSink, Piece, Plane, Sample, Volumes, frame_blocks,
 };
 use ndarray::Array3;
 use proptest::prelude::*;
@@ -152,11 +155,79 @@ impl<M: Movie> Movie for Distant<M> {
     fn pixel_type(&self) -> fluorspar_movie::PixelType {
         self.0.pixel_type()
     }
-    fn read(&self, frames: std::ops::Range<usize>, into: &mut [f32]) -> Result<(), Error> {
+    fn read(&self, frames: Range<usize>, into: &mut [f32]) -> Result<(), Error> {
         self.0.read(frames, into)
     }
-    fn read_native(&self, frames: std::ops::Range<usize>, into: &mut [u8]) -> Result<(), Error> {
+    fn read_native(&self, frames: Range<usize>, into: &mut [u8]) -> Result<(), Error> {
         self.0.read_native(frames, into)
+    }
+}
+
+/// Counts how many images are read.
+struct Counted<M>(M, AtomicUsize);
+
+impl<M: Movie> Movie for Counted<M> {
+    fn shape(&self) -> MovieShape {
+        self.0.shape()
+    }
+    fn pixel_type(&self) -> fluorspar_movie::PixelType {
+        self.0.pixel_type()
+    }
+    fn read(&self, frames: Range<usize>, into: &mut [f32]) -> Result<(), Error> {
+        let count = frames.len() * self.shape().planes;
+        self.1.fetch_add(count, Ordering::Relaxed);
+        self.0.read(frames, into)
+    }
+    fn read_native(&self, frames: Range<usize>, into: &mut [u8]) -> Result<(), Error> {
+        self.0.read_native(frames, into)
+    }
+}
+
+proptest! {
+    /// A plane is what whole frames hold there, whatever the movie is made of.
+    #[test]
+    fn a_plane_is_a_part_of_every_frame(
+        frames in 1_usize..6, planes in 1_usize..4, planes_first in any::<bool>(), cut in 0_usize..6, a in 0_usize..6, b in 0_usize..6,
+    ) {
+        let images = ArrayMovie::new(counting(frames * planes, 3, 2, 0));
+        let (frame_step, plane_step) = if planes_first { (planes, 1) } else { (1, frames) };
+        let order = ImageOrder { first: 0, frame_step, plane_step };
+        let volumes = Volumes::new(&images, frames, planes, order).unwrap();
+        let cut = cut.min(frames);
+        let part = |range: Range<usize>| {
+            let images = ArrayMovie::new(counting(frames * planes, 3, 2, 0));
+            let volumes = Volumes::new(images, frames, planes, order).unwrap();
+            Box::new(FrameRange::new(volumes, range).unwrap()) as Box<dyn Movie>
+        };
+        let joined = Concatenated::new(vec![part(0..cut), part(cut..frames)]).unwrap();
+        let distant = Distant(&volumes);
+        let (a, b) = (a.min(frames), b.min(frames));
+        let range = a.min(b)..a.max(b);
+        let whole = volumes.read_array(range.clone()).unwrap();
+        for movie in [&volumes as &dyn Movie, &joined, &distant] {
+            for k in 0..planes {
+                let plane = Plane::new(movie, k).unwrap();
+                prop_assert_eq!(plane.shape(), MovieShape::new(frames, 1, 3, 2));
+                let found = plane.read_array(range.clone()).unwrap();
+                prop_assert_eq!(&found, &whole.slice(ndarray::s![.., 3 * k..3 * k + 3, ..]));
+                let mut bytes = vec![0; 2 * found.len()];
+                plane.read_native(range.clone(), &mut bytes).unwrap();
+                let native: Vec<f32> = bytes.chunks_exact(2).map(|b| f32::from(i16::from_ne_bytes([b[0], b[1]]))).collect();
+                prop_assert_eq!(Some(&native[..]), found.as_slice());
+                if let Some(lent) = plane.view_bytes(range.clone()) {
+                    prop_assert_eq!(lent, bytes);
+                }
+            }
+            prop_assert!(Plane::new(movie, planes).is_err());
+            prop_assert!(matches!(movie.read_plane(planes, 0..0, &mut []), Err(Error::Misuse(_))));
+            prop_assert!(matches!(movie.read_plane(0, 0..1, &mut [0.0; 5]), Err(Error::Misuse(_))));
+            prop_assert!(matches!(movie.read_plane_native(0, frames..frames + 1, &mut [0; 12]), Err(Error::Misuse(_))));
+        }
+        // Images in a row are read only where the plane lies.
+        let counted = Counted(&images, AtomicUsize::new(0));
+        let volumes = Volumes::new(&counted, frames, planes, order).unwrap();
+        Plane::new(&volumes, planes - 1).unwrap().read_array(range.clone()).unwrap();
+        prop_assert_eq!(counted.1.into_inner(), range.len());
     }
 }
 

@@ -97,17 +97,13 @@ impl Axes {
         self.shape
     }
 
-    /// The part of the array that a window of frames, rows and columns is.
-    pub(crate) fn region(&self, window: [&Range<usize>; 3], array: &[usize]) -> Vec<Range<usize>> {
-        let [frames, rows, columns] = window;
+    /// The part of the array that a window of frames, planes, rows and columns is.
+    pub(crate) fn region(&self, window: [&Range<usize>; 4], array: &[usize]) -> Vec<Range<usize>> {
         self.roles
             .iter()
             .zip(array)
             .map(|(role, &extent)| match role {
-                Some(0) => frames.clone(),
-                Some(2) => rows.clone(),
-                Some(3) => columns.clone(),
-                Some(_) => 0..extent,
+                Some(axis) => window[*axis].clone(),
                 // An unnamed axis has length 1; of channels, the chosen one is read.
                 None if extent == 1 => 0..1,
                 None => self.channel..self.channel + 1,
@@ -202,7 +198,7 @@ mod tests {
         }
         let chosen = axes("tcyx", &shape, Some(1)).expect("the second");
         assert_eq!(
-            chosen.region([&(1..3), &(0..3), &(0..4)], &shape),
+            chosen.region([&(1..3), &(0..1), &(0..3), &(0..4)], &shape),
             [1..3, 1..2, 0..3, 0..4]
         );
     }

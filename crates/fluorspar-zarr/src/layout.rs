@@ -120,7 +120,7 @@ impl Layout {
         with(Plan {
             element: self.element,
             shape: &pick([frames, planes, height, width]),
-            cell: &pick([self.chunk, planes, rows, columns]),
+            cell: &pick([self.chunk, 1, rows, columns]),
             shard: Some(&pick([self.shard, planes, whole[0], whole[1]])),
             codec: self.options.codec,
             dimension_names: self.names(),
@@ -162,10 +162,18 @@ impl Layout {
         frames: Frames<'_>,
     ) -> Result<(Unfinished, Lost), Error> {
         let [down, across] = self.tiles();
-        let encoded: Vec<Result<Encoded, Error>> = (0..self.shard / self.chunk * down * across)
+        let planes = self.shape.planes;
+        let cells = self.shard / self.chunk * planes * down * across;
+        let encoded: Vec<Result<Encoded, Error>> = (0..cells)
             .into_par_iter()
             .map_init(Vec::new, |buffer, cell| {
-                let place = [cell / (down * across), cell / across % down, cell % across];
+                let image = cell / (down * across);
+                let place = [
+                    image / planes,
+                    image % planes,
+                    cell / across % down,
+                    cell % across,
+                ];
                 self.encode(array, shard, place, frames, buffer)
             })
             .collect();
@@ -193,12 +201,12 @@ impl Layout {
         ]
     }
 
-    /// Encodes the inner chunk at `place`, its position in the shard's grid along t, y and x.
+    /// Encodes the inner chunk at `place`, its position in the shard's grid along t, z, y and x.
     fn encode(
         &self,
         array: &ArrayFile,
         shard: usize,
-        place: [usize; 3],
+        place: [usize; 4],
         frames: Frames<'_>,
         buffer: &mut Vec<u8>,
     ) -> Result<Encoded, Error> {
@@ -213,7 +221,8 @@ impl Layout {
             let bytes = array.encode_cell(self.options.codec, native, spare)?;
             return Ok((Some(bytes), Lost::default()));
         }
-        let lost = self.gather(frames, &present, [place[1], place[2]], buffer);
+        let [_, place @ ..] = place;
+        let lost = self.gather(frames, &present, place, buffer);
         let bytes = array.encode_cell(self.options.codec, buffer, spare)?;
         Ok((Some(bytes), lost))
     }
@@ -223,7 +232,7 @@ impl Layout {
         let Frames::Native(bytes) = frames else {
             return None;
         };
-        let whole = self.tile == [self.shape.height, self.shape.width];
+        let whole = self.shape.planes == 1 && self.tile == [self.shape.height, self.shape.width];
         let frame = self.shape.frame_len() * self.element.bytes();
         (whole && present.len() == self.chunk)
             .then(|| &bytes[present.start * frame..present.end * frame])
@@ -234,7 +243,7 @@ impl Layout {
         &self,
         frames: Frames<'_>,
         present: &Range<usize>,
-        place: [usize; 2],
+        [plane, row, column]: [usize; 3],
         chunk: &mut Vec<u8>,
     ) -> Lost {
         let MovieShape {
@@ -246,7 +255,7 @@ impl Layout {
         let [rows, columns] = self.tile;
         let bytes = self.element.bytes();
         chunk.clear();
-        chunk.resize(self.chunk * planes * rows * columns * bytes, 0);
+        chunk.resize(self.chunk * rows * columns * bytes, 0);
         let mut lost = Lost::default();
         let mut put = |from: usize, to: usize, count: usize| {
             let target = &mut chunk[to * bytes..(to + count) * bytes];
@@ -259,20 +268,23 @@ impl Layout {
                 }
             }
         };
-        if self.tile == [height, width] {
+        if planes == 1 && self.tile == [height, width] {
             let frame = self.shape.frame_len();
             put(present.start * frame, 0, present.len() * frame);
             return lost;
         }
-        let [top, left] = [place[0] * rows, place[1] * columns];
+        let [top, left] = [row * rows, column * columns];
         let run = columns.min(width - left);
+        // Lines that are whole in the frame and in the chunk follow each other.
+        let (lines, run) = if columns == width {
+            (1, run * rows.min(height - top))
+        } else {
+            (rows.min(height - top), run)
+        };
         for (t, frame) in present.clone().enumerate() {
-            for plane in 0..planes {
-                for row in 0..rows.min(height - top) {
-                    let from = ((frame * planes + plane) * height + top + row) * width + left;
-                    let to = ((t * planes + plane) * rows + row) * columns;
-                    put(from, to, run);
-                }
+            for line in 0..lines {
+                let from = ((frame * planes + plane) * height + top + line) * width + left;
+                put(from, (t * rows + line) * columns, run);
             }
         }
         lost

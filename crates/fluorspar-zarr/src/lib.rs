@@ -10,7 +10,7 @@
 //! ```text
 //! movie.zarr/
 //!   zarr.json      shape, type, attributes frame_rate (Hz), pixel_size_um ([y, x] or [z, y, x])
-//!   c/0/0/0        shard: some tens of frames = inner chunks of a few frames + index
+//!   c/0/0/0        shard: some tens of frames = inner chunks of a few images + index
 //!   c/1/0/0
 //! ```
 //!

@@ -91,8 +91,9 @@ pub struct PixelSize {
 /// How a movie is laid out and described on disk.
 ///
 /// What is `None` follows from the movie's shape: inner chunks of whole
-/// frames, about 2 MiB and at most 16 frames, in shards of about 32 MiB and
-/// 16 to 64 frames.
+/// images, of at most 16 frames that take about 2 MiB, in shards of about
+/// 32 MiB and 16 to 64 frames. Every chunk is of one plane, so that a plane
+/// can be read without decoding the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct WriteOptions {
     /// Compression of inner chunks.

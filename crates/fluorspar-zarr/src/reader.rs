@@ -1,7 +1,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use fluorspar_movie::{Movie, MovieShape, PixelType, check_read, from_native};
+use fluorspar_movie::{Movie, MovieShape, PixelType, check_read, check_read_plane, from_native};
 use serde_json::{Map, Value};
 
 use crate::array::{ArrayFile, Place};
@@ -213,20 +213,13 @@ impl MovieReader {
         }
         let window = MovieShape::new(shape.frames, shape.planes, rows.len(), columns.len());
         check_read(window, &frames, into.len())?;
-        self.read_f32(&frames, &rows, &columns, into)
+        self.read_f32([&frames, &(0..shape.planes), &rows, &columns], into)
     }
 
-    fn read_f32(
-        &self,
-        frames: &Range<usize>,
-        rows: &Range<usize>,
-        columns: &Range<usize>,
-        into: &mut [f32],
-    ) -> Result<(), Error> {
+    /// Reads a window of frames, planes, rows and columns.
+    fn read_f32(&self, window: [&Range<usize>; 4], into: &mut [f32]) -> Result<(), Error> {
         let put = |bytes: &[u8], out: &mut [f32]| from_native(self.pixel_type, bytes, out);
-        let region = self
-            .axes
-            .region([frames, rows, columns], self.array.shape());
+        let region = self.axes.region(window, self.array.shape());
         if self.axes.in_order() {
             let place = Place {
                 unit: 1,
@@ -248,6 +241,28 @@ impl MovieReader {
             plain: true,
         };
         self.array.read_region(region, into, &place)
+    }
+
+    /// The same in the stored type.
+    fn read_stored(&self, window: [&Range<usize>; 4], into: &mut [u8]) -> Result<(), Error> {
+        let region = self.axes.region(window, self.array.shape());
+        if self.axes.in_order() {
+            self.read_bytes(&region, into)
+        } else {
+            self.read_reordered(&region, into)
+        }
+    }
+
+    /// Whole samples in a buffer of so many bytes.
+    fn samples(&self, bytes: usize) -> Result<usize, fluorspar_movie::Error> {
+        let size = self.pixel_type.bytes();
+        if bytes.is_multiple_of(size) {
+            return Ok(bytes / size);
+        }
+        Err(fluorspar_movie::Error::misuse(format!(
+            "a buffer of {bytes} bytes does not hold whole {} samples",
+            self.pixel_type
+        )))
     }
 
     fn read_reordered(&self, region: &[Range<usize>], into: &mut [u8]) -> Result<(), Error> {
@@ -275,7 +290,8 @@ impl Movie for MovieReader {
     fn read(&self, frames: Range<usize>, into: &mut [f32]) -> Result<(), fluorspar_movie::Error> {
         let shape = self.axes.shape();
         check_read(shape, &frames, into.len())?;
-        self.read_f32(&frames, &(0..shape.height), &(0..shape.width), into)
+        let [planes, rows, columns] = whole(shape);
+        self.read_f32([&frames, &planes, &rows, &columns], into)
             .map_err(Into::into)
     }
 
@@ -284,25 +300,45 @@ impl Movie for MovieReader {
         frames: Range<usize>,
         into: &mut [u8],
     ) -> Result<(), fluorspar_movie::Error> {
-        let bytes = self.pixel_type.bytes();
-        if !into.len().is_multiple_of(bytes) {
-            return Err(fluorspar_movie::Error::misuse(format!(
-                "a buffer of {} bytes does not hold whole {} samples",
-                into.len(),
-                self.pixel_type
-            )));
-        }
         let shape = self.axes.shape();
-        check_read(shape, &frames, into.len() / bytes)?;
-        let window = [&frames, &(0..shape.height), &(0..shape.width)];
-        let region = self.axes.region(window, self.array.shape());
-        if self.axes.in_order() {
-            self.read_bytes(&region, into)
-        } else {
-            self.read_reordered(&region, into)
-        }
-        .map_err(Into::into)
+        check_read(shape, &frames, self.samples(into.len())?)?;
+        let [planes, rows, columns] = whole(shape);
+        self.read_stored([&frames, &planes, &rows, &columns], into)
+            .map_err(Into::into)
     }
+
+    /// Decodes only the chunks that the plane lies in.
+    fn read_plane(
+        &self,
+        plane: usize,
+        frames: Range<usize>,
+        into: &mut [f32],
+    ) -> Result<(), fluorspar_movie::Error> {
+        let shape = self.axes.shape();
+        check_read_plane(shape, plane, &frames, into.len())?;
+        let [_, rows, columns] = whole(shape);
+        self.read_f32([&frames, &(plane..plane + 1), &rows, &columns], into)
+            .map_err(Into::into)
+    }
+
+    /// Decodes only the chunks that the plane lies in.
+    fn read_plane_native(
+        &self,
+        plane: usize,
+        frames: Range<usize>,
+        into: &mut [u8],
+    ) -> Result<(), fluorspar_movie::Error> {
+        let shape = self.axes.shape();
+        check_read_plane(shape, plane, &frames, self.samples(into.len())?)?;
+        let [_, rows, columns] = whole(shape);
+        self.read_stored([&frames, &(plane..plane + 1), &rows, &columns], into)
+            .map_err(Into::into)
+    }
+}
+
+/// All planes, rows and columns.
+fn whole(shape: MovieShape) -> [Range<usize>; 3] {
+    [0..shape.planes, 0..shape.height, 0..shape.width]
 }
 
 fn stated_rate(path: &Path, attributes: &Map<String, Value>) -> Result<Option<f64>, Error> {

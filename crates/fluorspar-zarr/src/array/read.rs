@@ -271,12 +271,19 @@ impl Overlap {
     /// First element in the cell and in the slab, and number of elements, if
     /// the common part lies in one piece in both.
     fn run(&self) -> Option<(usize, usize, usize)> {
-        let rows = 1..self.cell.len();
-        let whole = rows
-            .clone()
+        let axes = self.cell.len();
+        // Axes behind the first that is more than one element must be whole.
+        let first = (0..axes)
+            .find(|&axis| self.count[axis] != 1)
+            .unwrap_or(axes - 1);
+        let whole = (first + 1..axes)
             .all(|axis| self.count[axis] == self.cell[axis] && self.cell[axis] == self.slab[axis]);
-        let row: usize = self.cell[rows].iter().product();
-        whole.then(|| (self.from[0] * row, self.to[0] * row, self.count[0] * row))
+        let place = |start: &[usize], extent: &[usize]| {
+            let axes = start.iter().zip(extent);
+            axes.fold(0, |at, (start, extent)| at * extent + start)
+        };
+        let (from, to) = (place(&self.from, &self.cell), place(&self.to, &self.slab));
+        whole.then(|| (from, to, self.count.iter().product()))
     }
 
     /// Copies the common part from the decoded cell to the slab.
