@@ -3,11 +3,9 @@
 mod common;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::path::Path;
 
-use common::{files, fluorspar, json, refused, said, small};
+use common::{fluorspar, json, refused, said, small};
 use fluorspar_movie::{Movie as _, MovieExt, MovieShape, MovieSink, PixelType};
 use fluorspar_tiff::{Dialect, Writer, WriterOptions};
 

@@ -12,11 +12,12 @@ const PARTIAL: &str = ".partial-";
 
 /// Writes `bytes` to a temporary sibling of `path` and renames it.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    write_parts(path, &[bytes])
+    write_parts(path, &[bytes], true)
 }
 
-/// As [`write`], parts one after the other.
-pub(crate) fn write_parts(path: &Path, parts: &[&[u8]]) -> Result<(), Error> {
+/// As [`write`], parts one after the other; what is not `durable` may be gone
+/// or damaged after a power failure, but not after a crash of the process.
+pub(crate) fn write_parts(path: &Path, parts: &[&[u8]], durable: bool) -> Result<(), Error> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let partial = path.with_file_name(format!("{PARTIAL}{name}"));
     let attempt = || {
@@ -24,7 +25,9 @@ pub(crate) fn write_parts(path: &Path, parts: &[&[u8]]) -> Result<(), Error> {
         for part in parts {
             file.write_all(part)?;
         }
-        file.sync_all()?;
+        if durable {
+            file.sync_all()?;
+        }
         std::fs::rename(&partial, path)
     };
     attempt().map_err(|source| {

@@ -56,9 +56,22 @@ impl<'a> Pieces<'a> {
         Ok((self.digest(name, piece) == digest).then(|| piece.to_vec()))
     }
 
-    fn write(&self, name: &str, piece: &[u8]) -> Result<(), Error> {
+    /// A power failure may damage a piece, which its digest then tells; to wait
+    /// for the disk after every piece would cost more than such a failure.
+    fn write(&self, name: &str, piece: &[u8], durable: bool) -> Result<(), Error> {
         disk::create_folder(&self.folder)?;
-        disk::write_parts(&self.path(name), &[&self.digest(name, piece), piece])
+        let digest = self.digest(name, piece);
+        disk::write_parts(&self.path(name), &[&digest, piece], durable)
+    }
+
+    /// Keeps a mark that outlives a power failure.
+    pub(crate) fn mark(&self, name: &str) -> Result<(), Error> {
+        self.write(name, &[], true)
+    }
+
+    /// Whether the mark was made.
+    pub(crate) fn is_marked(&self, name: &str) -> Result<bool, Error> {
+        Ok(self.read(name)?.is_some())
     }
 
     /// The value kept as `name`, if it is there and whole.
@@ -71,7 +84,7 @@ impl<'a> Pieces<'a> {
     pub(crate) fn put<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Error> {
         let bytes = postcard::to_stdvec(value)
             .map_err(|e| Error::bad_data(&self.path(name), e.to_string()))?;
-        self.write(name, &bytes)?;
+        self.write(name, &bytes, false)?;
         if self.observer.stop() {
             return Err(Error::Stopped);
         }
@@ -91,10 +104,11 @@ impl Checkpoints for Pieces<'_> {
     }
 
     fn keep(&self, name: &str, piece: &[u8]) -> Result<(), fluorspar_movie::Error> {
-        self.write(name, piece).map_err(|error| match error {
-            Error::Io { path, source } => fluorspar_movie::Error::io(path, source),
-            other => fluorspar_movie::Error::format(self.path(name), other),
-        })?;
+        self.write(name, piece, false)
+            .map_err(|error| match error {
+                Error::Io { path, source } => fluorspar_movie::Error::io(path, source),
+                other => fluorspar_movie::Error::format(self.path(name), other),
+            })?;
         if self.observer.stop() {
             return Err(fluorspar_movie::Error::Stopped);
         }

@@ -220,13 +220,13 @@ impl Session<'_> {
         let target = self.target();
         // The power may have failed just after the movie got its name.
         let unfinished = self.folder.join(".registered.zarr.partial").exists();
-        let named = pieces.get::<()>(FINISHING)?.is_some() && !unfinished && target.exists();
+        let named = pieces.is_marked(FINISHING)? && !unfinished && target.exists();
         if named {
             self.observer.advance(frames as u64);
         } else {
             let mut writer = self.writer()?;
             self.work(&registrar, &mut writer, 0..frames)?;
-            pieces.put(FINISHING, &())?;
+            pieces.mark(FINISHING)?;
             writer.finish().at(target.display())?;
         }
         let mut sealed = Vec::new();

@@ -20,7 +20,6 @@ pub(crate) fn denoise(
     kept: &dyn Checkpoints,
     observer: &dyn Observer,
 ) -> Result<(), Error> {
-    let _ = kept;
     let registered = folder.join("registered.zarr");
     let movie = MovieReader::open(&registered).at(registered.display())?;
     let parameters = Parameters {
@@ -33,7 +32,7 @@ pub(crate) fn denoise(
     };
     let lowrank = Denoiser::new(parameters.clone())
         .at("denoising")?
-        .fit(&movie, budget, &|frames| observer.advance(frames))
+        .fit_resumable(&movie, budget, kept, &|frames| observer.advance(frames))
         .at("denoising")?
         .with_frame_rate(frame_rate);
     let left = residual(&movie, &lowrank, budget, &silent).at("denoising")?;
