@@ -28,6 +28,69 @@ pub struct Segmentation {
     pub activity_image: Array3<f32>,
 }
 
+impl Segmentation {
+    /// Puts together what was found in the planes of a volume that were
+    /// looked at one by one, for volumes that do not fit into memory:
+    /// `planes[k]` was found in plane `k`, as a movie of one plane, beside
+    /// those of `given` that lie in it, in their order. ROIs are ordered as
+    /// [`Detector::detect_beside`] orders those of the whole volume, and are
+    /// the same.
+    ///
+    /// # Errors
+    /// [`Error::Given`] if planes are of different sizes or the given
+    /// footprints are not all there.
+    pub fn of_planes(planes: Vec<Self>, given: &Footprints) -> Result<Self, Error> {
+        let (height, width) = (given.height(), given.width());
+        let mut all = Self {
+            footprints: Footprints::new(height, width),
+            evidence: Vec::new(),
+            activity_image: Array3::zeros((planes.len(), height, width)),
+        };
+        let mut order: Vec<(usize, usize)> = Vec::new();
+        // How many of each plane's ROIs, which come first, were given.
+        let counts: Vec<usize> = planes
+            .iter()
+            .map(|plane| plane.evidence.iter().take_while(|e| e.given).count())
+            .collect();
+        let mut next = vec![0; planes.len()];
+        for &plane in given.planes() {
+            let plane = plane as usize;
+            let here = counts.get(plane).filter(|&&count| next[plane] < count);
+            if here.is_none() {
+                return Err(Error::Given(format!(
+                    "those of plane {plane} are not all there"
+                )));
+            }
+            order.push((plane, next[plane]));
+            next[plane] += 1;
+        }
+        let found = order.len();
+        for (k, plane) in planes.iter().enumerate() {
+            let image = &plane.activity_image;
+            let size = (plane.footprints.height(), plane.footprints.width());
+            if image.dim() != (1, height, width) || size != (height, width) {
+                let dim = image.dim();
+                return Err(Error::Given(format!(
+                    "they are for images of {height} × {width} pixels, plane {k} is {dim:?}"
+                )));
+            }
+            let mut into = all.activity_image.index_axis_mut(Axis(0), k);
+            into.assign(&image.index_axis(Axis(0), 0));
+            order.extend((next[k]..plane.evidence.len()).map(|roi| (k, roi)));
+        }
+        // Within a plane they are in order already.
+        let snr = |&(plane, roi): &(usize, usize)| planes[plane].evidence[roi].snr;
+        order[found..].sort_by(|a, b| snr(b).total_cmp(&snr(a)).then(a.cmp(b)));
+        for (plane, roi) in order {
+            let one = planes[plane].footprints.get(roi);
+            all.footprints
+                .push(one.indices, one.weights, plane as u32)?;
+            all.evidence.push(planes[plane].evidence[roi]);
+        }
+        Ok(all)
+    }
+}
+
 /// Finds active cells in a denoised movie.
 #[derive(Clone, Debug)]
 pub struct Detector {
