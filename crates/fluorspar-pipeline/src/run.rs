@@ -412,7 +412,7 @@ fn run_session(
         },
     )?;
     ledger.step(&at("cells"), &cells_key, &[&rois], frames, observer, || {
-        stage::find_cells(config, input.frame_rate, folder, budget, observer)
+        stage::find_cells(config, input.frame_rate, folder, budget, &(), observer)
     })?;
     if !config.register.keep && registered.exists() {
         std::fs::remove_dir_all(&registered).map_err(|e| Error::io(&registered, e))?;

@@ -3,13 +3,13 @@ use fluorspar_movie::{Budget, Footprints, Progress};
 use ndarray::{Array2, Array3, Axis};
 use rayon::prelude::*;
 
-use crate::activity::{Activity, Courses};
+use crate::activity::{Activity, Courses, MOST_BINS};
 use crate::cell::Cell;
 use crate::evidence::Evidence;
 use crate::model::Model;
 use crate::outline::Rectangle;
 use crate::search::{search, strengths};
-use crate::tile::{Grid, Tile};
+use crate::tile::{Grid, TILE_BYTES, Tile};
 use crate::{Error, Parameters};
 
 /// The cells of one session.
@@ -105,6 +105,29 @@ impl Detector {
     pub fn new(parameters: Parameters) -> Result<Self, Error> {
         parameters.validate()?;
         Ok(Self { parameters })
+    }
+
+    /// Bytes that detection in one plane takes beside the movie, at most, for
+    /// `cells` cells, `frames` frames, an image of this height and width and
+    /// a movie of `rank` components; `budget` as it is given to
+    /// [`Detector::detect`].
+    ///
+    /// Whatever the budget, the components' courses in at most 4,000 bins, one
+    /// tile (256 MiB or less) and the traces of all cells in those bins are held.
+    pub fn workspace(
+        cells: usize,
+        frames: usize,
+        (height, width): (usize, usize),
+        rank: usize,
+        budget: Budget,
+    ) -> usize {
+        let bins = frames.min(MOST_BINS);
+        let pixels = height * width;
+        // Cells' traces, products, and the solution for both; knots are fewer
+        // than one to 64 pixels.
+        let model = 4 * bins * (4 * (cells + MOST_CANDIDATES) + 3 * pixels.div_ceil(64));
+        let tiles = TILE_BYTES.min(8 * pixels * bins);
+        4 * rank * bins + model + 64 * pixels + tiles.max(budget.bytes.min(8 * pixels * bins * 2))
     }
 
     /// Looks for cells in `movie`, plane by plane; `frame_rate` in Hz.
@@ -321,6 +344,9 @@ impl Detector {
         (cells, image)
     }
 }
+
+/// Candidates beside the cells that are reported.
+const MOST_CANDIDATES: usize = 200;
 
 /// Pixels, ascending, and their weights in the movie's units.
 type Footprint = (Vec<u32>, Vec<f32>);
