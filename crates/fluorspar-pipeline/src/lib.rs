@@ -75,6 +75,7 @@ mod tracking;
 mod trials;
 
 pub use artefact::{MotionTable, Quality, RoiTraces, Rois, TrackTable, read_lowrank};
+pub use cells::{CellsSize, cells_workspace};
 pub use compare::{Check, Comparison, EpochChange, compare};
 pub use config::{ExperimentConfig, parse_epochs, read_epochs};
 pub use convert::{ConvertOptions, Converted, convert};

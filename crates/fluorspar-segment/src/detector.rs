@@ -107,14 +107,15 @@ impl Detector {
         Ok(Self { parameters })
     }
 
-    /// Bytes that detection in one plane takes beside the movie, at most, for
-    /// `cells` cells, `frames` frames, an image of this height and width and
-    /// a movie of `rank` components; `budget` as it is given to
-    /// [`Detector::detect`].
+    /// Bytes that detection in one plane takes beside the movie, at most: for
+    /// cells of `diameter` pixels, `cells` of them, in `frames` images of
+    /// this height and width, and a movie of `rank` components; `budget` as it is
+    /// given to [`Detector::detect`].
     ///
     /// Whatever the budget, the components' courses in at most 4,000 bins, one
     /// tile (256 MiB or less) and the traces of all cells in those bins are held.
     pub fn workspace(
+        diameter: f64,
         cells: usize,
         frames: usize,
         (height, width): (usize, usize),
@@ -123,11 +124,15 @@ impl Detector {
     ) -> usize {
         let bins = frames.min(MOST_BINS);
         let pixels = height * width;
-        // Cells' traces, products, and the solution for both; knots are fewer
-        // than one to 64 pixels.
-        let model = 4 * bins * (4 * (cells + MOST_CANDIDATES) + 3 * pixels.div_ceil(64));
-        let tiles = TILE_BYTES.min(8 * pixels * bins);
-        4 * rank * bins + model + 64 * pixels + tiles.max(budget.bytes.min(8 * pixels * bins * 2))
+        let along = |length: usize| (length as f64 / (2.0 * diameter)).ceil() as usize + 2;
+        let knots = along(height) * along(width);
+        // Traces, products, and the solution for both.
+        let model = 4 * bins * (4 * (cells + MOST_CANDIDATES) + 3 * knots);
+        // Who holds a pixel, scales and images.
+        let images = 64 * pixels;
+        let whole = 8 * pixels * bins;
+        let tiles = TILE_BYTES.min(whole).max(budget.bytes.min(2 * whole));
+        4 * rank * bins + model + images + tiles
     }
 
     /// Looks for cells in `movie`, plane by plane; `frame_rate` in Hz.

@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 
 use crate::array::{ArrayFile, Place, Plan, cells_across, write_json};
 use crate::metadata::{self, Group, Node, check_limit};
+use crate::rows::RowWriter;
 use crate::source::Source;
 use crate::staging::Staging;
-use crate::rows::RowWriter;
 use crate::{Codec, Element, ElementType, Error, OpenOptions};
 
 /// Decoded size that a chunk of a named array aims at.
@@ -275,7 +275,11 @@ pub(crate) fn store<T: Element>(
                 .assign(&part);
             let bytes = bytemuck::cast_slice(cell.as_slice().unwrap_or_default());
             let encoded = array.encode_cell(Codec::default(), bytes, Vec::new())?;
-            let index: Vec<usize> = index.iter().zip(first).map(|(i, first)| i + first).collect();
+            let index: Vec<usize> = index
+                .iter()
+                .zip(first)
+                .map(|(i, first)| i + first)
+                .collect();
             array.write_file(&index, &[Some(encoded)])?.finish(false)
         })
         .collect();

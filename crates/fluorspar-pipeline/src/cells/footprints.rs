@@ -5,7 +5,7 @@ use fluorspar_segment::{Detector, Evidence, Segmentation};
 use ndarray::{Array3, ArrayView1};
 use serde::{Deserialize, Serialize};
 
-use super::memory::for_tiles;
+use super::memory::{CellsSize, for_tiles};
 use super::{Settings, kept_at};
 use crate::Error;
 use crate::artefact::StoredLowRank;
@@ -44,8 +44,18 @@ pub(super) fn find(
         } else {
             let movie = lowrank.plane(plane)?;
             let given = in_plane(settings.given, plane)?;
-            let components = 4 * movie.rank() * movie.frames() + 8 * movie.parts().u_indices.len();
-            let budget = for_tiles(budget, components);
+            let (height, width) = (movie.height(), movie.width());
+            let diameter = settings.parameters.diameter;
+            let size = CellsSize {
+                // As many as could lie side by side.
+                rois: ((height * width) as f64 / diameter.powi(2)).ceil() as usize,
+                frames: movie.frames(),
+                planes: 1,
+                image: (height, width),
+                diameter,
+                rank: movie.rank(),
+            };
+            let budget = for_tiles(&size, budget);
             let found = detector
                 .detect_beside(&movie, &given, frame_rate, budget, &silent)
                 .at(place)?;

@@ -23,17 +23,19 @@ const CHUNKS: usize = 2 * (4 << 20);
 
 /// What decides how much memory finding cells takes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Size {
+pub struct CellsSize {
     /// ROIs in all planes.
-    pub(crate) rois: usize,
+    pub rois: usize,
     /// Frames of the movie.
-    pub(crate) frames: usize,
+    pub frames: usize,
     /// Planes.
-    pub(crate) planes: usize,
+    pub planes: usize,
     /// Rows and columns of an image.
-    pub(crate) image: (usize, usize),
+    pub image: (usize, usize),
+    /// Diameter of a cell (pixels).
+    pub diameter: f64,
     /// Components of the denoised movie, in all planes.
-    pub(crate) rank: usize,
+    pub rank: usize,
 }
 
 /// Bytes of traces that are held in memory.
@@ -47,41 +49,65 @@ pub(super) fn batch(frames: usize, budget: Budget) -> usize {
     (bytes / (4 * BATCH_ARRAYS * frames.max(1)) / LANES).max(1) * LANES
 }
 
-/// What is left of the budget for tiles of the movie beside one plane's
-/// components and traces.
-pub(super) fn for_tiles(budget: Budget, components: usize) -> Budget {
-    Budget {
-        bytes: budget.bytes.saturating_sub(components),
+impl CellsSize {
+    /// What one plane has of what all planes have, if they have as much each.
+    fn in_plane(&self, all: usize) -> usize {
+        all.div_ceil(self.planes.max(1))
+    }
+
+    /// Bytes of one plane of the denoised movie, and of the images of all.
+    fn lowrank(&self) -> usize {
+        let side = Blocks::default().side;
+        let pixels = self.image.0 * self.image.1;
+        let rank = self.in_plane(self.rank);
+        rank * (4 * self.frames + 8 * side * side) + 24 * pixels * self.planes
+    }
+
+    /// Bytes of finding cells in one plane, with these for tiles of it.
+    fn detection(&self, tiles: usize) -> usize {
+        let budget = Budget { bytes: tiles };
+        let (rois, rank) = (self.in_plane(self.rois), self.in_plane(self.rank));
+        Detector::workspace(self.diameter, rois, self.frames, self.image, rank, budget)
     }
 }
 
-/// Bytes that [`find`](super::find) takes, at most, on `threads` threads: what
-/// it holds whatever the budget, and what follows from that.
+/// What is left of the budget for tiles beside what detection holds anyhow.
+pub(super) fn for_tiles(size: &CellsSize, budget: Budget) -> Budget {
+    let held = size.lowrank() + size.detection(0);
+    Budget {
+        bytes: budget.bytes.saturating_sub(held),
+    }
+}
+
+/// Bytes that finding the cells of one session takes, at most, from
+/// `lowrank.zarr` and `registered.zarr` to `rois.zarr`, on `threads` threads:
+/// what is held whatever the budget, and what follows from that. `budget` is
+/// what the stage is given for its blocks, as in [`segment`](crate::segment).
 ///
 /// The floor is one plane's components over all frames, one tile of the plane
-/// (256 MiB or less) and 256 frames of all ROIs.
-pub(crate) fn workspace(size: &Size, threads: usize, budget: Budget) -> usize {
-    let Size {
-        rois,
-        frames,
-        planes,
-        image: (height, width),
-        rank,
-    } = *size;
-    let pixels = height * width;
-    let frame_len = planes * pixels;
-    let share = |all: usize| all.div_ceil(planes.max(1));
-    let side = Blocks::default().side;
-    // Components and where they are; images of all planes.
-    let plane = share(rank) * (4 * frames + 8 * side * side) + 24 * frame_len;
-    let detector = Detector::workspace(
-        share(rois),
-        frames,
-        (height, width),
-        share(rank),
-        for_tiles(budget, plane),
-    );
-    let detection = plane + detector;
+/// (256 MiB or less) with the traces of its cells in at most 4,000 bins, and
+/// 256 frames of all ROIs.
+///
+/// ```
+/// use fluorspar_movie::Budget;
+/// use fluorspar_pipeline::{CellsSize, cells_workspace};
+///
+/// let size = CellsSize {
+///     rois: 73_307,
+///     frames: 36_000,
+///     planes: 30,
+///     image: (512, 512),
+///     diameter: 11.0,
+///     rank: 36_000,
+/// };
+/// let budget = Budget { bytes: 2 << 30 };
+/// assert!(cells_workspace(&size, 16, budget) < 8 << 30);
+/// ```
+pub fn cells_workspace(size: &CellsSize, threads: usize, budget: Budget) -> usize {
+    let CellsSize { rois, frames, .. } = *size;
+    let frame_len = size.planes * size.image.0 * size.image.1;
+    let plane = size.lowrank();
+    let detection = plane + size.detection(for_tiles(size, budget).bytes);
 
     let batch = batch(frames, budget).min(rois.next_multiple_of(LANES).max(LANES));
     let panel = panel_frames(rois, frame_len).min(frames);
@@ -113,41 +139,43 @@ pub(crate) fn workspace(size: &Size, threads: usize, budget: Budget) -> usize {
 mod tests {
     use super::*;
 
-    const LARGEST: Size = Size {
+    const LARGEST: CellsSize = CellsSize {
         rois: 73_307,
         frames: 36_000,
         planes: 30,
         image: (512, 512),
+        diameter: 11.0,
         rank: 30 * 1200,
     };
 
     #[test]
     fn the_largest_session_fits_a_workstation() {
         let budget = Budget { bytes: 8 << 30 };
-        let bytes = workspace(&LARGEST, 16, budget);
+        let bytes = cells_workspace(&LARGEST, 16, budget);
         assert!(bytes < 8 << 30, "{bytes}");
     }
 
     #[test]
     fn what_is_taken_follows_the_budget_down_to_a_floor() {
-        let size = Size {
+        let size = CellsSize {
             rois: 2000,
             frames: 20_000,
             planes: 1,
             image: (512, 512),
+            diameter: 11.0,
             rank: 600,
         };
-        let at = |bytes: usize| workspace(&size, 2, Budget { bytes });
+        let at = |bytes: usize| cells_workspace(&size, 2, Budget { bytes });
         assert!(at(1 << 30) <= 1 << 30, "{}", at(1 << 30));
         assert!(at(4 << 30) <= 4 << 30);
         assert!(at(1 << 30) >= at(1 << 20));
         // Twice the frames do not take twice the memory.
-        let longer = Size {
+        let longer = CellsSize {
             frames: 40_000,
             ..size
         };
         let budget = Budget { bytes: 1 << 30 };
-        assert!(workspace(&longer, 2, budget) < 3 * at(1 << 30) / 2);
+        assert!(cells_workspace(&longer, 2, budget) < 3 * at(1 << 30) / 2);
     }
 
     #[test]

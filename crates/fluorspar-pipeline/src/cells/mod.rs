@@ -20,7 +20,7 @@ use fluorspar_movie::{Budget, Checkpoints, Footprints, Movie};
 use fluorspar_segment::{Class, Parameters, estimate_diameter_in};
 use fluorspar_trace::{Baseline, BaselineParameters, Coefficient, Sharing};
 
-pub(crate) use self::memory::{Size, workspace};
+pub use self::memory::{CellsSize, cells_workspace};
 use self::traces::Work;
 use crate::artefact::{Rois, StoredLowRank};
 use crate::config::{Deconvolve, Segment, Trace};

@@ -13,7 +13,7 @@ use crate::Error;
 /// a time is then summed up as if it were computed at once.
 const ALIGN: usize = 256;
 /// Size that a panel of one array aims at, bytes.
-const PANEL_BYTES: usize = 16 << 20;
+const PANEL_BYTES: usize = 4 << 20;
 /// Most of the movie that a panel stands for, bytes of float32.
 const MOVIE_BYTES: usize = 2 << 30;
 
