@@ -96,7 +96,7 @@ pub fn deconvolve(
         let rows = group
             .begin_rows("events", &shape, &["roi", "frame"])
             .at(out.display())?;
-        Events::Stored(group, rows)
+        Events::Stored(Box::new((group, rows)))
     };
     let mut learning = oasis.learning();
     for rois in batches(&dff) {
@@ -111,7 +111,7 @@ pub fn deconvolve(
         reports.extend(told.at(traces.display())?);
         match &mut events {
             Events::Held(all) => all.extend(found),
-            Events::Stored(_, rows) => rows.write(&found).at(out.display())?,
+            Events::Stored(stored) => stored.1.write(&found).at(out.display())?,
         }
     }
     let seconds = begun.elapsed().as_secs_f64();
@@ -129,7 +129,8 @@ pub fn deconvolve(
             all.write_npy(&mut bytes).at(out.display())?;
             disk::write(out, &bytes)?;
         }
-        Events::Stored(mut group, rows) => {
+        Events::Stored(stored) => {
+            let (mut group, rows) = *stored;
             let place = out.display();
             group.end(rows).at(&place)?;
             for (name, values) in [
@@ -199,7 +200,7 @@ impl Dff {
 /// Where events go: into memory for a file of one piece, else to disk at once.
 enum Events {
     Held(Vec<f32>),
-    Stored(GroupWriter, RowWriter<f32>),
+    Stored(Box<(GroupWriter, RowWriter<f32>)>),
 }
 
 /// ROIs that are deconvolved together.

@@ -118,7 +118,6 @@ fn the_workspace_is_enough_and_the_result_need_not_fit() {
         };
         let result = 6 * 4 * traces.rois() * FRAMES;
         let enough = cells_workspace(&size, 2, budget);
-        println!("budget {bytes}: peak {peak}, workspace {enough}, result {result}");
         // What opens the movie and draws the page is not part of it.
         assert!(peak <= enough + (16 << 20), "{peak} {enough}");
         if bytes == 1 << 20 {

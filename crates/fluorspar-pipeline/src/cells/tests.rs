@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use fluorspar_deconvolve::Oasis;
 use fluorspar_denoise::{Denoiser, LowRank};
 use fluorspar_movie::{ArrayMovie, ImageOrder, MemoryCheckpoints, MovieShape, Volumes, silent};
-use fluorspar_segment::{Detector, Merge, Segmentation, merge_planes};
+use fluorspar_segment::{Detector, Evidence, Merge, Segmentation, merge_planes};
 use fluorspar_trace::{
     NeuropilParameters, Overlaps, Traces, Valid, annuli, extract, measure_with,
     neuropil_coefficients, subtract_neuropil,
@@ -403,7 +403,7 @@ fn pieces_come_to_what_everything_at_once_comes_to() {
             .found
             .evidence
             .iter()
-            .map(|e| e.is_cell())
+            .map(Evidence::is_cell)
             .collect();
         assert_eq!(rois.is_cell, is_cell);
         let stored = RoiTraces::open(&path).unwrap();
