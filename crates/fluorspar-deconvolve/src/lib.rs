@@ -13,7 +13,7 @@
 //! |---|---|
 //! | deconvolve one trace with everything learnt from it | [`Oasis::deconvolve`] |
 //! | deconvolve many in memory | [`Oasis::deconvolve_all`] |
-//! | deconvolve more than fit, block after block | [`Oasis::learn`], [`Oasis::deconvolve_block`], [`Oasis::workspace`] |
+//! | deconvolve more than fit, block after block | [`Oasis::learning`], [`Oasis::deconvolve_block`], [`Oasis::workspace`] |
 //! | deconvolve while recording | [`Online`] |
 //! | nothing but non-negative AR(1), as fast as can be | [`nonnegative_ar1`] |
 //! | solve with your own g and λ; raise λ from there | [`oasis_ar1`], [`Ar1`] |
@@ -58,6 +58,7 @@ mod estimate;
 mod exact;
 mod interior;
 mod kernel;
+mod learning;
 pub mod level;
 mod lockstep;
 pub mod noise;
@@ -73,6 +74,7 @@ pub use error::Error;
 pub use estimate::{DECAY_S, Estimate, estimate};
 pub use exact::{exact, exact_constrained};
 pub use kernel::Kernel;
+pub use learning::Learning;
 pub use oasis::{Deconvolved, Events, Flag, Learned, Oasis, Report, calcium};
 pub use online::Online;
 pub use parameters::{Baseline, Parameters, Sparsity};

@@ -9,7 +9,7 @@ use crate::lockstep::{LANES, Lockstep, worthwhile};
 use crate::noise::{FEWEST, Meter};
 use crate::parameters::{Baseline, Parameters, Sparsity};
 use crate::pools::{self, Pool};
-use crate::{Ar1, Error, Kernel, level};
+use crate::{Ar1, Error, Kernel, Learning, level};
 
 /// Samples that a baseline is judged by, at most, evenly spread.
 const LEVEL_SAMPLES: usize = 4096;
@@ -26,8 +26,8 @@ const JOINT_ROUNDS: usize = 6;
 /// Deconvolves traces.
 ///
 /// One trace: [`Oasis::deconvolve`]. Many at once: [`Oasis::deconvolve_all`].
-/// More than fit into memory: [`Oasis::learn`] from some of them, then
-/// [`Oasis::deconvolve_block`] for block after block.
+/// More than fit into memory: [`Oasis::learning`] from block after block, then
+/// [`Oasis::deconvolve_block`] for each.
 #[derive(Clone, Debug)]
 pub struct Oasis {
     parameters: Parameters,
@@ -105,7 +105,7 @@ pub struct Deconvolved {
 
 /// A thread's memory.
 #[derive(Debug, Default)]
-struct Scratch {
+pub(crate) struct Scratch {
     meter: Meter,
     level: Vec<f32>,
     rows: Vec<Vec<f32>>,
@@ -190,34 +190,14 @@ impl Oasis {
     /// As [`Parameters::validate`] and [`Oasis::deconvolve`]; traces too short
     /// or without noise are passed over.
     pub fn learn(&self, traces: ArrayView2<'_, f32>) -> Result<Learned, Error> {
-        if let Some(kernel) = self.parameters.given()? {
-            return Ok(Learned {
-                kernel,
-                traces: Vec::new(),
-            });
-        }
-        let rate = self.parameters.rate()?;
-        let activity = for_each(traces.nrows(), |roi, scratch: &mut Scratch| {
-            activity(&row(traces, roi), scratch)
-        });
-        let mut active: Vec<(f64, usize)> = activity
-            .into_iter()
-            .enumerate()
-            .filter_map(|(roi, ratio)| ratio.map(|ratio| (ratio, roi)))
-            .collect();
-        active.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        active.truncate(self.parameters.learning_traces.max(1));
-        active.sort_by_key(|&(_, roi)| roi);
-        let found = for_each(active.len(), |i, scratch: &mut Scratch| {
-            self.estimate(&row(traces, active[i].1), scratch)
-        });
-        let estimates: Vec<Estimate> = found.into_iter().collect::<Result<_, _>>()?;
-        let (kernel, own) = estimate::population(&estimates, rate)?;
-        let traces = active.iter().zip(estimates).zip(own);
-        Ok(Learned {
-            kernel,
-            traces: traces.map(|((&(_, roi), e), k)| (roi, e, k)).collect(),
-        })
+        let mut learning = self.learning();
+        learning.look(traces)?;
+        learning.finish()
+    }
+
+    /// [`Oasis::learn`] from more traces than fit into memory.
+    pub fn learning(&self) -> Learning<'_> {
+        Learning::new(self)
     }
 
     /// Deconvolves all traces (roi, frame): those that were learnt from with
@@ -319,7 +299,7 @@ impl Oasis {
         })
     }
 
-    fn estimate(&self, trace: &[f32], scratch: &mut Scratch) -> Result<Estimate, Error> {
+    pub(crate) fn estimate(&self, trace: &[f32], scratch: &mut Scratch) -> Result<Estimate, Error> {
         let noise = scratch.meter.standard_deviation(trace)?;
         let level = self.level(trace, noise, &mut scratch.level);
         let rate = self.parameters.rate()?;
@@ -573,12 +553,12 @@ fn put(events: &mut ArrayViewMut2<'_, f32>, lane: usize, values: &[f32]) {
     }
 }
 
-fn row(traces: ArrayView2<'_, f32>, roi: usize) -> Vec<f32> {
+pub(crate) fn row(traces: ArrayView2<'_, f32>, roi: usize) -> Vec<f32> {
     traces.row(roi).iter().copied().collect()
 }
 
 /// Variance over the noise's; `None` where there is nothing to learn from.
-fn activity(trace: &[f32], scratch: &mut Scratch) -> Option<f64> {
+pub(crate) fn activity(trace: &[f32], scratch: &mut Scratch) -> Option<f64> {
     let trace = &trace[..trace.len().min(LOOK)];
     let noise = scratch.meter.standard_deviation(trace).ok()?;
     let finite = || {
@@ -594,7 +574,10 @@ fn activity(trace: &[f32], scratch: &mut Scratch) -> Option<f64> {
 }
 
 /// Results in order, on all cores if the crate was built so.
-fn for_each<T: Send>(count: usize, work: impl Fn(usize, &mut Scratch) -> T + Sync) -> Vec<T> {
+pub(crate) fn for_each<T: Send>(
+    count: usize,
+    work: impl Fn(usize, &mut Scratch) -> T + Sync,
+) -> Vec<T> {
     #[cfg(feature = "parallel")]
     {
         (0..count)

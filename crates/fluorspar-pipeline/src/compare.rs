@@ -6,7 +6,7 @@ use fluorspar_movie::{Footprints, iou};
 use fluorspar_simulate::{Epoch, Experiment, SessionTruth};
 use serde::Serialize;
 
-use crate::artefact::{MotionTable, Rois, TrackTable};
+use crate::artefact::{MotionTable, RoiTraces, Rois, TrackTable};
 use crate::{Error, figures};
 
 /// What a run found, beside what was planted.
@@ -138,7 +138,9 @@ pub fn compare(experiment: &Experiment, out: &Path) -> Result<Comparison, Error>
     for (index, planted) in truth.sessions.iter().enumerate() {
         let folder = out.join(format!("session-{:02}", index + 1));
         let motion = MotionTable::read(&folder.join("motion.zarr"))?;
-        let rois = Rois::read(&folder.join("rois.zarr"))?;
+        let stored = folder.join("rois.zarr");
+        let rois = Rois::read(&stored)?;
+        let dff = RoiTraces::open(&stored)?.all("dff")?;
         let (oy, ox) = offset(&motion, planted);
         for (frame, &(dy, dx)) in planted.motion.iter().enumerate() {
             let ey = f64::from(motion.dy[frame] - dy) - oy;
@@ -159,7 +161,7 @@ pub fn compare(experiment: &Experiment, out: &Path) -> Result<Comparison, Error>
         for &(roi, target) in &pairs {
             here[roi] = Some(planted.cell[target]);
             if planted.active[target] {
-                let dff = rois.dff.row(roi);
+                let dff = dff.row(roi);
                 let expected = planted.dff.row(planted.cell[target] as usize);
                 correlations.push(correlation(
                     &dff.iter().map(|&v| f64::from(v)).collect::<Vec<_>>(),

@@ -13,7 +13,7 @@ pub(crate) use self::drift::{Companions, crystallization};
 use self::drift::{Tables, drift_lead, drift_sections};
 pub(crate) use self::registration::{registration_report, volume_report};
 use crate::Error;
-use crate::artefact::{MotionTable, Rois, TrackTable};
+use crate::artefact::{MotionTable, RoiTraces, Rois, TrackTable};
 use crate::config::ExperimentConfig;
 use crate::error::Context;
 use crate::tracking::{Session, cell_by_cell, same_cells};
@@ -54,7 +54,7 @@ pub(crate) fn run_report(
         .section(pictures(&days, &sessions)?)
         .section(motion(&days, &sessions)?)
         .section(followed(&days, folders, &sessions, &tracks)?)
-        .section(activity(&days, &sessions)?);
+        .section(activity(&days, folders, &sessions)?);
     Ok(report
         .colophon(format!(
             "fluorspar {} · seed {} · every number on this page is in the CSV and Zarr files beside it",
@@ -302,7 +302,11 @@ fn motion(days: &[f64], sessions: &[(MotionTable, Rois)]) -> Result<Section, Err
         .block(Block::Figures(figures)))
 }
 
-fn activity(days: &[f64], sessions: &[(MotionTable, Rois)]) -> Result<Section, Error> {
+fn activity(
+    days: &[f64],
+    folders: &[PathBuf],
+    sessions: &[(MotionTable, Rois)],
+) -> Result<Section, Error> {
     let mut figures = Vec::new();
     for index in shown(days) {
         let (_, rois) = &sessions[index];
@@ -314,27 +318,20 @@ fn activity(days: &[f64], sessions: &[(MotionTable, Rois)]) -> Result<Section, E
         if picked.is_empty() {
             continue;
         }
-        let frames = rois
-            .dff
-            .ncols()
-            .min((120.0 * rois.frame_rate) as usize)
-            .max(2);
-        let part = |values: &Array2<f32>| {
-            values
-                .select(Axis(0), &picked)
-                .view()
-                .split_at(Axis(1), frames)
-                .0
-                .to_owned()
-        };
-        if rois.dff.ncols() < frames {
+        let frames = ((120.0 * rois.frame_rate) as usize).clamp(2, rois.frames.max(2));
+        if rois.frames < frames {
             continue;
         }
+        let stored = RoiTraces::open(&folders[index].join("rois.zarr"))?;
+        let part = |name: &str| -> Result<Array2<f32>, Error> {
+            let rows = stored.pick(name, &picked)?;
+            Ok(rows.view().split_at(Axis(1), frames).0.to_owned())
+        };
         let names: Vec<String> = picked.iter().map(|roi| format!("ROI {roi}")).collect();
         figures.push(
             figure::traces(
-                part(&rois.dff).view(),
-                Some(part(&rois.events).view()),
+                part("dff")?.view(),
+                Some(part("events")?.view()),
                 rois.frame_rate,
                 &names,
             )

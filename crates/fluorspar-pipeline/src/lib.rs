@@ -82,7 +82,8 @@ mod strips;
 mod tracking;
 mod trials;
 
-pub use artefact::{MotionTable, Quality, Rois, TrackTable, read_lowrank};
+pub use artefact::{MotionTable, Quality, RoiTraces, Rois, TrackTable, read_lowrank};
+pub use cells::{CellsSize, cells_workspace};
 pub use compare::{Check, Comparison, EpochChange, compare};
 pub use config::{ExperimentConfig, parse_epochs, read_epochs};
 pub use convert::{ConvertOptions, Converted, convert};

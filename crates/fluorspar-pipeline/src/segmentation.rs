@@ -5,15 +5,15 @@ mod page;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fluorspar_denoise::{Denoiser, LowRank, Parameters};
+use fluorspar_denoise::{Denoiser, Parameters};
 use fluorspar_movie::{Budget, Footprints, Movie, MovieShape};
 use fluorspar_segment::{Anatomy, find_in_image, footprints_from_label_volume};
 use ndarray::{Array3, Axis};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::artefact::{Provenance, Rois, is_lowrank, read_lowrank, write_lowrank};
-use crate::cells::{Settings, Times, find, parameters};
+use crate::artefact::{Provenance, Rois, StoredLowRank, is_lowrank, write_lowrank};
+use crate::cells::{Movies, Settings, Times, find, parameters};
 use crate::config::{Choice, Deconvolve, Segment, Trace};
 use crate::error::Context;
 use crate::tracking::input::{holds_footprints, read_session};
@@ -157,7 +157,7 @@ pub fn segment(
         let pixel_size_um = options.pixel_size_um.unwrap_or(1.0);
         let finding = Instant::now();
         observer.start("cells", movie.shape().frames as u64);
-        let parameters = parameters(&lowrank, &segment, pixel_size_um, observer);
+        let parameters = parameters(&lowrank, &segment, pixel_size_um, observer)?;
         let measuring = finding.elapsed().as_secs_f64();
         let given = given(drawn, &lowrank, parameters.diameter, options.anatomy)?;
         let settings = Settings {
@@ -167,11 +167,15 @@ pub fn segment(
             pixel_size_um,
             given: &given,
         };
-        let (found, mut times) = find(&*movie, &lowrank, &settings, frame_rate, budget, observer)?;
+        let movies = Movies {
+            movie: &*movie,
+            lowrank: &lowrank,
+            frame_rate,
+        };
+        let (found, mut times) = find(&movies, &settings, &rois, budget, &(), observer)?;
         times.detection += measuring;
         observer.finish("cells", finding.elapsed().as_secs_f64());
-        let html = page::page(&found, lowrank.mean(), given.len())?;
-        found.write(&rois)?;
+        let html = page::page(&found, &rois, lowrank.mean(), given.len())?;
         disk::write(&report, html.as_bytes())?;
         Ok(summary(&found, given.len(), &rois, times))
     })();
@@ -211,7 +215,7 @@ fn lowrank(
     frame_rate: f64,
     budget: Budget,
     observer: &dyn Observer,
-) -> Result<LowRank, Error> {
+) -> Result<StoredLowRank, Error> {
     let stored = match (&options.lowrank, inputs) {
         (Some(path), _) => Some(path),
         (None, [one]) if is_lowrank(one) => Some(one),
@@ -219,7 +223,7 @@ fn lowrank(
     };
     let shape = movie.shape();
     if let Some(path) = stored {
-        let lowrank = read_lowrank(path)?;
+        let lowrank = StoredLowRank::open(path)?;
         let found = lowrank.shape();
         if found != shape {
             return Err(Error::bad_data(
@@ -256,7 +260,8 @@ fn lowrank(
     };
     write_lowrank(&target, &lowrank, &provenance, None)?;
     observer.finish("denoising", begun.elapsed().as_secs_f64());
-    Ok(lowrank)
+    drop(lowrank);
+    StoredLowRank::open(&target)
 }
 
 /// Cells that masks show.
@@ -301,7 +306,7 @@ fn footprints(path: &Path, shape: MovieShape) -> Result<Footprints, Error> {
 /// drawn one covers.
 fn given(
     mut given: Footprints,
-    lowrank: &LowRank,
+    lowrank: &StoredLowRank,
     diameter: f64,
     anatomy: bool,
 ) -> Result<Footprints, Error> {

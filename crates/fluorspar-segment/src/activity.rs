@@ -8,7 +8,7 @@ use crate::Parameters;
 use crate::stats::gathered;
 
 /// Longest prepared movie, in bins: beyond it bins grow longer.
-const MOST_BINS: usize = 4000;
+pub(crate) const MOST_BINS: usize = 4000;
 
 /// Time courses of all components, averaged in time and without slow changes.
 /// Both steps are linear in time, so they are done on the few courses and not

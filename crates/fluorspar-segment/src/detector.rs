@@ -3,13 +3,13 @@ use fluorspar_movie::{Budget, Footprints, Progress};
 use ndarray::{Array2, Array3, Axis};
 use rayon::prelude::*;
 
-use crate::activity::{Activity, Courses};
+use crate::activity::{Activity, Courses, MOST_BINS};
 use crate::cell::Cell;
 use crate::evidence::Evidence;
 use crate::model::Model;
 use crate::outline::Rectangle;
 use crate::search::{search, strengths};
-use crate::tile::{Grid, Tile};
+use crate::tile::{Grid, TILE_BYTES, Tile};
 use crate::{Error, Parameters};
 
 /// The cells of one session.
@@ -28,6 +28,69 @@ pub struct Segmentation {
     pub activity_image: Array3<f32>,
 }
 
+impl Segmentation {
+    /// Puts together what was found in the planes of a volume that were
+    /// looked at one by one, for volumes that do not fit into memory:
+    /// `planes[k]` was found in plane `k`, as a movie of one plane, beside
+    /// those of `given` that lie in it, in their order. ROIs are ordered as
+    /// [`Detector::detect_beside`] orders those of the whole volume, and are
+    /// the same.
+    ///
+    /// # Errors
+    /// [`Error::Given`] if planes are of different sizes or the given
+    /// footprints are not all there.
+    pub fn of_planes(planes: Vec<Self>, given: &Footprints) -> Result<Self, Error> {
+        let (height, width) = (given.height(), given.width());
+        let mut all = Self {
+            footprints: Footprints::new(height, width),
+            evidence: Vec::new(),
+            activity_image: Array3::zeros((planes.len(), height, width)),
+        };
+        let mut order: Vec<(usize, usize)> = Vec::new();
+        // How many of each plane's ROIs, which come first, were given.
+        let counts: Vec<usize> = planes
+            .iter()
+            .map(|plane| plane.evidence.iter().take_while(|e| e.given).count())
+            .collect();
+        let mut next = vec![0; planes.len()];
+        for &plane in given.planes() {
+            let plane = plane as usize;
+            let here = counts.get(plane).filter(|&&count| next[plane] < count);
+            if here.is_none() {
+                return Err(Error::Given(format!(
+                    "those of plane {plane} are not all there"
+                )));
+            }
+            order.push((plane, next[plane]));
+            next[plane] += 1;
+        }
+        let found = order.len();
+        for (k, plane) in planes.iter().enumerate() {
+            let image = &plane.activity_image;
+            let size = (plane.footprints.height(), plane.footprints.width());
+            if image.dim() != (1, height, width) || size != (height, width) {
+                let dim = image.dim();
+                return Err(Error::Given(format!(
+                    "they are for images of {height} × {width} pixels, plane {k} is {dim:?}"
+                )));
+            }
+            let mut into = all.activity_image.index_axis_mut(Axis(0), k);
+            into.assign(&image.index_axis(Axis(0), 0));
+            order.extend((next[k]..plane.evidence.len()).map(|roi| (k, roi)));
+        }
+        // Within a plane they are in order already.
+        let snr = |&(plane, roi): &(usize, usize)| planes[plane].evidence[roi].snr;
+        order[found..].sort_by(|a, b| snr(b).total_cmp(&snr(a)).then(a.cmp(b)));
+        for (plane, roi) in order {
+            let one = planes[plane].footprints.get(roi);
+            all.footprints
+                .push(one.indices, one.weights, plane as u32)?;
+            all.evidence.push(planes[plane].evidence[roi]);
+        }
+        Ok(all)
+    }
+}
+
 /// Finds active cells in a denoised movie.
 #[derive(Clone, Debug)]
 pub struct Detector {
@@ -42,6 +105,34 @@ impl Detector {
     pub fn new(parameters: Parameters) -> Result<Self, Error> {
         parameters.validate()?;
         Ok(Self { parameters })
+    }
+
+    /// Bytes that detection in one plane takes beside the movie, at most: for
+    /// cells of `diameter` pixels, `cells` of them, in `frames` images of
+    /// this height and width, and a movie of `rank` components; `budget` as it is
+    /// given to [`Detector::detect`].
+    ///
+    /// Whatever the budget, the components' courses in at most 4,000 bins, one
+    /// tile (256 MiB or less) and the traces of all cells in those bins are held.
+    pub fn workspace(
+        diameter: f64,
+        cells: usize,
+        frames: usize,
+        (height, width): (usize, usize),
+        rank: usize,
+        budget: Budget,
+    ) -> usize {
+        let bins = frames.min(MOST_BINS);
+        let pixels = height * width;
+        let along = |length: usize| (length as f64 / (2.0 * diameter)).ceil() as usize + 2;
+        let knots = along(height) * along(width);
+        // Traces, products, and the solution for both.
+        let model = 4 * bins * (4 * (cells + MOST_CANDIDATES) + 3 * knots);
+        // Who holds a pixel, scales and images.
+        let images = 64 * pixels;
+        let whole = 8 * pixels * bins;
+        let tiles = TILE_BYTES.min(whole).max(budget.bytes.min(2 * whole));
+        4 * rank * bins + model + images + tiles
     }
 
     /// Looks for cells in `movie`, plane by plane; `frame_rate` in Hz.
@@ -258,6 +349,9 @@ impl Detector {
         (cells, image)
     }
 }
+
+/// Candidates beside the cells that are reported.
+const MOST_CANDIDATES: usize = 200;
 
 /// Pixels, ascending, and their weights in the movie's units.
 type Footprint = (Vec<u32>, Vec<f32>);

@@ -58,6 +58,7 @@ mod parameters;
 mod planes;
 mod scale;
 mod search;
+mod signal;
 mod stats;
 mod tile;
 
@@ -68,5 +69,6 @@ pub use detector::{Detector, Segmentation};
 pub use error::Error;
 pub use evidence::Evidence;
 pub use parameters::{Class, Parameters};
-pub use planes::{Cell, Merge, merge_planes};
+pub use planes::{Cell, Merge, merge_planes, merge_planes_by};
 pub use scale::{Scale, estimate_diameter, estimate_diameter_in};
+pub use signal::{PairSums, Signal};

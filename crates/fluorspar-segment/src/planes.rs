@@ -1,12 +1,11 @@
-use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use fluorspar_movie::Footprints;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 
 use crate::Error;
-use crate::stats::Rest;
+use crate::signal::{PairSums, Signal};
 
 /// When ROIs of neighbouring planes are one cell.
 #[derive(Clone, Debug, PartialEq)]
@@ -158,25 +157,66 @@ pub fn merge_planes(
     traces: ArrayView2<'_, f32>,
     parameters: &Merge,
 ) -> Result<Vec<Cell>, Error> {
-    parameters.validate()?;
-    let misuse = |message: String| Err(Error::Movie(fluorspar_movie::Error::misuse(message)));
     if traces.nrows() != footprints.len() {
-        return misuse(format!(
+        return Err(misuse(format!(
             "{} traces for {} footprints",
             traces.nrows(),
             footprints.len()
-        ));
+        )));
+    }
+    let traces = traces.as_standard_layout();
+    let signals: Vec<Signal> = (0..traces.nrows())
+        .into_par_iter()
+        .map(|roi| Signal::of(traces.row(roi).as_slice().unwrap_or_default()))
+        .collect();
+    let covariances = |pairs: &[(usize, usize)]| {
+        let mut sums = PairSums::new(pairs, &signals);
+        sums.add(traces.view())?;
+        Ok(sums.finish())
+    };
+    merge_planes_by(
+        footprints,
+        &signals,
+        traces.ncols(),
+        covariances,
+        parameters,
+    )
+}
+
+/// [`merge_planes`] for traces that do not fit into memory: of each trace its
+/// [`Signal`] must be known, and `covariances` is asked for the covariances of
+/// some pairs of ROIs, twice: of neighbours in adjacent planes, then of what
+/// may be far ends of one cell ([`PairSums`] computes them).
+/// `samples` is the length of the traces.
+///
+/// # Errors
+/// As [`merge_planes`], and whatever `covariances` reports.
+pub fn merge_planes_by<E: From<Error>>(
+    footprints: &Footprints,
+    signals: &[Signal],
+    samples: usize,
+    mut covariances: impl FnMut(&[(usize, usize)]) -> Result<Vec<f64>, E>,
+    parameters: &Merge,
+) -> Result<Vec<Cell>, E> {
+    parameters.validate()?;
+    if signals.len() != footprints.len() {
+        return Err(misuse(format!(
+            "{} signals for {} footprints",
+            signals.len(),
+            footprints.len()
+        ))
+        .into());
     }
     let planes = footprints.planes();
     let last = planes.iter().max().map_or(0, |&plane| plane as usize + 1);
     if !parameters.offsets.is_empty() && parameters.offsets.len() < last {
-        return misuse(format!(
+        return Err(misuse(format!(
             "offsets of {} planes for footprints in {last}",
             parameters.offsets.len()
-        ));
+        ))
+        .into());
     }
-    let rois: Vec<Roi<'_>> = (0..footprints.len())
-        .into_par_iter()
+    let rois: Vec<Roi> = (0..footprints.len())
         .map(|roi| {
             let plane = planes[roi];
             let (dy, dx) = parameters
@@ -185,123 +225,83 @@ pub fn merge_planes(
                 .copied()
                 .unwrap_or_default();
             let (y, x) = footprints.centroid(roi);
-            Roi::new(plane, (y - dy, x - dx), traces, roi)
+            Roi {
+                plane,
+                y: y - dy,
+                x: x - dx,
+                signal: signals[roi],
+            }
         })
         .collect();
     let reach = parameters.distance_um / parameters.pixel_um;
-    let joints = mutual(&rois, &candidates(&rois, reach, parameters));
-    Ok(chains(&rois, joints, reach, parameters)
+    let mut alike = Likeness {
+        rois: &rois,
+        samples,
+        significance: parameters.significance,
+        known: HashMap::new(),
+    };
+    let near = near(&rois, reach);
+    alike.learn(&near, covariances(&near)?);
+    let pairs: Vec<Pair> = near
+        .into_iter()
+        .filter_map(|(a, b)| {
+            let value = alike.of(a, b)?;
+            (value >= parameters.correlation).then(|| Pair {
+                rois: (a, b),
+                alike: value,
+                apart: rois[a].apart(&rois[b]),
+            })
+        })
+        .collect();
+    let joints = mutual(&rois, &pairs);
+    let ends = ends(&rois, &joints, reach, &alike);
+    alike.learn(&ends, covariances(&ends)?);
+    Ok(chains(&alike, joints, reach, parameters)
         .into_iter()
         .map(|members| cell(&rois, members))
         .collect())
 }
 
-struct Roi<'a> {
+fn misuse(message: String) -> Error {
+    Error::Movie(fluorspar_movie::Error::misuse(message))
+}
+
+struct Roi {
     plane: u32,
     y: f64,
     x: f64,
-    trace: Cow<'a, [f32]>,
-    mean: f32,
-    /// Variance; 0 if the trace cannot be compared.
-    variance: f64,
-    /// What of it is signal.
-    signal: f64,
-    /// Autocorrelation of successive samples.
-    memory: f64,
+    signal: Signal,
 }
 
-impl<'a> Roi<'a> {
-    fn new(plane: u32, place: (f64, f64), traces: ArrayView2<'a, f32>, roi: usize) -> Self {
-        let row = traces.index_axis_move(ndarray::Axis(0), roi);
-        let trace: Cow<'a, [f32]> = match row.to_slice() {
-            Some(row) => Cow::Borrowed(row),
-            None => Cow::Owned(row.to_vec()),
-        };
-        let length = trace.len().max(1) as f64;
-        let mean = trace.iter().map(|&v| f64::from(v)).sum::<f64>() / length;
-        let variance = covariance(&trace, mean as f32, &trace, mean as f32);
-        let mut found = Self {
-            plane,
-            y: place.0,
-            x: place.1,
-            mean: mean as f32,
-            variance: 0.0,
-            signal: 0.0,
-            memory: 0.0,
-            trace,
-        };
-        // Rounding of a constant trace is not activity.
-        let rounding = (f64::from(f32::EPSILON) * mean).powi(2);
-        if variance.is_finite() && variance > rounding {
-            let (before, after) = (&found.trace[..found.trace.len() - 1], &found.trace[1..]);
-            let lagged = covariance(before, found.mean, after, found.mean);
-            // The distance of the median from the 16th percentile is one
-            // standard deviation; differences have twice the noise's variance.
-            let steps: Vec<f32> = before.iter().zip(after).map(|(a, b)| b - a).collect();
-            let noise = f64::from(Rest::of(&steps, &mut Vec::new()).noise).powi(2) / 2.0;
-            found.memory = (lagged / variance).clamp(0.0, 0.99);
-            // A variance from two quantiles of differences has a relative
-            // standard error of about 3 / √length.
-            let least = (9.0 / length.sqrt()).min(1.0);
-            found.signal = (variance - noise).max(least * variance);
-            found.variance = variance;
-        }
-        found
-    }
-
-    fn brightness(&self) -> f64 {
-        self.signal.sqrt()
-    }
-
+impl Roi {
     fn apart(&self, other: &Self) -> f64 {
         (self.y - other.y).hypot(self.x - other.x)
     }
+}
 
-    /// Correlation of the signals, at most 1; nothing if that of the traces
-    /// could be chance.
-    fn alike(&self, other: &Self, significance: f64) -> Option<f64> {
-        if self.variance == 0.0 || other.variance == 0.0 {
-            return None;
-        }
-        let covariance = covariance(&self.trace, self.mean, &other.trace, other.mean);
-        let measured = covariance / (self.variance * other.variance).sqrt();
-        let memory = self.memory * other.memory;
-        let samples = self.trace.len() as f64 * (1.0 - memory) / (1.0 + memory);
-        // Even a perfect correlation of a few samples may be chance.
-        let errors = measured.clamp(-0.999, 0.999).atanh() * (samples - 3.0).max(0.0).sqrt();
-        (errors >= significance)
-            .then(|| (covariance / (self.signal * other.signal).sqrt()).min(1.0))
+/// How alike the ROIs of pairs are whose covariance is known.
+struct Likeness<'a> {
+    rois: &'a [Roi],
+    samples: usize,
+    significance: f64,
+    /// Covariances; the smaller index first.
+    known: HashMap<(usize, usize), f64>,
+}
+
+impl Likeness<'_> {
+    fn learn(&mut self, pairs: &[(usize, usize)], covariances: Vec<f64>) {
+        let keys = pairs.iter().map(|&(a, b)| (a.min(b), a.max(b)));
+        self.known.extend(keys.zip(covariances));
     }
-}
 
-/// Mean product of what two traces of one length have beyond their means.
-fn covariance(a: &[f32], mean_a: f32, b: &[f32], mean_b: f32) -> f64 {
-    let sum: f64 = a
-        .chunks(256)
-        .zip(b.chunks(256))
-        .map(|(a, b)| f64::from(products(a, mean_a, b, mean_b)))
-        .sum();
-    sum / a.len().max(1) as f64
-}
+    fn knows(&self, a: usize, b: usize) -> bool {
+        self.known.contains_key(&(a.min(b), a.max(b)))
+    }
 
-fluorspar_movie::vectorised! {
-    fn products<'a>(a: &'a [f32], mean_a: f32, b: &'a [f32], mean_b: f32) -> f32 {
-        let mut sums = [0.0_f32; 16];
-        let (head_a, tail_a) = a.as_chunks::<16>();
-        let (head_b, tail_b) = b.as_chunks::<16>();
-        for (a, b) in head_a.iter().zip(head_b) {
-            for k in 0..16 {
-                sums[k] += (a[k] - mean_a) * (b[k] - mean_b);
-            }
-        }
-        let mut sum = 0.0;
-        for k in 0..16 {
-            sum += sums[k];
-        }
-        for (a, b) in tail_a.iter().zip(tail_b) {
-            sum += (a - mean_a) * (b - mean_b);
-        }
-        sum
+    fn of(&self, a: usize, b: usize) -> Option<f64> {
+        let &covariance = self.known.get(&(a.min(b), a.max(b)))?;
+        let (a, b) = (&self.rois[a].signal, &self.rois[b].signal);
+        a.alike(b, covariance, self.samples, self.significance)
     }
 }
 
@@ -316,7 +316,7 @@ struct Pair {
 impl Pair {
     /// The better match is the greater: by likeness, distance, and at last by
     /// place, so that the order of ROIs does not matter.
-    fn better(&self, other: &Self, rois: &[Roi<'_>]) -> std::cmp::Ordering {
+    fn better(&self, other: &Self, rois: &[Roi]) -> std::cmp::Ordering {
         let places = |pair: &Self| {
             let (a, b) = (&rois[pair.rois.0], &rois[pair.rois.1]);
             [f64::from(a.plane), a.y, a.x, b.y, b.x]
@@ -335,49 +335,69 @@ impl Pair {
     }
 }
 
-/// Pairs in adjacent planes that are near and alike.
-fn candidates(rois: &[Roi<'_>], reach: f64, parameters: &Merge) -> Vec<Pair> {
+/// Pairs in adjacent planes that are near each other and can be compared.
+fn near(rois: &[Roi], reach: f64) -> Vec<(usize, usize)> {
     let side = reach.max(1.0);
-    let key = |roi: &Roi<'_>| {
+    let key = |roi: &Roi| {
         let bin = |v: f64| (v / side).floor() as i64;
         (roi.plane, bin(roi.y), bin(roi.x))
     };
     let mut bins: HashMap<(u32, i64, i64), Vec<usize>> = HashMap::new();
     for (index, roi) in rois.iter().enumerate() {
-        bins.entry(key(roi)).or_default().push(index);
+        if roi.signal.variance > 0.0 {
+            bins.entry(key(roi)).or_default().push(index);
+        }
     }
-    rois.par_iter()
-        .enumerate()
-        .flat_map_iter(|(index, roi)| {
-            let (plane, row, column) = key(roi);
-            let bins = &bins;
-            plane
-                .checked_add(1)
-                .into_iter()
-                .flat_map(move |next| {
-                    (row - 1..=row + 1).flat_map(move |r| {
-                        (column - 1..=column + 1).filter_map(move |c| bins.get(&(next, r, c)))
-                    })
-                })
-                .flatten()
-                .filter_map(move |&other| {
-                    let apart = roi.apart(&rois[other]);
-                    if apart > reach {
-                        return None;
-                    }
-                    let alike = roi.alike(&rois[other], parameters.significance)?;
-                    (alike >= parameters.correlation).then_some(Pair {
-                        rois: (index, other),
-                        alike,
-                        apart,
-                    })
-                })
-        })
-        .collect()
+    let mut pairs = Vec::new();
+    for (index, roi) in rois.iter().enumerate() {
+        let (plane, row, column) = key(roi);
+        let Some(next) = plane.checked_add(1).filter(|_| roi.signal.variance > 0.0) else {
+            continue;
+        };
+        let around =
+            (row - 1..=row + 1).flat_map(|r| (column - 1..=column + 1).map(move |c| (r, c)));
+        let others = around
+            .filter_map(|(r, c)| bins.get(&(next, r, c)))
+            .flatten();
+        pairs.extend(
+            others
+                .filter(|&&other| roi.apart(&rois[other]) <= reach)
+                .map(|&other| (index, other)),
+        );
+    }
+    pairs
+}
+
+/// Pairs of ROIs that joints could bring into one chain, near enough for
+/// that, whose likeness is not known yet.
+fn ends(rois: &[Roi], joints: &[Pair], reach: f64, alike: &Likeness<'_>) -> Vec<(usize, usize)> {
+    // A ROI has at most one joint to either side: joints make paths.
+    let next: HashMap<usize, usize> = joints.iter().map(|pair| pair.rois).collect();
+    let mut firsts: Vec<usize> = {
+        let reached: HashSet<usize> = next.values().copied().collect();
+        next.keys()
+            .copied()
+            .filter(|roi| !reached.contains(roi))
+            .collect()
+    };
+    firsts.sort_unstable();
+    let mut pairs = Vec::new();
+    for first in firsts {
+        let path: Vec<usize> =
+            std::iter::successors(Some(first), |at| next.get(at).copied()).collect();
+        for (k, &a) in path.iter().enumerate() {
+            for &b in &path[k + 1..] {
+                if rois[a].apart(&rois[b]) <= reach && !alike.knows(a, b) {
+                    pairs.push((a, b));
+                }
+            }
+        }
+    }
+    pairs
 }
 
 /// Pairs of which each is the other's best, the best pair first.
-fn mutual(rois: &[Roi<'_>], pairs: &[Pair]) -> Vec<Pair> {
+fn mutual(rois: &[Roi], pairs: &[Pair]) -> Vec<Pair> {
     let mut above: Vec<Option<&Pair>> = vec![None; rois.len()];
     let mut below: Vec<Option<&Pair>> = vec![None; rois.len()];
     for pair in pairs {
@@ -398,7 +418,13 @@ fn mutual(rois: &[Roi<'_>], pairs: &[Pair]) -> Vec<Pair> {
 }
 
 /// Groups of ROIs, planes ascending, in the order of their smallest ROI.
-fn chains(rois: &[Roi<'_>], joints: Vec<Pair>, reach: f64, parameters: &Merge) -> Vec<Vec<usize>> {
+fn chains(
+    alike: &Likeness<'_>,
+    joints: Vec<Pair>,
+    reach: f64,
+    parameters: &Merge,
+) -> Vec<Vec<usize>> {
+    let rois = alike.rois;
     // Which chain each ROI is in, and the ROIs of each.
     let mut chain_of: Vec<usize> = (0..rois.len()).collect();
     let mut chains: Vec<Vec<usize>> = (0..rois.len()).map(|roi| vec![roi]).collect();
@@ -408,8 +434,8 @@ fn chains(rois: &[Roi<'_>], joints: Vec<Pair>, reach: f64, parameters: &Merge) -
             chains[second].iter().all(|&b| {
                 (a, b) == joint.rois
                     || rois[a].apart(&rois[b]) <= reach
-                        && rois[a]
-                            .alike(&rois[b], parameters.significance)
+                        && alike
+                            .of(a, b)
                             .is_some_and(|alike| alike >= parameters.chain)
             })
         });
@@ -427,13 +453,16 @@ fn chains(rois: &[Roi<'_>], joints: Vec<Pair>, reach: f64, parameters: &Merge) -
     chains
 }
 
-fn cell(rois: &[Roi<'_>], members: Vec<usize>) -> Cell {
-    let total: f64 = members.iter().map(|&roi| rois[roi].brightness()).sum();
+fn cell(rois: &[Roi], members: Vec<usize>) -> Cell {
+    let total: f64 = members
+        .iter()
+        .map(|&roi| rois[roi].signal.brightness())
+        .sum();
     let weights: Vec<f64> = members
         .iter()
         .map(|&roi| {
             if total > 0.0 {
-                rois[roi].brightness() / total
+                rois[roi].signal.brightness() / total
             } else {
                 1.0 / members.len() as f64
             }

@@ -11,7 +11,7 @@ use crate::stats::{Rest, axpy, dots, spaced};
 
 /// A tile is not larger than this unless its margins are: smaller ones leave
 /// more for others to do at once, larger ones spend less on margins.
-const TILE_BYTES: usize = 256 << 20;
+pub(crate) const TILE_BYTES: usize = 256 << 20;
 
 /// How the field is cut: cores that tile it, and the margin read around each.
 pub(crate) struct Grid {

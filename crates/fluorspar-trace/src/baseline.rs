@@ -1,4 +1,4 @@
-use ndarray::{Array1, Array2, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 use rayon::prelude::*;
 
 use crate::Error;
@@ -190,27 +190,52 @@ pub fn delta_f_over_f(
         "the corrected one",
         &corrected,
     )?;
-    let (rois, frames) = corrected.dim();
-    let rows: Vec<Row> = (0..rois)
+    let medians: Vec<f64> = (0..raw.nrows())
         .into_par_iter()
-        .map(|roi| {
-            let raw = raw.row(roi).iter().map(|&v| f64::from(v)).collect();
-            let corrected: Vec<f64> = corrected.row(roi).iter().map(|&v| f64::from(v)).collect();
-            one(raw, &corrected, parameters, frame_rate)
+        .map(|roi| median(raw.row(roi)))
+        .collect();
+    delta_f_over_f_at(corrected, &medians, parameters, frame_rate)
+}
+
+/// Median of the finite samples; 0 without any.
+pub(crate) fn median(row: ArrayView1<'_, f32>) -> f64 {
+    let finite = row.iter().map(|&v| f64::from(v)).filter(|v| v.is_finite());
+    percentile(&mut finite.collect::<Vec<f64>>(), 50.0).unwrap_or(0.0)
+}
+
+/// As [`delta_f_over_f`], with the median of each ROI's raw fluorescence.
+pub(crate) fn delta_f_over_f_at(
+    corrected: ArrayView2<'_, f32>,
+    medians: &[f64],
+    parameters: &BaselineParameters,
+    frame_rate: f64,
+) -> Result<DeltaF, Error> {
+    parameters.validate()?;
+    check_frame_rate(frame_rate)?;
+    let mut result = DeltaF {
+        dff: Array2::zeros(corrected.dim()),
+        f0: Array2::zeros(corrected.dim()),
+        noise: Vec::new(),
+        floored: Vec::new(),
+    };
+    let into: Vec<_> = result
+        .dff
+        .rows_mut()
+        .into_iter()
+        .zip(result.f0.rows_mut())
+        .zip(corrected.rows().into_iter().zip(medians))
+        .collect();
+    let rows: Vec<(f64, f64)> = into
+        .into_par_iter()
+        .map(|((mut dff, mut f0), (corrected, median))| {
+            let corrected: Vec<f64> = corrected.iter().map(|&v| f64::from(v)).collect();
+            let row = one(median.abs(), &corrected, parameters, frame_rate);
+            dff.iter_mut().zip(row.dff).for_each(|(to, v)| *to = v);
+            f0.iter_mut().zip(row.f0).for_each(|(to, v)| *to = v);
+            (row.noise, row.floored)
         })
         .collect();
-    let mut result = DeltaF {
-        dff: Array2::zeros((rois, frames)),
-        f0: Array2::zeros((rois, frames)),
-        noise: Vec::with_capacity(rois),
-        floored: Vec::with_capacity(rois),
-    };
-    for (roi, row) in rows.into_iter().enumerate() {
-        result.dff.row_mut(roi).assign(&Array1::from(row.dff));
-        result.f0.row_mut(roi).assign(&Array1::from(row.f0));
-        result.noise.push(row.noise);
-        result.floored.push(row.floored);
-    }
+    (result.noise, result.floored) = rows.into_iter().unzip();
     Ok(result)
 }
 
@@ -221,14 +246,8 @@ struct Row {
     floored: f64,
 }
 
-fn one(
-    mut raw: Vec<f64>,
-    corrected: &[f64],
-    parameters: &BaselineParameters,
-    frame_rate: f64,
-) -> Row {
-    raw.retain(|v| v.is_finite());
-    let centre = percentile(&mut raw, 50.0).unwrap_or(0.0).abs();
+/// `centre` is the size of the raw fluorescence's median.
+fn one(centre: f64, corrected: &[f64], parameters: &BaselineParameters, frame_rate: f64) -> Row {
     let noise = noise(corrected);
     let floor = (parameters.floor * centre)
         .max(noise)

@@ -139,25 +139,35 @@ pub fn neuropil_coefficients(
     coefficient: &Coefficient,
     frame_rate: f64,
 ) -> Result<Coefficients, Error> {
+    let slopes = neuropil_slopes(f, neuropil, coefficient, frame_rate)?;
+    Coefficients::of_slopes(&slopes, coefficient)
+}
+
+/// What each ROI's traces alone say of its coefficient, and with what
+/// standard error; nothing where it cannot be measured, or need not be. The
+/// first half of [`neuropil_coefficients`], for traces that do not fit into
+/// memory together: the other half is [`Coefficients::of_slopes`].
+///
+/// # Errors
+/// As [`neuropil_coefficients`].
+pub fn neuropil_slopes(
+    f: ArrayView2<'_, f32>,
+    neuropil: ArrayView2<'_, f32>,
+    coefficient: &Coefficient,
+    frame_rate: f64,
+) -> Result<Vec<Option<(f64, f64)>>, Error> {
     coefficient.validate()?;
     check_frame_rate(frame_rate)?;
     same_shape("the neuropil array", &neuropil, "the fluorescence", &f)?;
     let rois = f.nrows();
-    let (fallback, timescale_s) = match *coefficient {
-        Coefficient::Fixed(value) => {
-            return Ok(Coefficients {
-                values: vec![value; rois],
-                errors: vec![f64::NAN; rois],
-                measured: vec![f64::NAN; rois],
-                sources: vec![CoefficientSource::Fixed; rois],
-            });
-        }
-        Coefficient::PerCell {
-            fallback,
-            timescale_s,
-        } => (fallback, timescale_s),
+    let Coefficient::PerCell {
+        fallback,
+        timescale_s,
+    } = *coefficient
+    else {
+        return Ok(vec![None; rois]);
     };
-    let slopes: Vec<Option<(f64, f64)>> = (0..rois)
+    Ok((0..rois)
         .into_par_iter()
         .map(|roi| {
             let wide = |row: ndarray::ArrayView1<'_, f32>| -> Vec<f64> {
@@ -166,8 +176,45 @@ pub fn neuropil_coefficients(
             let (f, neuropil) = (wide(f.row(roi)), wide(neuropil.row(roi)));
             slope(&f, &neuropil, fallback, timescale_s, frame_rate)
         })
-        .collect();
-    Ok(shrunk(&slopes, fallback))
+        .collect())
+}
+
+impl Coefficients {
+    /// The coefficients of ROIs whose slopes are known, all of a session's:
+    /// each is drawn towards the others.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for a parameter out of range.
+    pub fn of_slopes(
+        slopes: &[Option<(f64, f64)>],
+        coefficient: &Coefficient,
+    ) -> Result<Self, Error> {
+        coefficient.validate()?;
+        let rois = slopes.len();
+        Ok(match *coefficient {
+            Coefficient::Fixed(value) => Self {
+                values: vec![value; rois],
+                errors: vec![f64::NAN; rois],
+                measured: vec![f64::NAN; rois],
+                sources: vec![CoefficientSource::Fixed; rois],
+            },
+            Coefficient::PerCell { fallback, .. } => shrunk(slopes, fallback),
+        })
+    }
+
+    /// Those of some of the ROIs.
+    ///
+    /// # Panics
+    /// If the range leaves them, like slicing.
+    #[must_use]
+    pub fn slice(&self, rois: std::ops::Range<usize>) -> Self {
+        Self {
+            values: self.values[rois.clone()].to_vec(),
+            errors: self.errors[rois.clone()].to_vec(),
+            measured: self.measured[rois.clone()].to_vec(),
+            sources: self.sources[rois].to_vec(),
+        }
+    }
 }
 
 /// Draws slopes towards their median.

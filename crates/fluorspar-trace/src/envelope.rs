@@ -8,6 +8,7 @@ const RIDGE: f64 = 1e-6;
 /// entry to the diagonal (George & Liu, Computer Solution of Large Sparse
 /// Positive Definite Systems, 1981): in the order of [`narrow`] ROIs in an
 /// image fill little of it.
+#[derive(Debug)]
 pub(crate) struct Envelope {
     first: Vec<usize>,
     rows: Vec<Vec<f64>>,

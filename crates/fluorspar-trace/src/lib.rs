@@ -16,6 +16,7 @@
 //! | how much neuropil is in a cell? | [`neuropil_coefficients`]: a fixed share, or measured with its standard error |
 //! | how large is a transient, relative to rest? | [`delta_f_over_f`]: against a baseline that is positive by construction ([`Baseline`]) |
 //! | was the cell silent, or not there to be seen? | [`presence`], with the smallest transient that would have been seen |
+//! | and if the traces of all ROIs do not fit into memory? | [`Extractor`] and [`Demixer`] take some frames at a time, [`neuropil_slopes`] and [`measure_apart`] some ROIs |
 //! | can I believe this trace? | [`Flag`], [`Contamination`]; no ROI is ever dropped |
 //!
 //! Results have axes `(roi, frame)` and are the same to the byte at any
@@ -78,20 +79,25 @@ mod presence;
 mod rest;
 mod shape;
 mod statistics;
+mod summary;
+mod sums;
 mod valid;
 mod whittaker;
 
 pub use annulus::{Annulus, NeuropilParameters, annuli};
 pub use baseline::{Baseline, BaselineParameters, DeltaF, delta_f_over_f};
 pub use coefficient::{
-    Coefficient, CoefficientSource, Coefficients, neuropil_coefficients, subtract_neuropil,
+    Coefficient, CoefficientSource, Coefficients, neuropil_coefficients, neuropil_slopes,
+    subtract_neuropil,
 };
-pub use demix::{Demixed, demix};
+pub use demix::{Apart, Demixed, Demixer, demix};
 pub use error::Error;
-pub use extract::{Traces, extract};
+pub use extract::{Block, Extractor, Traces, extract};
 pub use measure::{
-    Cells, Contamination, Flag, Parameters, Sharing, measure, measure_traces, measure_with,
+    Before, Cells, Contamination, Flag, Measured, Parameters, Sharing, measure, measure_apart,
+    measure_traces, measure_with,
 };
 pub use overlaps::Overlaps;
 pub use presence::{Presence, PresenceParameters, State, presence};
+pub use summary::{Summary, summaries};
 pub use valid::Valid;

@@ -1,10 +1,11 @@
 use fluorspar_movie::{Budget, Footprints, Movie, Progress};
-use ndarray::{Array2, ArrayView1};
+use ndarray::{Array2, ArrayView2};
 
+use crate::baseline::delta_f_over_f_at;
 use crate::{
-    BaselineParameters, Coefficient, CoefficientSource, Coefficients, DeltaF, Error,
-    NeuropilParameters, Overlaps, Presence, PresenceParameters, State, Traces, Valid,
-    delta_f_over_f, demix, extract, neuropil_coefficients, presence, subtract_neuropil,
+    Apart, BaselineParameters, Coefficient, CoefficientSource, Coefficients, DeltaF, Error,
+    NeuropilParameters, Overlaps, Presence, PresenceParameters, State, Summary, Traces, Valid,
+    demix, extract, neuropil_coefficients, presence, subtract_neuropil, summaries,
 };
 
 /// Baselines below the floor in more than this share of frames are flagged.
@@ -209,15 +210,10 @@ pub fn measure_with(
         ("the sources of coefficients", coefficients.sources.len()),
     ] {
         if length != rois {
-            return Err(Error::Shape {
-                what,
-                found: format!("for {length} ROIs"),
-                against: "the fluorescence",
-                expected: format!("for {rois}"),
-            });
+            return Err(of_others(what, length, rois));
         }
     }
-    let (corrected, inflation, free, from_neighbours) = match parameters.overlaps {
+    let (corrected, apart) = match parameters.overlaps {
         Sharing::Demix => {
             let found = demix(
                 traces.projections.view(),
@@ -225,44 +221,134 @@ pub fn measure_with(
                 &coefficients.values,
                 overlaps,
             )?;
-            (found.f, found.inflation, found.free, found.from_neighbours)
+            let apart = Apart {
+                inflation: found.inflation,
+                free: found.free,
+                from_neighbours: found.from_neighbours,
+                unsettled: found.unsettled,
+            };
+            (found.f, apart)
         }
         Sharing::LeaveOut => (
             subtract_neuropil(f, neuropil, &coefficients.values)?,
-            vec![1.0; rois],
-            vec![false; rois],
-            vec![0.0; rois],
+            Apart::left_out(rois),
         ),
     };
-    let delta = delta_f_over_f(corrected.view(), f, &parameters.baseline, frame_rate)?;
+    let before = Before {
+        summaries: &summaries(f, neuropil)?,
+        inside: &traces.inside,
+        coefficients: &coefficients,
+        apart: &apart,
+    };
+    let found = measure_apart(corrected.view(), &before, parameters, frame_rate)?;
+    Ok(Cells {
+        traces,
+        coefficients,
+        corrected,
+        inflation: apart.inflation,
+        delta: found.delta,
+        presence: found.presence,
+        contamination: found.contamination,
+        flags: found.flags,
+    })
+}
+
+/// What is known of ROIs before ΔF/F is made, axis `(roi)` throughout.
+#[derive(Clone, Copy, Debug)]
+pub struct Before<'a> {
+    /// What their traces hold, neuropil included; see [`summaries`].
+    pub summaries: &'a [Summary],
+    /// As [`Traces::inside`].
+    pub inside: &'a [f64],
+    /// How much neuropil was taken away.
+    pub coefficients: &'a Coefficients,
+    /// What taking them apart has told.
+    pub apart: &'a Apart,
+}
+
+/// What [`measure_apart`] finds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    /// ΔF/F, F0 and noise.
+    pub delta: DeltaF,
+    /// As [`Cells::presence`].
+    pub presence: Vec<Presence>,
+    /// As [`Cells::contamination`].
+    pub contamination: Vec<Contamination>,
+    /// As [`Cells::flags`].
+    pub flags: Vec<Vec<Flag>>,
+}
+
+/// From fluorescence without neuropil and neighbours to ΔF/F: the last part of
+/// [`measure_with`], in which each ROI stands for itself, so that ROIs whose
+/// traces do not fit into memory together may be measured some at a time.
+///
+/// `corrected` has axes `(roi, frame)`, see [`Cells::corrected`].
+///
+/// # Errors
+/// [`Error::Shape`] if the inputs are not of as many ROIs,
+/// [`Error::Parameter`] for a parameter or frame rate out of range.
+pub fn measure_apart(
+    corrected: ArrayView2<'_, f32>,
+    before: &Before<'_>,
+    parameters: &Parameters,
+    frame_rate: f64,
+) -> Result<Measured, Error> {
+    parameters.validate()?;
+    let rois = corrected.nrows();
+    let Before {
+        summaries,
+        inside,
+        coefficients,
+        apart,
+    } = *before;
+    for (what, length) in [
+        ("the list of summaries", summaries.len()),
+        ("the list of shares inside", inside.len()),
+        ("the neuropil coefficients", coefficients.values.len()),
+        ("the sources of coefficients", coefficients.sources.len()),
+        ("what demixing told", apart.inflation.len()),
+        ("the list of ROIs left free", apart.free.len()),
+        ("the shares of neighbours", apart.from_neighbours.len()),
+    ] {
+        if length != rois {
+            return Err(of_others(what, length, rois));
+        }
+    }
+    let medians: Vec<f64> = summaries.iter().map(|s| s.median).collect();
+    let delta = delta_f_over_f_at(corrected, &medians, &parameters.baseline, frame_rate)?;
     let presence = presence(delta.dff.view(), &parameters.presence, frame_rate)?;
     let contamination = (0..rois)
         .map(|roi| {
-            let (mean, variance) = moments(f.row(roi));
-            let (mean_n, variance_n) = moments(neuropil.row(roi));
+            let Summary {
+                mean,
+                variance,
+                neuropil_mean,
+                neuropil_variance,
+                ..
+            } = summaries[roi];
             let r = coefficients.values[roi];
             let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { f64::NAN };
             Contamination {
-                neuropil_mean: share(r * mean_n, mean),
-                neuropil_variance: share(r * r * variance_n, variance),
-                neighbours_mean: from_neighbours[roi],
+                neuropil_mean: share(r * neuropil_mean, mean),
+                neuropil_variance: share(r * r * neuropil_variance, variance),
+                neighbours_mean: apart.from_neighbours[roi],
             }
         })
         .collect();
     let flags = (0..rois)
         .map(|roi| {
             let absent = presence[roi].state == State::Absent;
-            let (_, variance) = moments(f.row(roi));
             let fallback = coefficients.sources[roi] == CoefficientSource::Fallback;
             [
                 (absent, Flag::Absent),
                 (presence[roi].state == State::Silent, Flag::Silent),
-                (traces.inside[roi] < LEAST_INSIDE, Flag::Cut),
+                (inside[roi] < LEAST_INSIDE, Flag::Cut),
                 (!absent && presence[roi].seen < 1.0, Flag::Gaps),
-                (variance == 0.0, Flag::Constant),
+                (summaries[roi].variance == 0.0, Flag::Constant),
                 (!absent && delta.floored[roi] > MOST_FLOORED, Flag::Floored),
-                (free[roi], Flag::BelowZero),
-                (inflation[roi] > MOST_INFLATED, Flag::Entangled),
+                (apart.free[roi], Flag::BelowZero),
+                (apart.inflation[roi] > MOST_INFLATED, Flag::Entangled),
                 (!absent && fallback, Flag::NeuropilFallback),
             ]
             .into_iter()
@@ -270,11 +356,7 @@ pub fn measure_with(
             .collect()
         })
         .collect();
-    Ok(Cells {
-        traces,
-        coefficients,
-        corrected,
-        inflation,
+    Ok(Measured {
         delta,
         presence,
         contamination,
@@ -282,11 +364,11 @@ pub fn measure_with(
     })
 }
 
-/// Mean and variance of the finite samples; NaN without any.
-fn moments(row: ArrayView1<'_, f32>) -> (f64, f64) {
-    let finite = row.iter().map(|&v| f64::from(v)).filter(|v| v.is_finite());
-    let count = finite.clone().count() as f64;
-    let mean = finite.clone().sum::<f64>() / count;
-    let square: f64 = finite.map(|v| (v - mean).powi(2)).sum();
-    (mean, square / count)
+fn of_others(what: &'static str, found: usize, expected: usize) -> Error {
+    Error::Shape {
+        what,
+        found: format!("for {found} ROIs"),
+        against: "the fluorescence",
+        expected: format!("for {expected}"),
+    }
 }

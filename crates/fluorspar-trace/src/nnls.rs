@@ -12,6 +12,7 @@ const FEW: usize = 64;
 
 /// Least squares of one group of ROIs that hang together, some of them not
 /// allowed below zero; scaled to a unit diagonal and in a narrow order.
+#[derive(Debug)]
 pub(crate) struct Group {
     /// Members in the order of the matrix.
     pub(crate) rois: Vec<usize>,

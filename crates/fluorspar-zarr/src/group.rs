@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
@@ -8,9 +8,10 @@ use serde_json::{Map, Value, json};
 
 use crate::array::{ArrayFile, Place, Plan, cells_across, write_json};
 use crate::metadata::{self, Group, Node, check_limit};
+use crate::rows::RowWriter;
 use crate::source::Source;
 use crate::staging::Staging;
-use crate::{Codec, Element, Error, OpenOptions};
+use crate::{Codec, Element, ElementType, Error, OpenOptions};
 
 /// Decoded size that a chunk of a named array aims at.
 const CHUNK_BYTES: usize = 4 << 20;
@@ -27,6 +28,8 @@ pub struct GroupWriter {
     staging: Staging,
     /// Metadata by the name of the array.
     arrays: BTreeMap<String, Value>,
+    /// Arrays that are written row by row and not whole yet.
+    open: BTreeSet<String>,
     attributes: Map<String, Value>,
 }
 
@@ -42,6 +45,7 @@ impl GroupWriter {
         Ok(Self {
             staging: Staging::create(path.as_ref())?,
             arrays: BTreeMap::new(),
+            open: BTreeSet::new(),
             attributes: Map::new(),
         })
     }
@@ -89,8 +93,73 @@ impl GroupWriter {
         S: Data<Elem = T>,
         D: Dimension,
     {
-        let target = self.staging.target().join(name);
         let view = data.view().into_dyn();
+        let (array, metadata) = self.begin(name, T::TYPE, view.shape(), dimension_names, chunk)?;
+        store(&array, &view, &vec![0; view.ndim()])?;
+        self.arrays.insert(name.to_owned(), metadata);
+        Ok(())
+    }
+
+    /// Begins an array that does not fit into memory: it is written in blocks
+    /// of rows (of its first axis), one after the other, and becomes part of
+    /// the group by [`GroupWriter::end`]. What is on disk in the end is, to
+    /// the byte, what [`GroupWriter::array`] makes of the whole.
+    ///
+    /// ```
+    /// use fluorspar_zarr::{GroupReader, GroupWriter};
+    /// use ndarray::{Array2, array};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("rois.zarr");
+    /// let mut group = GroupWriter::create(&path)?;
+    /// let mut rows = group.begin_rows::<f32>("dff", &[3, 2], &["roi", "frame"])?;
+    /// rows.write(&array![[1.0, 2.0], [3.0, 4.0]])?;
+    /// rows.write(&array![[5.0, 6.0]])?;
+    /// group.end(rows)?;
+    /// group.finish()?;
+    /// let group = GroupReader::open(&path)?;
+    /// let last: Array2<f32> = group.rows("dff", 2..3)?.into_dimensionality()?;
+    /// assert_eq!(last, array![[5.0, 6.0]]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`GroupWriter::array`].
+    pub fn begin_rows<T: Element>(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        dimension_names: &[&str],
+    ) -> Result<RowWriter<T>, Error> {
+        let chunk = chunk_shape(shape, T::TYPE.bytes());
+        let (array, metadata) = self.begin(name, T::TYPE, shape, dimension_names, &chunk)?;
+        self.open.insert(name.to_owned());
+        Ok(RowWriter::new(name, array, metadata))
+    }
+
+    /// Takes an array that was written row by row into the group.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] if rows are missing or the array is not of this
+    /// group; [`Error::Io`] or [`Error::Encode`] if the last rows cannot be
+    /// stored.
+    pub fn end<T: Element>(&mut self, rows: RowWriter<T>) -> Result<(), Error> {
+        let (name, metadata) = rows.finish(self.staging.folder())?;
+        self.open.remove(&name);
+        self.arrays.insert(name, metadata);
+        Ok(())
+    }
+
+    /// Checks an array that is asked for and makes its folder.
+    fn begin(
+        &mut self,
+        name: &str,
+        element: ElementType,
+        shape: &[usize],
+        dimension_names: &[&str],
+        chunk: &[usize],
+    ) -> Result<(ArrayFile, Value), Error> {
+        let target = self.staging.target().join(name);
         if name.starts_with('.')
             || name.starts_with("__")
             || name.contains('/')
@@ -101,37 +170,37 @@ impl GroupWriter {
         if Source::folder(self.staging.folder()).child(name).is_none() {
             return Err(Error::misuse(target, "not a name for an array"));
         }
-        if dimension_names.len() != view.ndim() || view.ndim() == 0 {
+        if dimension_names.len() != shape.len() || shape.is_empty() {
             return Err(Error::misuse(
                 target,
                 format!(
                     "{} dimension names for {} axes (at least 1)",
                     dimension_names.len(),
-                    view.ndim()
+                    shape.len()
                 ),
             ));
         }
-        if chunk.len() != view.ndim() || chunk.contains(&0) {
+        if chunk.len() != shape.len() || chunk.contains(&0) {
             return Err(Error::misuse(
                 target,
-                format!("chunks of {chunk:?} for {} axes", view.ndim()),
+                format!("chunks of {chunk:?} for {} axes", shape.len()),
             ));
         }
-        if self.arrays.contains_key(name) {
+        if self.arrays.contains_key(name) || self.open.contains(name) {
             return Err(Error::misuse(
                 target,
                 "an array of this name is already there",
             ));
         }
-        let extents = chunk.iter().zip(view.shape());
+        let extents = chunk.iter().zip(shape);
         let cell: Vec<usize> = extents
             .map(|(&chunk, &extent)| chunk.min(extent.max(1)))
             .collect();
         let folder = self.staging.folder().join(name);
         std::fs::create_dir(&folder).map_err(|e| Error::io(&folder, e))?;
         let plan = Plan {
-            element: T::TYPE,
-            shape: view.shape(),
+            element,
+            shape,
             cell: &cell,
             shard: None,
             codec: Codec::default(),
@@ -139,9 +208,7 @@ impl GroupWriter {
             attributes: Map::new(),
         };
         let metadata = plan.metadata();
-        store(&plan.create(&folder)?, &view)?;
-        self.arrays.insert(name.to_owned(), metadata);
-        Ok(())
+        Ok((plan.create(&folder)?, metadata))
     }
 
     /// Sets an attribute of the group; a second value for a key replaces the first.
@@ -156,9 +223,13 @@ impl GroupWriter {
     /// Commits the group.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be put in place. The old target, if any, is
-    /// then as it was.
+    /// [`Error::Misuse`] if an array was begun and not ended; [`Error::Io`] if
+    /// it cannot be put in place. The old target, if any, is then as it was.
     pub fn finish(self) -> Result<(), Error> {
+        if let Some(name) = self.open.first() {
+            let target = self.staging.target().join(name);
+            return Err(Error::misuse(target, "the array was begun and not ended"));
+        }
         let metadata = group_metadata(&json!(self.attributes), json!(self.arrays));
         write_json(&self.staging.folder().join("zarr.json"), &metadata)?;
         self.staging.commit()
@@ -179,7 +250,13 @@ pub(crate) fn group_metadata(attributes: &Value, arrays: Value) -> Value {
     })
 }
 
-fn store<T: Element>(array: &ArrayFile, view: &ArrayViewD<'_, T>) -> Result<(), Error> {
+/// Encodes and writes the chunks of `view`, whose corner lies at the chunk
+/// `first` of the array.
+pub(crate) fn store<T: Element>(
+    array: &ArrayFile,
+    view: &ArrayViewD<'_, T>,
+    first: &[usize],
+) -> Result<(), Error> {
     if view.is_empty() {
         return Ok(());
     }
@@ -198,6 +275,11 @@ fn store<T: Element>(array: &ArrayFile, view: &ArrayViewD<'_, T>) -> Result<(), 
                 .assign(&part);
             let bytes = bytemuck::cast_slice(cell.as_slice().unwrap_or_default());
             let encoded = array.encode_cell(Codec::default(), bytes, Vec::new())?;
+            let index: Vec<usize> = index
+                .iter()
+                .zip(first)
+                .map(|(i, first)| i + first)
+                .collect();
             array.write_file(&index, &[Some(encoded)])?.finish(false)
         })
         .collect();
@@ -264,30 +346,76 @@ impl GroupReader {
     /// converted), [`Error::Limit`] if it is too large, [`Error::MissingChunk`]
     /// and [`Error::CorruptChunk`] for damage.
     pub fn array<T: Element>(&self, name: &str) -> Result<ArrayD<T>, Error> {
+        let array = self.open_array::<T>(name)?;
+        let region = array.shape().iter().map(|&extent| 0..extent).collect();
+        self.region(&array, region)
+    }
+
+    /// Reads some rows of an array: a range of its first axis, all of the others.
+    ///
+    /// # Errors
+    /// As [`GroupReader::array`], and [`Error::Misuse`] if the range leaves
+    /// the array.
+    pub fn rows<T: Element>(&self, name: &str, rows: Range<usize>) -> Result<ArrayD<T>, Error> {
+        let array = self.open_array::<T>(name)?;
+        let extent = array.shape().first().copied().unwrap_or(0);
+        if rows.start > rows.end || rows.end > extent {
+            let reason = format!("rows {rows:?} of an array of {extent}");
+            return Err(Error::misuse(array.folder(), reason));
+        }
+        let mut region: Vec<_> = array.shape().iter().map(|&extent| 0..extent).collect();
+        if let Some(first) = region.first_mut() {
+            *first = rows;
+        }
+        self.region(&array, region)
+    }
+
+    /// Extents of an array, one per axis.
+    ///
+    /// # Errors
+    /// As [`GroupReader::array`] where it concerns metadata.
+    pub fn shape(&self, name: &str) -> Result<Vec<usize>, Error> {
+        Ok(self.array_file(name)?.shape().to_vec())
+    }
+
+    fn array_file(&self, name: &str) -> Result<ArrayFile, Error> {
         let source = &self.group.source;
         let folder = source.file(name);
         let source = source
             .child(name)
             .ok_or_else(|| Error::misuse(&folder, "not a path below the group"))?;
-        let array = match metadata::open(source, &self.options)? {
-            Node::Array(array) => array,
-            Node::Group(_) => return Err(Error::metadata(folder, "a group, not an array")),
-        };
+        match metadata::open(source, &self.options)? {
+            Node::Array(array) => Ok(*array),
+            Node::Group(_) => Err(Error::metadata(folder, "a group, not an array")),
+        }
+    }
+
+    fn open_array<T: Element>(&self, name: &str) -> Result<ArrayFile, Error> {
+        let array = self.array_file(name)?;
         if array.element() != T::TYPE {
             return Err(Error::ElementType {
-                path: folder,
+                path: self.group.source.file(name),
                 asked: T::TYPE,
                 found: array.element(),
             });
         }
+        Ok(array)
+    }
+
+    fn region<T: Element>(
+        &self,
+        array: &ArrayFile,
+        region: Vec<Range<usize>>,
+    ) -> Result<ArrayD<T>, Error> {
+        let folder = array.folder();
+        let shape: Vec<usize> = region.iter().map(Range::len).collect();
         let limit = self.options.limits.array_bytes;
-        check_limit(&folder, "the array", array.shape(), T::TYPE, limit)?;
-        let count = array.shape().iter().product();
+        check_limit(folder, "the array", &shape, T::TYPE, limit)?;
+        let count = shape.iter().product();
         let mut data = Vec::new();
         data.try_reserve_exact(count)
-            .map_err(|e| Error::io(&folder, std::io::Error::other(e)))?;
+            .map_err(|e| Error::io(folder, std::io::Error::other(e)))?;
         data.resize(count, T::zeroed());
-        let region: Vec<_> = array.shape().iter().map(|&extent| 0..extent).collect();
         let place = Place {
             unit: size_of::<T>(),
             put: &|run: &[u8], out: &mut [u8]| out.copy_from_slice(run),
@@ -298,8 +426,8 @@ impl GroupReader {
             bytemuck::cast_slice_mut::<T, u8>(&mut data),
             &place,
         )?;
-        ArrayD::from_shape_vec(IxDyn(array.shape()), data)
-            .map_err(|e| Error::metadata(&folder, e.to_string()))
+        ArrayD::from_shape_vec(IxDyn(&shape), data)
+            .map_err(|e| Error::metadata(folder, e.to_string()))
     }
 
     /// One attribute of the group.

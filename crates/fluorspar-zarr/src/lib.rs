@@ -25,6 +25,7 @@
 //! | the same in blocks from many threads, to be resumed | [`BlockWriter::create`], [`BlockWriter::resume`] |
 //! | another codec, chunks for pixel access, scales, OME-Zarr 0.5 | [`WriteOptions`] |
 //! | traces, footprints, images to disk and back | [`GroupWriter::create`], [`GroupReader::open`] |
+//! | arrays larger than memory, some rows at a time | [`GroupWriter::begin_rows`], [`GroupReader::rows`] |
 //!
 //! Writers put everything into a hidden sibling folder and rename it on
 //! `finish`: a reader sees the old data or the new, never a mixture, and the
@@ -128,6 +129,7 @@ mod metadata;
 mod ome;
 mod options;
 mod reader;
+mod rows;
 mod source;
 mod staging;
 mod unfinished;
@@ -139,6 +141,7 @@ pub use error::Error;
 pub use group::{GroupReader, GroupWriter};
 pub use options::{Codec, Limits, MissingChunks, OpenOptions, PixelSize, WriteOptions};
 pub use reader::MovieReader;
+pub use rows::RowWriter;
 pub use writer::MovieWriter;
 
 #[cfg(doctest)]

@@ -236,3 +236,75 @@ fn bytes_do_not_depend_on_threads() {
     };
     assert!(make(1) == make(4));
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn rows_in_any_blocks_are_the_array_written_at_once(
+        frames in 0_usize..3,
+        cuts in prop::collection::vec(0_usize..9, 0..6),
+    ) {
+        // Chunks of 5 rows, of one element, or empty.
+        let columns = [(1 << 20) / 5, 0, 3][frames];
+        let rows: usize = cuts.iter().sum();
+        let whole = Array2::from_shape_fn((rows, columns), |(y, x)| (y * 31 + x % 97) as f32);
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["whole.zarr", "rows.zarr"].map(|name| folder.path().join(name));
+        let mut group = GroupWriter::create(&paths[0]).unwrap();
+        group.array("a", &whole, &["roi", "frame"]).unwrap();
+        group.finish().unwrap();
+        let mut group = GroupWriter::create(&paths[1]).unwrap();
+        let mut writer = group.begin_rows::<f32>("a", whole.shape(), &["roi", "frame"]).unwrap();
+        let mut at = 0;
+        for cut in &cuts {
+            writer.write(&whole.slice(ndarray::s![at..at + cut, ..])).unwrap();
+            at += cut;
+        }
+        group.end(writer).unwrap();
+        group.finish().unwrap();
+        prop_assert_eq!(bytes_below(&paths[0]), bytes_below(&paths[1]));
+        let group = GroupReader::open(&paths[1]).unwrap();
+        prop_assert_eq!(group.shape("a").unwrap(), whole.shape());
+        let middle = rows / 3..rows - rows / 3;
+        let part = group.rows::<f32>("a", middle.clone()).unwrap();
+        prop_assert_eq!(part, whole.slice(ndarray::s![middle, ..]).into_dyn());
+        prop_assert!(group.rows::<f32>("a", 0..rows + 1).is_err());
+    }
+}
+
+/// Paths below a folder and what the files hold.
+fn bytes_below(folder: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut out = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(&next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let bytes = fs::read(&path).unwrap();
+                out.push((path.strip_prefix(folder).unwrap().to_path_buf(), bytes));
+            }
+        }
+    }
+    out.sort();
+    out
+}
+
+#[test]
+fn an_array_begun_must_be_ended_with_all_its_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("g.zarr");
+    let mut group = GroupWriter::create(&path).unwrap();
+    let axes = ["roi", "frame"];
+    let mut rows = group.begin_rows::<f32>("a", &[3, 2], &axes).unwrap();
+    assert!(group.begin_rows::<f32>("a", &[3, 2], &axes).is_err());
+    assert!(rows.write(&Array2::<f32>::zeros((1, 3))).is_err());
+    assert!(rows.write(&Array2::<f32>::zeros((4, 2))).is_err());
+    rows.write(&Array2::<f32>::zeros((2, 2))).unwrap();
+    assert_eq!(rows.written(), 2);
+    assert!(matches!(group.end(rows), Err(Error::Misuse { .. })));
+    assert!(matches!(group.finish(), Err(Error::Misuse { .. })));
+    assert!(!path.exists());
+}

@@ -1,8 +1,11 @@
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fluorspar_denoise::{Blocks, LowRank, Parameters, Parts, Residual};
-use fluorspar_zarr::{GroupReader, GroupWriter};
-use ndarray::{Array3, aview1};
+use fluorspar_movie::MovieShape;
+use fluorspar_zarr::{Element, GroupReader, GroupWriter};
+use ndarray::{Array3, ArrayView3, aview1};
 use serde_json::{Value, json};
 
 use super::{read_1d, read_2d, read_3d, read_attribute};
@@ -139,6 +142,136 @@ pub fn read_lowrank(path: &Path) -> Result<LowRank, Error> {
     .at(path.display())
 }
 
+/// A `lowrank.zarr` whose components are read plane by plane.
+#[derive(Debug)]
+pub(crate) struct StoredLowRank {
+    path: PathBuf,
+    group: GroupReader,
+    shape: MovieShape,
+    mean: Array3<f32>,
+    /// The plane that was read last.
+    last: Mutex<Option<(usize, Arc<LowRank>)>>,
+}
+
+impl StoredLowRank {
+    /// Opens it and reads its mean image.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let group = GroupReader::open(path).at(path.display())?;
+        let mean = read_3d::<f32>(&group, "mean", path)?;
+        let (planes, height, width) = mean.dim();
+        let frames = read_attribute(&group, "frames", path)? as usize;
+        Ok(Self {
+            path: path.to_path_buf(),
+            group,
+            shape: MovieShape::new(frames, planes, height, width),
+            mean,
+            last: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn shape(&self) -> MovieShape {
+        self.shape
+    }
+
+    pub(crate) fn planes(&self) -> usize {
+        self.shape.planes
+    }
+
+    pub(crate) fn height(&self) -> usize {
+        self.shape.height
+    }
+
+    pub(crate) fn width(&self) -> usize {
+        self.shape.width
+    }
+
+    /// Mean over frames `(plane, y, x)`.
+    pub(crate) fn mean(&self) -> ArrayView3<'_, f32> {
+        self.mean.view()
+    }
+
+    /// One plane, as a movie of its own with the components that it shows. The
+    /// last one asked for stays in memory.
+    pub(crate) fn plane(&self, plane: usize) -> Result<Arc<LowRank>, Error> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, movie)) = last.as_ref().filter(|(known, _)| *known == plane) {
+            return Ok(Arc::clone(movie));
+        }
+        // There need not be room for two.
+        *last = None;
+        let movie = Arc::new(self.read(plane)?);
+        *last = Some((plane, Arc::clone(&movie)));
+        Ok(movie)
+    }
+
+    /// Lets go of the plane in memory.
+    pub(crate) fn forget(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn read(&self, plane: usize) -> Result<LowRank, Error> {
+        let (group, path) = (&self.group, self.path.as_path());
+        let MovieShape { height, width, .. } = self.shape;
+        let first = plane * height * width;
+        let pixels = first..first + height * width + 1;
+        let indptr = rows_1d::<u64>(group, "u_indptr", pixels, path)?;
+        let (start, end) = (indptr[0], indptr[indptr.len() - 1]);
+        if indptr.windows(2).any(|pair| pair[0] > pair[1]) {
+            return Err(Error::bad_data(path, "the row boundaries of U decrease"));
+        }
+        let entries = start as usize..end as usize;
+        let mut indices = rows_1d::<u32>(group, "u_indices", entries.clone(), path)?;
+        // Components are numbered plane by plane.
+        let lowest = indices.iter().min().map_or(0, |&k| k as usize);
+        let components = lowest..indices.iter().max().map_or(0, |&k| k as usize + 1);
+        for k in &mut indices {
+            *k -= lowest as u32;
+        }
+        let v = group
+            .rows::<f32>("v", components.clone())
+            .at(path.display())?
+            .into_dimensionality()
+            .map_err(|_| Error::bad_data(path, "the array \"v\" must have two axes"))?;
+        let image = |name: &str| -> Result<Array3<f32>, Error> {
+            let image = group.rows::<f32>(name, plane..plane + 1);
+            let image = image.at(path.display())?.into_dimensionality();
+            image.map_err(|_| {
+                Error::bad_data(path, format!("the array {name:?} must have three axes"))
+            })
+        };
+        LowRank::from_parts(Parts {
+            u_indptr: indptr.iter().map(|at| at - start).collect(),
+            u_indices: indices,
+            u_weights: rows_1d(group, "u_weights", entries, path)?,
+            v,
+            mean: image("mean")?,
+            noise: image("noise")?,
+            blocks: Blocks {
+                planes: read_attribute(group, "block_planes", path)? as usize,
+                side: read_attribute(group, "block_side", path)? as usize,
+            },
+            component_block: rows_1d(group, "component_block", components, path)?,
+            frame_rate: group.attribute("frame_rate").and_then(|v| v.as_f64()),
+        })
+        .at(path.display())
+    }
+}
+
+/// A part of an array with one axis.
+fn rows_1d<T: Element>(
+    group: &GroupReader,
+    name: &str,
+    range: Range<usize>,
+    path: &Path,
+) -> Result<Vec<T>, Error> {
+    let part = group.rows::<T>(name, range).at(path.display())?;
+    if part.ndim() != 1 {
+        let message = format!("the array {name:?} must have one axis");
+        return Err(Error::bad_data(path, message));
+    }
+    Ok(part.into_raw_vec_and_offset().0)
+}
+
 /// What a `lowrank.zarr` is, without its factors.
 #[derive(Clone, Debug)]
 pub(crate) struct LowRankHead {
@@ -163,7 +296,14 @@ pub(crate) fn read_lowrank_head(path: &Path) -> Result<LowRankHead, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fluorspar_movie::Movie;
     use ndarray::Array2;
+
+    fn read(movie: &LowRank) -> Result<Vec<f32>, Error> {
+        let mut out = vec![0.0; movie.shape().frames * movie.shape().frame_len()];
+        movie.read(0..movie.shape().frames, &mut out).at("a test")?;
+        Ok(out)
+    }
 
     #[test]
     fn a_low_rank_movie_comes_back_with_or_without_a_frame_rate() -> Result<(), Error> {
@@ -193,6 +333,15 @@ mod tests {
             let head = read_lowrank_head(&path)?;
             assert_eq!((head.shape, head.rank), ([5000, 2, 2, 2], 2));
             assert_eq!(head.frame_rate, frame_rate);
+            // Its planes one by one are its planes.
+            let stored = StoredLowRank::open(&path)?;
+            let whole = read(&lowrank)?;
+            for plane in 0..2 {
+                let alone = read(&*stored.plane(plane)?)?;
+                let expected = whole.chunks(4).skip(plane).step_by(2).flatten();
+                assert!(alone.iter().eq(expected));
+            }
+            assert!(stored.plane(2).is_err());
         }
         std::fs::remove_dir_all(&folder).map_err(|e| Error::io(&folder, e))
     }

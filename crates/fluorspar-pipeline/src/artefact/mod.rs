@@ -9,11 +9,12 @@ mod tracks;
 mod volumes;
 
 pub use lowrank::read_lowrank;
-pub(crate) use lowrank::{Provenance, is_lowrank, read_lowrank_head, write_lowrank};
+pub(crate) use lowrank::{Provenance, StoredLowRank, is_lowrank, read_lowrank_head, write_lowrank};
 pub use motion::MotionTable;
 pub(crate) use motion::{read_motion, write_motion};
 pub use quality::Quality;
-pub use rois::Rois;
+pub(crate) use rois::RoisWriter;
+pub use rois::{RoiTraces, Rois};
 pub use tracks::TrackTable;
 pub(crate) use tracks::verdict_word;
 pub(crate) use volumes::{RegisteredVolumes, read_motions, write_volume_motion};

@@ -3,13 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use fluorspar_zarr::GroupReader;
-use ndarray::{Array1, Array2, Ix1, Ix2};
+use ndarray::{Array1, Array2, Axis, Ix1, Ix2};
 
 use super::clock::Clock;
 use super::recording::{Making, Recording, mean, median};
 use crate::artefact::{MotionTable, Rois};
 use crate::error::Context;
 use crate::{Error, source};
+
+/// Traces that are read at a time, where their sum is all that is wanted.
+const READ_BYTES: usize = 32 << 20;
 
 /// The `rois.zarr` that a path names: itself, or the one in the folder.
 pub(crate) fn find(path: &Path) -> Result<PathBuf, Error> {
@@ -87,9 +90,7 @@ pub(crate) fn read(path: &Path, making: &Making<'_>) -> Result<Recording, Error>
         }
     }
     if has("F") {
-        let f = traces("F")?;
-        let of_cells = cells.iter().flat_map(|&roi| f.row(roi).to_vec());
-        told("mean_fluorescence", mean(of_cells.map(f64::from)));
+        told("mean_fluorescence", mean_of_cells(&group, &path, &cells)?);
     }
     let motion = path.with_file_name("motion.zarr");
     if motion.is_dir() {
@@ -100,6 +101,37 @@ pub(crate) fn read(path: &Path, making: &Making<'_>) -> Result<Recording, Error>
     }
     recording.cells = cells;
     Ok(recording)
+}
+
+/// Mean fluorescence of all cells; their traces are read some at a time.
+fn mean_of_cells(group: &GroupReader, path: &Path, cells: &[usize]) -> Result<Option<f64>, Error> {
+    let (mut sum, mut count) = (0.0, 0_usize);
+    let [rois, frames] = group.shape("F").at(path.display())?[..] else {
+        return Err(Error::bad_data(
+            path,
+            "the array \"F\" must be (roi, frame)",
+        ));
+    };
+    let together = (READ_BYTES / (4 * frames.max(1))).max(1);
+    for first in (0..rois).step_by(together) {
+        let end = (first + together).min(rois);
+        let here: Vec<usize> = {
+            let inside = |roi: &&usize| (first..end).contains(*roi);
+            cells.iter().filter(inside).copied().collect()
+        };
+        if here.is_empty() {
+            continue;
+        }
+        let part = group.rows::<f32>("F", first..end).at(path.display())?;
+        for roi in here {
+            let row = part.index_axis(Axis(0), roi - first);
+            for value in row.iter().filter(|v| v.is_finite()) {
+                sum += f64::from(*value);
+                count += 1;
+            }
+        }
+    }
+    Ok((count > 0).then(|| sum / count as f64))
 }
 
 /// Root mean square of the step from frame to frame, pixels.

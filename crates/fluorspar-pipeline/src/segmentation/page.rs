@@ -1,11 +1,13 @@
 //! The page of one movie's cells.
 
+use std::path::Path;
+
 use fluorspar_report::figure::{self, Curve, CurvesPlot};
 use fluorspar_report::{Block, Figure, Report, Section, Table};
 use ndarray::{Array2, ArrayView3, Axis};
 
 use crate::Error;
-use crate::artefact::{Quality, Rois};
+use crate::artefact::{Quality, RoiTraces, Rois};
 use crate::error::Context;
 use crate::figures::{MOST_PICTURES, outlines, spread};
 
@@ -28,8 +30,13 @@ const SHOWN: [&str; 12] = [
 /// Cells whose traces are shown.
 const TRACES: usize = 14;
 
-/// Draws the page; `mean` is `(plane, y, x)`.
-pub(super) fn page(rois: &Rois, mean: ArrayView3<'_, f32>, given: usize) -> Result<String, Error> {
+/// Draws the page; `stored` is the `rois.zarr` of the ROIs, `mean` is `(plane, y, x)`.
+pub(super) fn page(
+    rois: &Rois,
+    stored: &Path,
+    mean: ArrayView3<'_, f32>,
+    given: usize,
+) -> Result<String, Error> {
     let cells = rois.cells().len();
     let others = rois.footprints.len() - cells;
     let known = match given {
@@ -56,7 +63,7 @@ pub(super) fn page(rois: &Rois, mean: ArrayView3<'_, f32>, given: usize) -> Resu
                      scaled to its own range; ticks mark the larger half of the deconvolved \
                      events. The first two minutes.",
                 )
-                .block(Block::Figures(traces(rois)?)),
+                .block(Block::Figures(traces(rois, stored)?)),
         )
         .section(
             Section::new("How good they are")
@@ -91,7 +98,7 @@ fn pictures(rois: &Rois, mean: ArrayView3<'_, f32>) -> Result<Vec<Figure>, Error
 }
 
 /// Traces of cells evenly from the best to the worst; none without frames.
-fn traces(rois: &Rois) -> Result<Vec<Figure>, Error> {
+fn traces(rois: &Rois, stored: &Path) -> Result<Vec<Figure>, Error> {
     let snr = rois.snr();
     let mut order = rois.cells();
     order.sort_by(|&a, &b| snr[b].total_cmp(&snr[a]).then(a.cmp(&b)));
@@ -99,18 +106,19 @@ fn traces(rois: &Rois) -> Result<Vec<Figure>, Error> {
         .into_iter()
         .map(|k| order[k])
         .collect();
-    let frames = rois.dff.ncols().min((120.0 * rois.frame_rate) as usize);
+    let frames = rois.frames.min((120.0 * rois.frame_rate) as usize);
     if picked.is_empty() || frames < 2 {
         return Ok(Vec::new());
     }
-    let part = |values: &Array2<f32>| {
-        let rows = values.select(Axis(0), &picked);
-        rows.view().split_at(Axis(1), frames).0.to_owned()
+    let stored = RoiTraces::open(stored)?;
+    let part = |name: &str| -> Result<Array2<f32>, Error> {
+        let rows = stored.pick(name, &picked)?;
+        Ok(rows.view().split_at(Axis(1), frames).0.to_owned())
     };
     let names: Vec<String> = picked.iter().map(|roi| format!("ROI {roi}")).collect();
-    let events = part(&rois.events);
+    let events = part("events")?;
     let figure = figure::traces(
-        part(&rois.dff).view(),
+        part("dff")?.view(),
         Some(events.view()),
         rois.frame_rate,
         &names,
