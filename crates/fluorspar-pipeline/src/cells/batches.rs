@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use fluorspar_deconvolve::{Learned, Oasis};
+use fluorspar_deconvolve::{Learning, Oasis};
 use fluorspar_movie::Footprints;
 use fluorspar_segment::{Evidence, Merge, PairSums, Segmentation, Signal, merge_planes_by};
 use fluorspar_trace::{Before, Coefficients, measure_apart, presence, subtract_neuropil};
@@ -25,7 +25,6 @@ pub(super) struct Batches<'a> {
     told: Told,
     /// Of each ROI's ΔF/F, where planes may show the same cell.
     signals: Vec<Signal>,
-    learnt: Option<Learned>,
 }
 
 impl<'a> Batches<'a> {
@@ -36,21 +35,17 @@ impl<'a> Batches<'a> {
             work,
             told: Told::default(),
             signals: Vec::new(),
-            learnt: None,
         })
     }
 
-    /// ΔF/F of all ROIs.
-    pub(super) fn dff(&mut self, settings: &Deconvolve) -> Result<(), Error> {
-        let frame_rate = self.work.movies.frame_rate;
-        let oasis = oasis(settings, frame_rate)?;
+    /// ΔF/F of all ROIs; gives what the indicator's kernel is learnt from.
+    pub(super) fn dff<'o>(&mut self, oasis: &'o Oasis) -> Result<Learning<'o>, Error> {
         let mut learning = oasis.learning();
         for rois in self.work.batches() {
             let clean = self.dff_of(rois)?;
             learning.look(clean.view()).at("deconvolution")?;
         }
-        self.learnt = Some(learning.finish().at("deconvolution")?);
-        Ok(())
+        Ok(learning)
     }
 
     /// ΔF/F of some ROIs; gives that of the registered movie, which noise is
@@ -95,13 +90,11 @@ impl<'a> Batches<'a> {
         Ok(clean)
     }
 
-    /// Events of all ROIs, with the kernel learnt before.
-    pub(super) fn events(&mut self, settings: &Deconvolve) -> Result<(), Error> {
-        let oasis = oasis(settings, self.work.movies.frame_rate)?;
+    /// Events of all ROIs.
+    pub(super) fn events(&mut self, oasis: &Oasis, learning: Learning<'_>) -> Result<(), Error> {
         let batches = self.work.batches();
         let rois = batches.last().map_or(0, |last| last.end);
-        let kernels = self.learnt.take().map(|learnt| learnt.kernels(rois));
-        let kernels = kernels.unwrap_or_default();
+        let kernels = learning.finish().at("deconvolution")?.kernels(rois);
         for rois in batches {
             let dff = self.work.panels.rows(OWN, rois.clone())?;
             let mut events = Array2::zeros(dff.dim());
@@ -209,7 +202,8 @@ impl From<fluorspar_segment::Error> for Failure {
     }
 }
 
-fn oasis(settings: &Deconvolve, frame_rate: f64) -> Result<Oasis, Error> {
+/// How events are made.
+pub(super) fn oasis(settings: &Deconvolve, frame_rate: f64) -> Result<Oasis, Error> {
     Oasis::new(fluorspar_deconvolve::Parameters {
         frame_rate: Some(frame_rate),
         tau_s: settings.tau_s,

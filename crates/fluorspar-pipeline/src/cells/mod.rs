@@ -107,9 +107,10 @@ fn find_in_panels(
     work.extract(kept, observer)?;
     work.measure()?;
     let mut batches = batches::Batches::new(work, &found.footprints, out)?;
-    batches.dff(settings.deconvolve)?;
+    let oasis = batches::oasis(settings.deconvolve, movies.frame_rate)?;
+    let learning = batches.dff(&oasis)?;
     times.traces = lap();
-    batches.events(settings.deconvolve)?;
+    batches.events(&oasis, learning)?;
     times.events = lap();
     let closed = batches.close(&found.footprints, settings.pixel_size_um)?;
     Ok((closed.store(found, movies)?, times))
