@@ -74,6 +74,7 @@ pub fn convert(
     let part = source::Part {
         channel: options.channel,
         salvage: options.salvage,
+        ..source::Part::default()
     };
     let mut movie = source::open_part(&files, part)?;
     if let Some([first, end]) = options.frames {

@@ -160,7 +160,7 @@ fn zarr(path: &Path, file: &Path) -> Result<MovieInfo, Error> {
 }
 
 fn tiff(path: &Path, files: &[PathBuf]) -> Result<MovieInfo, Error> {
-    let movie = source::open_tiff(files, false)?;
+    let movie = source::open_tiff(files, source::Part::default())?;
     let metadata = movie.metadata();
     let beads = metadata
         .scanimage

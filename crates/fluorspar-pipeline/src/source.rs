@@ -78,6 +78,10 @@ pub(crate) struct Part {
     pub(crate) channel: Option<usize>,
     /// The whole pages of TIFF files that break off.
     pub(crate) salvage: bool,
+    /// Through reads rather than a mapping: what was read does not count as
+    /// memory held, and a file that is cut off meanwhile is an error, not the
+    /// end of the process.
+    pub(crate) read: bool,
 }
 
 /// As [`open_movie`], in part.
@@ -105,7 +109,7 @@ pub(crate) fn open_part(paths: &[PathBuf], part: Part) -> Result<Box<dyn Movie>,
         let movie = fluorspar_zarr::MovieReader::open_with(first, &options);
         return Ok(Box::new(movie.at("cannot open the movie")?));
     }
-    let movie = open_tiff(paths, part.salvage)?;
+    let movie = open_tiff(paths, part)?;
     match part.channel {
         None => Ok(Box::new(movie)),
         Some(channel) => Ok(Box::new(
@@ -166,7 +170,7 @@ pub(crate) fn open_selection(
 pub(crate) fn settings(paths: &[PathBuf]) -> Result<Option<fluorspar_tiff::ScanImage>, Error> {
     match paths.first() {
         Some(first) if !is_zarr(first) => {
-            let movie = open_tiff(&paths[..1], false)?;
+            let movie = open_tiff(&paths[..1], Part::default())?;
             Ok(movie.metadata().scanimage.clone())
         }
         _ => Ok(None),
@@ -186,9 +190,14 @@ pub(crate) fn plane_spacing(paths: &[PathBuf]) -> Option<f64> {
 }
 
 /// TIFF files in the order given; a single file with the rest of its OME set.
-pub(crate) fn open_tiff(paths: &[PathBuf], salvage: bool) -> Result<fluorspar_tiff::Movie, Error> {
+pub(crate) fn open_tiff(paths: &[PathBuf], part: Part) -> Result<fluorspar_tiff::Movie, Error> {
     let options = fluorspar_tiff::OpenOptions {
-        salvage,
+        salvage: part.salvage,
+        backend: if part.read {
+            fluorspar_tiff::Backend::Positioned
+        } else {
+            fluorspar_tiff::Backend::Mapped
+        },
         ..fluorspar_tiff::OpenOptions::default()
     };
     match paths {
@@ -207,6 +216,7 @@ pub(crate) fn open_session(
 ) -> Result<Box<dyn Movie>, Error> {
     let part = Part {
         channel: (planes > 1).then_some(0),
+        read: true,
         ..Part::default()
     };
     let mut movie = open_part(paths, part)?;
