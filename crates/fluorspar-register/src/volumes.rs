@@ -26,9 +26,8 @@ impl VolumeRegistrar {
     /// Bytes that [`register_volumes`] holds at least on the current rayon
     /// pool, for volumes of `pixel_type` into a sink that takes blocks of
     /// `align` volumes: the registrar itself, the sums behind
-    /// [`Images`](crate::Images), work
-    /// space of each thread, a block. It stays within the budget if that is
-    /// larger.
+    /// [`Images`](crate::Images), work space of each thread, a block. It stays
+    /// within the budget if that is larger.
     pub fn memory(&self, frames: usize, pixel_type: PixelType, align: usize) -> usize {
         self.fixed(frames) + align.max(1) * self.per_volume(pixel_type)
     }

@@ -6,6 +6,7 @@
 use fluorspar_denoise::{Blocks, Denoiser, Parameters};
 use fluorspar_movie::{Budget, MovieShape, PixelType};
 
+use crate::cells::{CellsSize, cells_workspace};
 use crate::config::ExperimentConfig;
 
 /// What a task holds at least: the program, its libraries and threads' stacks.
@@ -80,20 +81,32 @@ pub(super) fn denoise(config: &ExperimentConfig, shape: MovieShape, memory: usiz
         },
         ..Parameters::default()
     };
-    // A component for every 250 pixels is much.
-    let rank = shape.frame_len() / 250 + 1;
     let budget = Budget { bytes: memory / 4 };
     let held = Denoiser::new(parameters).map_or(memory, |denoiser| {
-        denoiser.workspace(shape, budget, rank, 2)
+        denoiser.workspace(shape, budget, rank(shape), 2)
     });
     cost(shape.frames, held, pixels(shape, shape.frames) / DENOISED)
 }
 
-pub(super) fn cells(shape: MovieShape, memory: usize) -> Cost {
-    let rank = shape.frame_len() / 250 + 1;
-    // The low-rank movie, and blocks of the registered one.
-    let held = 4 * rank * shape.frames + 200 * shape.frame_len() + memory / 4;
+pub(super) fn cells(config: &ExperimentConfig, shape: MovieShape, memory: usize) -> Cost {
+    let usual = fluorspar_segment::Parameters::default().diameter;
+    let diameter_um = config.segment.diameter_um.number();
+    let size = CellsSize {
+        rois: rois(shape),
+        frames: shape.frames,
+        planes: shape.planes,
+        image: (shape.height, shape.width),
+        diameter: diameter_um.map_or(usual, |um| um / config.experiment.pixel_size_um),
+        rank: rank(shape),
+    };
+    let budget = Budget { bytes: memory / 4 };
+    let held = cells_workspace(&size, 2, budget);
     cost(shape.frames, held, pixels(shape, shape.frames) / MEASURED)
+}
+
+/// Components of a denoised movie: one for every 250 pixels is much.
+fn rank(shape: MovieShape) -> usize {
+    shape.frame_len() / 250 + 1
 }
 
 /// Cells of a session, about: one for every 900 pixels.

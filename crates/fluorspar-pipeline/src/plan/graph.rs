@@ -141,7 +141,7 @@ impl Graph {
             Work::Cells { session },
             &[denoised],
             &[&at("rois.zarr"), &at("rois.csv")],
-            cells(shape, self.memory).of(shape, pixel_type),
+            cells(config, shape, self.memory).of(shape, pixel_type),
             json!({
                 "segment": config.segment,
                 "trace": config.trace,

@@ -53,19 +53,12 @@ impl Worker<'_> {
                 outputs.insert(output.path.display().to_string(), Seal::with(&path, known)?);
             }
         }
-        let mut after = BTreeMap::new();
-        for id in &task.after {
-            if let Some(before) = self.plan.task(id) {
-                after.insert(id.clone(), before.fingerprint.clone());
-            }
-        }
         let record = Record {
             task: task.id.clone(),
             fingerprint: task.fingerprint.clone(),
             fluorspar: env!("CARGO_PKG_VERSION").into(),
             input_fingerprint: task.input_fingerprint.clone(),
             settings: task.settings.clone(),
-            after,
             outputs,
             frames: task.frames,
             seconds: begun.elapsed().as_secs_f64(),

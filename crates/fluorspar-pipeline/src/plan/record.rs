@@ -21,8 +21,6 @@ pub(crate) struct Record {
     pub(crate) fluorspar: String,
     pub(crate) input_fingerprint: String,
     pub(crate) settings: serde_json::Value,
-    /// Fingerprints of the tasks before it.
-    pub(crate) after: BTreeMap<String, String>,
     /// What it made, by name below the folder of the plan.
     pub(crate) outputs: BTreeMap<String, Seal>,
     pub(crate) frames: u64,
