@@ -243,6 +243,10 @@ impl Movie for Concatenated {
         })
     }
 
+    fn reads_single_frames(&self) -> bool {
+        self.parts.iter().all(Movie::reads_single_frames)
+    }
+
     fn view_bytes(&self, frames: Range<usize>) -> Option<&[u8]> {
         if frames.start >= frames.end || frames.end > self.shape.frames {
             return None;
@@ -324,6 +328,10 @@ impl<M: Movie> Movie for FrameRange<M> {
         check_native_plane(self.shape(), self.pixel_type(), plane, &frames, into.len())?;
         self.movie
             .read_plane_native(plane, self.shifted(&frames), into)
+    }
+
+    fn reads_single_frames(&self) -> bool {
+        self.movie.reads_single_frames()
     }
 
     fn view_bytes(&self, frames: Range<usize>) -> Option<&[u8]> {

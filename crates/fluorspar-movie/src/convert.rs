@@ -48,10 +48,10 @@ macro_rules! for_type {
 /// ```
 pub fn to_native(pixel_type: PixelType, values: &[f32], bytes: &mut [u8]) -> Lost {
     match pixel_type {
-        PixelType::U8 => store_small(values, bytes, |v| v as u8),
-        PixelType::I8 => store_small(values, bytes, |v| v as i8),
-        PixelType::U16 => store_small(values, bytes, |v| v as u16),
-        PixelType::I16 => store_small(values, bytes, |v| v as i16),
+        PixelType::U8 => store_small::<u8>(values, bytes),
+        PixelType::I8 => store_small::<i8>(values, bytes),
+        PixelType::U16 => store_small::<u16>(values, bytes),
+        PixelType::I16 => store_small::<i16>(values, bytes),
         PixelType::U32 => store::<u32>(values, bytes),
         PixelType::I32 => store::<i32>(values, bytes),
         PixelType::F32 => store::<f32>(values, bytes),
@@ -79,49 +79,50 @@ fn store<T: Sample>(values: &[f32], bytes: &mut [u8]) -> Lost {
     lost
 }
 
-/// As [`store`] for integers of 8 and 16 bits, several at a time.
-fn store_small<T: Sample>(values: &[f32], bytes: &mut [u8], narrow: fn(i32) -> T) -> Lost {
-    let (low, high) = ends(T::PIXEL_TYPE).unwrap_or_default();
-    let (least, most) = (low.ceil(), (high - 0.5).floor());
-    let mut lost = Lost::default();
-    let mut whole = [0; 256];
-    let parts = bytes.chunks_mut(whole.len() * size_of::<T>());
-    for (part, target) in values.chunks(whole.len()).zip(parts) {
-        let (saturated, nan) = round(part, [low, high, least, most], &mut whole);
-        lost.saturated += u64::from(saturated);
-        lost.nan += u64::from(nan);
-        let rounded = &whole[..part.len()];
-        if let Ok(samples) = bytemuck::try_cast_slice_mut::<u8, T>(target) {
-            for (sample, &value) in samples.iter_mut().zip(rounded) {
-                *sample = narrow(value);
-            }
-        } else {
-            for (sample, &value) in target.chunks_exact_mut(size_of::<T>()).zip(rounded) {
-                sample.copy_from_slice(bytemuck::bytes_of(&narrow(value)));
+/// Integers of 8 and 16 bits.
+trait Small: Sample {
+    /// Of a number within the type's range.
+    fn narrow(value: i32) -> Self;
+}
+
+macro_rules! small {
+    ($($type:ty)*) => {$(
+        impl Small for $type {
+            #[inline(always)]
+            fn narrow(value: i32) -> Self {
+                value as Self
             }
         }
-    }
-    lost
+    )*};
 }
+small!(u8 i8 u16 i16);
 
 /// Added to a number below 2^22, this leaves no room for a fraction.
 const NO_FRACTION: f32 = 12_582_912.0;
 
 crate::vectorised! {
-    /// The nearest whole numbers, halves to even, within `least` and `most`;
-    /// NaN becomes 0. Counts values outside `low..high`, and NaN.
-    fn round<'a>(values: &'a [f32], ends: [f32; 4], whole: &'a mut [i32; 256]) -> (u32, u32) {
-        let [low, high, least, most] = ends;
-        let (mut saturated, mut nan) = (0, 0);
-        for (slot, &value) in whole.iter_mut().zip(values) {
-            saturated += u32::from(value < low) + u32::from(value >= high);
-            nan += u32::from(value.is_nan());
-            let inside = if value < least { least } else { value };
-            let inside = if inside > most { most } else { inside };
-            let inside = if value.is_nan() { 0.0 } else { inside };
-            *slot = (inside + NO_FRACTION).to_bits() as i32 - NO_FRACTION.to_bits() as i32;
+    /// As [`store`] for integers of 8 and 16 bits, several at a time.
+    fn store_small<'a, T: Small>(values: &'a [f32], bytes: &'a mut [u8]) -> Lost {
+        let (low, high) = ends(T::PIXEL_TYPE).unwrap_or_default();
+        let ends = [low, high, low.ceil(), (high - 0.5).floor()];
+        let mut lost = Lost::default();
+        // Parts short enough for the narrow counters of `round`.
+        for (part, target) in values.chunks(1024).zip(bytes.chunks_mut(1024 * size_of::<T>())) {
+            let (mut saturated, mut nan) = (0_u32, 0_u32);
+            if let Ok(samples) = bytemuck::try_cast_slice_mut::<u8, T>(target) {
+                for (sample, &value) in samples.iter_mut().zip(part) {
+                    *sample = T::narrow(round(value, ends, &mut saturated, &mut nan));
+                }
+            } else {
+                for (sample, &value) in target.chunks_exact_mut(size_of::<T>()).zip(part) {
+                    let whole = T::narrow(round(value, ends, &mut saturated, &mut nan));
+                    sample.copy_from_slice(bytemuck::bytes_of(&whole));
+                }
+            }
+            lost.saturated += u64::from(saturated);
+            lost.nan += u64::from(nan);
         }
-        (saturated, nan)
+        lost
     }
 
     fn load<'a, T: Sample>(bytes: &'a [u8], values: &'a mut [f32]) {
@@ -135,6 +136,19 @@ crate::vectorised! {
             }
         }
     }
+}
+
+/// The nearest whole number, halves to even, within the last two of `ends`;
+/// NaN becomes 0. Counts values outside the first two, and NaN.
+#[inline(always)]
+fn round(value: f32, ends: [f32; 4], saturated: &mut u32, nan: &mut u32) -> i32 {
+    let [low, high, least, most] = ends;
+    *saturated += u32::from(value < low) + u32::from(value >= high);
+    *nan += u32::from(value.is_nan());
+    let inside = if value < least { least } else { value };
+    let inside = if inside > most { most } else { inside };
+    let inside = if value.is_nan() { 0.0 } else { inside };
+    (inside + NO_FRACTION).to_bits() as i32 - NO_FRACTION.to_bits() as i32
 }
 
 /// Below the first and from the second on, rounding leaves the type's range.

@@ -115,6 +115,12 @@ pub trait Movie: Send + Sync {
         })
     }
 
+    /// Whether frames read one by one, by several threads, cost no more than
+    /// read together: not where several of them are compressed as one.
+    fn reads_single_frames(&self) -> bool {
+        false
+    }
+
     /// Lends the native-endian bytes of `frames` where they already lie in
     /// memory (or in a mapped file) as [`Movie::read_native`] would give
     /// them, aligned for the pixel type; `None` otherwise.
@@ -221,6 +227,9 @@ macro_rules! forward {
                 into: &mut [u8],
             ) -> Result<(), Error> {
                 (**self).read_plane_native(plane, frames, into)
+            }
+            fn reads_single_frames(&self) -> bool {
+                (**self).reads_single_frames()
             }
             fn view_bytes(&self, frames: Range<usize>) -> Option<&[u8]> {
                 (**self).view_bytes(frames)

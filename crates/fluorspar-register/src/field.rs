@@ -163,45 +163,53 @@ impl Warp {
 
     /// The displacement along row `y`.
     #[inline(always)]
-    fn row(&self, extended: &[f32], y: usize, shift: f32, line: &mut Vec<f32>, out: &mut [f32]) {
+    fn row<S: Simd>(
+        &self,
+        simd: S,
+        extended: &[f32],
+        y: usize,
+        shift: f32,
+        line: &mut Vec<f32>,
+        out: &mut [f32],
+    ) {
         let wide = self.nodes.1 + 2 * BEYOND;
         let (node, weights) = self.rows[y];
-        line.clear();
-        line.extend((0..wide).map(|j| {
-            (0..4)
-                .map(|k| weights[k] * extended[(node + k) * wide + j])
-                .sum::<f32>()
-        }));
+        line.resize(wide, 0.0);
+        let near: [&[f32]; 4] = std::array::from_fn(|k| &extended[(node + k) * wide..][..wide]);
+        blend_nodes(simd, line, 0.0, weights, near);
         for &(start, end, node) in &self.runs {
             let nodes = [line[node], line[node + 1], line[node + 2], line[node + 3]];
             let weights = self.columns.each_ref().map(|w| &w[start..end]);
-            blend_nodes(&mut out[start..end], shift, nodes, weights);
+            blend_nodes(simd, &mut out[start..end], shift, nodes, weights);
         }
     }
 }
 
 /// `out = shift + Σ nodes · weights`.
 #[inline(always)]
-fn blend_nodes(out: &mut [f32], shift: f32, nodes: [f32; 4], weights: [&[f32]; 4]) {
-    let [p, q, r, s] = nodes;
-    let [a, b, c, d] = weights;
-    let value = |a: f32, b: f32, c: f32, d: f32| shift + a * p + b * q + c * r + d * s;
-    let n = out.len();
-    let whole = n / LANES * LANES;
-    for start in (0..whole).step_by(LANES) {
-        let Some(out) = out[start..].first_chunk_mut::<LANES>() else {
-            return;
-        };
-        let lanes = [a, b, c, d].map(|w| w[start..].first_chunk::<LANES>());
-        let [Some(a), Some(b), Some(c), Some(d)] = lanes else {
-            return;
-        };
-        for k in 0..LANES {
-            out[k] = value(a[k], b[k], c[k], d[k]);
-        }
+fn blend_nodes<S: Simd>(
+    simd: S,
+    out: &mut [f32],
+    shift: f32,
+    nodes: [f32; 4],
+    weights: [&[f32]; 4],
+) {
+    let shift = simd.splat_f32s(shift);
+    let nodes = nodes.map(|node| simd.splat_f32s(node));
+    let sum = |weights: [S::f32s; 4]| {
+        let [a, b, c, d] = weights;
+        let near = simd.mul_add_f32s(b, nodes[1], simd.mul_add_f32s(a, nodes[0], shift));
+        simd.mul_add_f32s(d, nodes[3], simd.mul_add_f32s(c, nodes[2], near))
+    };
+    let (whole, rest) = S::as_mut_simd_f32s(out);
+    let [a, b, c, d] = weights.map(|w| S::as_simd_f32s(w));
+    let lanes = a.0.iter().zip(b.0).zip(c.0).zip(d.0);
+    for (out, (((&a, &b), &c), &d)) in whole.iter_mut().zip(lanes) {
+        *out = sum([a, b, c, d]);
     }
-    for k in whole..n {
-        out[k] = value(a[k], b[k], c[k], d[k]);
+    if !rest.is_empty() {
+        let last = [a, b, c, d].map(|w| simd.partial_load_f32s(w.1));
+        simd.partial_store_f32s(rest, sum(last));
     }
 }
 
@@ -234,8 +242,8 @@ impl<F: FnMut(usize, &[f32])> WithSimd for SampleRows<'_, F> {
             out,
         } = scratch;
         for y in 0..size.0 {
-            warp.row(&extended[0], y, shift.0, line, &mut row.dy[..size.1]);
-            warp.row(&extended[1], y, shift.1, line, &mut row.dx[..size.1]);
+            warp.row(simd, &extended[0], y, shift.0, line, &mut row.dy[..size.1]);
+            warp.row(simd, &extended[1], y, shift.1, line, &mut row.dx[..size.1]);
             sample_row(simd, pixels, size, y, row, out);
             take(y, &out[..size.1]);
         }
@@ -461,8 +469,9 @@ mod tests {
         }
         let (mut dy, mut dx) = (vec![0.0; 77], vec![0.0; 77]);
         for y in 0..64 {
-            warp.row(&extended[0], y, 0.0, &mut Vec::new(), &mut dy);
-            warp.row(&extended[1], y, 0.0, &mut Vec::new(), &mut dx);
+            let simd = fluorspar_movie::pulp::Scalar::new();
+            warp.row(simd, &extended[0], y, 0.0, &mut Vec::new(), &mut dy);
+            warp.row(simd, &extended[1], y, 0.0, &mut Vec::new(), &mut dx);
             for x in 0..77 {
                 let pixels = frame.as_slice().unwrap();
                 let one = sample(pixels, (64, 77), (y, x), (dy[x], dx[x]));

@@ -165,21 +165,43 @@ pub fn straighten(mut frame: ArrayViewMut2<'_, f32>, displacement: &[f32]) {
         }
         old.clear();
         old.extend(line.iter().copied());
+        let sampler = Sampler::new(by);
         for (x, slot) in line.iter_mut().enumerate() {
-            *slot = sample(&old, x, by);
+            *slot = sampler.at(&old, x);
         }
     }
 }
 
-/// A line at `x + by`, the border repeated.
-fn sample(line: &[f32], x: usize, by: f32) -> f32 {
-    let whole = by.floor();
-    let weights = keys(by - whole);
-    let first = x as isize + whole as isize - 1;
-    let last = line.len() as isize - 1;
-    let taps = weights.iter().zip(first..);
-    taps.map(|(w, at)| w * line[at.clamp(0, last) as usize])
-        .sum()
+/// Samples lines at pixels displaced by as much each, the border repeated.
+struct Sampler {
+    /// The first neighbour of pixel 0 that counts, and their weights.
+    first: isize,
+    weights: [f32; 4],
+}
+
+impl Sampler {
+    fn new(by: f32) -> Self {
+        let whole = by.floor();
+        Self {
+            first: whole as isize - 1,
+            weights: keys(by - whole),
+        }
+    }
+
+    /// The line at the displaced pixel `x`.
+    #[inline]
+    fn at(&self, line: &[f32], x: usize) -> f32 {
+        let first = x as isize + self.first;
+        let [a, b, c, d] = self.weights;
+        let within = usize::try_from(first).ok().and_then(|at| line.get(at..));
+        if let Some([p, q, r, s]) = within.and_then(|line| line.first_chunk()) {
+            return a * p + b * q + c * r + d * s;
+        }
+        let last = line.len() as isize - 1;
+        let taps = self.weights.iter().zip(first..);
+        taps.map(|(w, at)| w * line[at.clamp(0, last) as usize])
+            .sum()
+    }
 }
 
 /// Offset and gain that make the reference most like a frame.
@@ -349,9 +371,10 @@ impl Slope {
                 };
                 let mut by = 0.0_f64;
                 for _ in 0..steps {
+                    let sampler = Sampler::new(by as f32);
                     let values = self.inside.clone().zip(&slope.projection);
                     let ahead: f64 = values
-                        .map(|(x, p)| p * f64::from(sample(&line, x, by as f32)))
+                        .map(|(x, p)| p * f64::from(sampler.at(&line, x)))
                         .sum();
                     by = (by - ahead / gain).clamp(-LARGEST, LARGEST);
                 }

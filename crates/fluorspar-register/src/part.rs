@@ -114,7 +114,7 @@ pub fn register_part(
         } else {
             part.chunks_exact_mut(nodes).collect()
         };
-        let found: Vec<(Shift, Lost, bool)> = out
+        let found: Result<Vec<(Shift, Lost, bool)>, Error> = out
             .frames
             .par_chunks_exact_mut(length)
             .zip(slots.par_iter_mut())
@@ -122,7 +122,7 @@ pub fn register_part(
             .map_init(
                 || (registrar.scratch(), mover.scratch()),
                 |(scratch, moving), (k, (out_frame, nodes))| {
-                    let gaps = mover.load(block, k, moving);
+                    let gaps = mover.load(block, k, moving)?;
                     let shift = estimate(registrar, &moving.frame, scratch, nodes);
                     let lost = if registrar.trusts(&shift) {
                         mover.store(&shift, nodes, out.pixel_type, out_frame, moving)
@@ -130,12 +130,12 @@ pub fn register_part(
                         Lost::default()
                     };
                     progress(1);
-                    (shift, lost, gaps)
+                    Ok((shift, lost, gaps))
                 },
             )
             .collect();
         let mut moving = None;
-        for (k, (mut shift, part_lost, gaps)) in found.into_iter().enumerate() {
+        for (k, (mut shift, part_lost, gaps)) in found?.into_iter().enumerate() {
             let frame = first + k;
             if registrar.trusts(&shift) {
                 last_trusted = Some(frame);
@@ -166,7 +166,7 @@ pub fn register_part(
                     ..place.shift
                 };
                 let moving = moving.get_or_insert_with(|| mover.scratch());
-                mover.load(block, k, moving);
+                mover.load(block, k, moving)?;
                 let target = &mut out.frames[k * length..(k + 1) * length];
                 lost += mover.store(&shift, own, out.pixel_type, target, moving);
             }

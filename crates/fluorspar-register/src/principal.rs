@@ -6,7 +6,7 @@ use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par, Spec};
-use fluorspar_movie::{Movie, PixelType};
+use fluorspar_movie::{Movie, PixelType, vectorised};
 use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 
@@ -465,6 +465,34 @@ fn eigen(a: &Mat<f64>) -> Option<(Vec<f64>, Mat<f64>)> {
     Some(((0..n).map(|k| values[k]).collect(), vectors))
 }
 
+vectorised! {
+    /// Adds the pixels of `frames` from `start` on to `sum`, frame after frame.
+    fn add_frames<'a>(sum: &'a mut [f32], frames: &'a [&'a [f32]], start: usize) {
+        const WIDTH: usize = 64;
+        for (k, part) in sum.chunks_mut(WIDTH).enumerate() {
+            let from = start + k * WIDTH;
+            if let Some(part) = part.first_chunk_mut::<WIDTH>() {
+                let mut total = *part;
+                for frame in frames {
+                    let Some(values) = frame[from..].first_chunk::<WIDTH>() else {
+                        return;
+                    };
+                    for (sum, value) in total.iter_mut().zip(values) {
+                        *sum += value;
+                    }
+                }
+                *part = total;
+            } else {
+                for frame in frames {
+                    for (sum, value) in part.iter_mut().zip(&frame[from..]) {
+                        *sum += value;
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// `count` mean images; frame `k` is part of those that `member[k]` names.
 fn means(
     movie: &dyn Movie,
@@ -489,25 +517,25 @@ fn means(
             }
         }
         first += frames.len();
-        // Each stripe of pixels is added up in the order of the frames.
-        let mut stripes: Vec<Vec<&mut [f32]>> = Vec::new();
-        for sum in &mut sums {
+        // Each stripe of a mean takes its frames in their order.
+        let members: Vec<Vec<&[f32]>> = (0..count)
+            .map(|mean| {
+                let of = frames.iter().filter(|(_, all)| all.contains(&mean));
+                of.map(|&(frame, _)| frame).collect()
+            })
+            .collect();
+        let mut parts: Vec<(usize, &[&[f32]], &mut [f32])> = Vec::new();
+        for (sum, members) in sums.iter_mut().zip(&members) {
             for (k, stripe) in sum.chunks_mut(STRIPE).enumerate() {
-                if stripes.len() == k {
-                    stripes.push(Vec::with_capacity(count));
-                }
-                stripes[k].push(stripe);
+                parts.push((k * STRIPE, members, stripe));
             }
         }
-        stripes.par_iter_mut().enumerate().for_each(|(k, sums)| {
-            for (frame, member) in &frames {
-                for &mean in *member {
-                    for (sum, value) in sums[mean].iter_mut().zip(&frame[k * STRIPE..]) {
-                        *sum += value;
-                    }
-                }
-            }
-        });
+        // Means side by side take the same pixels, while these are in the cache.
+        parts.sort_by_key(|part| part.0);
+        parts
+            .par_iter_mut()
+            .with_min_len(count)
+            .for_each(|(start, frames, sum)| add_frames(sum, frames, *start));
     }
     for (mean, sum) in sums.iter_mut().enumerate() {
         let of = member.iter().filter(|all| all.contains(&mean)).count();

@@ -58,8 +58,9 @@ pub struct Field {
     pub nodes: Array4<f32>,
 }
 
-/// Most bytes of a block of frames; more would only be waited for longer.
-const BLOCK: usize = 64 << 20;
+/// Most bytes of a block of frames for each thread: small enough to stay in the
+/// cache that threads share, large enough that they rarely wait.
+const BLOCK: usize = 8 << 20;
 
 /// Registers every frame of `movie` and, if there is a `sink`, writes the
 /// registered movie into it (without finishing it), in its own pixel type.
@@ -112,7 +113,7 @@ pub fn reapply(
         out.frames
             .par_chunks_exact_mut(length)
             .enumerate()
-            .for_each_init(
+            .try_for_each_init(
                 || mover.scratch(),
                 |moving, (k, target)| {
                     let frame = block.frames.start + k;
@@ -129,12 +130,12 @@ pub fn reapply(
                         .as_ref()
                         .and_then(|n| n.as_slice())
                         .unwrap_or_default();
-                    mover.load(block, k, moving);
+                    mover.load(block, k, moving)?;
                     mover.store(&shift, nodes, out.pixel_type, target, moving);
                     progress(1);
+                    Ok(())
                 },
-            );
-        Ok(())
+            )
     })
 }
 
@@ -153,8 +154,15 @@ pub(crate) fn check_size(movie: &dyn Movie, reference: ArrayView2<'_, f32>) -> R
 pub(crate) struct Block<'a> {
     pub(crate) frames: Range<usize>,
     pixel_type: PixelType,
-    /// One frame each.
-    raw: Vec<&'a [u8]>,
+    raw: Raw<'a>,
+}
+
+/// Where raw frames come from.
+enum Raw<'a> {
+    /// They lie in memory, one slice each.
+    Here(Vec<&'a [u8]>),
+    /// Each thread reads its own: they are in its cache then, and nobody waits.
+    Movie(&'a dyn Movie),
 }
 
 /// Registered frames of one block as they will be stored.
@@ -190,7 +198,7 @@ pub(crate) fn stream(
     };
     let align = sink.as_ref().map_or(1, |sink| sink.align());
     let budget = Budget {
-        bytes: budget.bytes.min(BLOCK),
+        bytes: budget.bytes.min(BLOCK * rayon::current_num_threads()),
     };
     let pixel_type = movie.pixel_type();
     let frame_bytes = pixels * pixel_type.bytes();
@@ -210,11 +218,13 @@ pub(crate) fn stream(
                 frames: frames.clone(),
                 pixel_type,
                 raw: if let Some(lent) = lent {
-                    lent
+                    Raw::Here(lent)
+                } else if shape.planes == 1 && movie.reads_single_frames() {
+                    Raw::Movie(movie)
                 } else {
                     raw.resize(frames.len() * frame_bytes, 0);
                     movie.read_native(frames.clone(), &mut raw)?;
-                    raw.chunks_exact(frame_bytes.max(1)).collect()
+                    Raw::Here(raw.chunks_exact(frame_bytes.max(1)).collect())
                 },
             };
             out.frames.resize(frames.len() * out.bytes(), 0);
@@ -270,6 +280,7 @@ pub(crate) struct Mover<'a> {
 
 /// Work space of one thread.
 pub(crate) struct Moving {
+    raw: Vec<u8>,
     pub(crate) frame: Vec<f32>,
     /// Whether the frame has pixels that are not finite.
     gaps: bool,
@@ -292,6 +303,7 @@ impl<'a> Mover<'a> {
 
     pub(crate) fn scratch(&self) -> Moving {
         Moving {
+            raw: Vec::new(),
             frame: vec![0.0; self.reference.len()],
             gaps: false,
             lines: Lines::default(),
@@ -301,22 +313,37 @@ impl<'a> Mover<'a> {
 
     /// Image `k` of a block as `f32`, plane after plane and frame after frame;
     /// says whether it has gaps.
-    pub(crate) fn load(&self, block: &Block<'_>, k: usize, moving: &mut Moving) -> bool {
+    ///
+    /// # Errors
+    /// [`Error::Movie`] if it cannot be read.
+    pub(crate) fn load(
+        &self,
+        block: &Block<'_>,
+        k: usize,
+        moving: &mut Moving,
+    ) -> Result<bool, Error> {
         let Block {
             pixel_type, raw, ..
         } = block;
         let size = moving.frame.len() * pixel_type.bytes();
-        let images = raw
-            .first()
-            .map_or(1, |frame| frame.len() / size.max(1))
-            .max(1);
-        let at = k % images * size;
-        let bytes = &raw[k / images][at..at + size];
+        let bytes = match raw {
+            Raw::Here(raw) => {
+                let images = raw.first().map_or(1, |frame| frame.len() / size.max(1));
+                let at = k % images.max(1) * size;
+                &raw[k / images.max(1)][at..at + size]
+            }
+            Raw::Movie(movie) => {
+                let frame = block.frames.start + k;
+                moving.raw.resize(size, 0);
+                movie.read_native(frame..frame + 1, &mut moving.raw)?;
+                &moving.raw[..]
+            }
+        };
         from_native(*pixel_type, bytes, &mut moving.frame);
         let whole = !matches!(pixel_type, PixelType::F32 | PixelType::F64);
         self.straighten(moving);
         moving.gaps = !whole && moving.frame.iter().any(|v| !v.is_finite());
-        moving.gaps
+        Ok(moving.gaps)
     }
 
     /// Moves odd lines of the frame to where they belong beside even ones.
@@ -338,6 +365,7 @@ impl<'a> Mover<'a> {
             gaps,
             lines,
             field,
+            ..
         } = moving;
         if *gaps {
             for (value, &reference) in frame.iter_mut().zip(self.reference) {

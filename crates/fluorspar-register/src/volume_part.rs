@@ -118,16 +118,17 @@ pub fn register_volumes_part(
         maps.par_chunks_exact_mut(length)
             .zip(&mut present)
             .enumerate()
-            .for_each_init(
+            .try_for_each_init(
                 || (registrar.planes[0].scratch(), movers[0].scratch()),
                 |(scratch, moving), (image, (map, present))| {
                     let plane = image % planes;
-                    movers[plane].load(block, image, moving);
+                    movers[plane].load(block, image, moving)?;
                     let size = registrar.planes[plane].reference().dim();
                     let view = ArrayView2::from_shape(size, &moving.frame);
                     *present = view.is_ok_and(|view| registrar.map(plane, view, scratch, map));
+                    Ok::<(), Error>(())
                 },
-            );
+            )?;
         shifts.resize((begin + volumes) * planes, Shift::default());
         let found: Vec<Shift> = shifts[begin * planes..]
             .par_chunks_exact_mut(planes)
@@ -177,7 +178,7 @@ pub fn register_volumes_part(
             let present = &present[k * planes..(k + 1) * planes];
             untrusted.extend(present.iter().map(|present| !(trusted && *present)));
         }
-        let moved: Vec<(u64, bool)> = out
+        let moved: Result<Vec<(u64, bool)>, Error> = out
             .frames
             .par_chunks_exact_mut(pixels * out.pixel_type.bytes())
             .enumerate()
@@ -185,16 +186,16 @@ pub fn register_volumes_part(
                 || movers[0].scratch(),
                 |moving, (image, target)| {
                     let mover = &movers[image % planes];
-                    let gap = mover.load(block, image, moving);
+                    let gap = mover.load(block, image, moving)?;
                     let shift = &shifts[begin * planes + image];
                     let Lost { saturated, .. } =
                         mover.store(shift, &[], out.pixel_type, target, moving);
                     progress(u64::from(image % planes == 0));
-                    (saturated, gap)
+                    Ok((saturated, gap))
                 },
             )
             .collect();
-        for (image, (lost, gap)) in moved.into_iter().enumerate() {
+        for (image, (lost, gap)) in moved?.into_iter().enumerate() {
             saturated[image % planes] += lost;
             nan_frames[image % planes] += u64::from(gap);
         }

@@ -156,7 +156,7 @@ pub fn reapply_volumes(
         out.frames
             .par_chunks_exact_mut(shape.height * shape.width * out.pixel_type.bytes())
             .enumerate()
-            .for_each_init(
+            .try_for_each_init(
                 || any.scratch(),
                 |moving: &mut Moving, (image, target)| {
                     let (plane, frame) = (image % planes, block.frames.start + image / planes);
@@ -165,11 +165,11 @@ pub fn reapply_volumes(
                         dx: motions[plane].dx[frame],
                         quality: 1.0,
                     };
-                    movers[plane].load(block, image, moving);
+                    movers[plane].load(block, image, moving)?;
                     movers[plane].store(&shift, &[], out.pixel_type, target, moving);
                     progress(u64::from(plane == 0));
+                    Ok(())
                 },
-            );
-        Ok(())
+            )
     })
 }

@@ -436,6 +436,10 @@ impl fluorspar_movie::Movie for Movie {
         Ok(())
     }
 
+    fn reads_single_frames(&self) -> bool {
+        true
+    }
+
     fn view_bytes(&self, frames: Range<usize>) -> Option<&[u8]> {
         if frames.start >= frames.end || frames.end > self.shape.frames {
             return None;

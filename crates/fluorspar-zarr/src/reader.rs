@@ -295,6 +295,10 @@ impl Movie for MovieReader {
             .map_err(Into::into)
     }
 
+    fn reads_single_frames(&self) -> bool {
+        self.chunk_frames() == 1
+    }
+
     fn read_native(
         &self,
         frames: Range<usize>,
