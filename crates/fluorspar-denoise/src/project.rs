@@ -130,8 +130,8 @@ impl<'a> Bases<'a> {
                 let Some(&(_, first)) = blocks.iter().find(|entry| entry.0 == block) else {
                     continue;
                 };
-                let part = parts[line][at].row(first + k);
-                for (value, &more) in row.iter_mut().zip(part.iter()) {
+                let part = parts[line][at].col_as_slice(first + k);
+                for (value, &more) in row.iter_mut().zip(part) {
                     *value += more;
                 }
             }
@@ -186,7 +186,8 @@ impl Line {
         }
     }
 
-    /// Each tile's part of the time courses `(component, frame)`.
+    /// Each tile's part of the time courses `(frame, component)`: a component's
+    /// frames lie together, as in the courses that they are added to.
     fn project(&self, frames: &[f32], length: usize, room: &mut Vec<f32>) -> Vec<Mat<f32>> {
         let count = frames.len() / length;
         let (depth, width) = (
@@ -217,10 +218,11 @@ impl Line {
                 let pixels = depth * tile.columns.len();
                 let (own, after) = rest.split_at(pixels * count);
                 rest = after;
-                let mut out = Mat::zeros(tile.weights.nrows(), count);
+                let mut out = Mat::zeros(count, tile.weights.nrows());
                 if tile.weights.nrows() > 0 {
                     let data = MatRef::from_column_major_slice(own, pixels, count);
-                    product_into(out.as_mut(), tile.weights.as_ref(), data);
+                    let weights = tile.weights.as_ref();
+                    product_into(out.as_mut(), data.transpose(), weights.transpose());
                 }
                 out
             })

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::f32::consts::FRAC_1_SQRT_2;
 use std::ops::Range;
 
-use fluorspar_movie::{Budget, Movie, MovieShape, Progress, frame_blocks};
+use fluorspar_movie::{Budget, Movie, MovieShape, Progress, frame_blocks, vectorised};
 use ndarray::Array3;
 use rayon::prelude::*;
 
-use self::sums::{LAGS, Lagged, Look, Products, Tile};
+use self::sums::{LAGS, Lagged, Look, Products, Tile, add_frame};
 use crate::{Error, LowRank};
 
 /// Frames of a window that is looked at, and most of such windows.
@@ -143,6 +143,8 @@ pub fn residual(
         .iter()
         .map(|&noise| if noise > 0.0 { 1.0 / noise } else { f32::NAN })
         .collect();
+    // The difference of two frames has twice the variance of one.
+    let scale_of_steps: Vec<f32> = scale.iter().map(|s| s * FRAC_1_SQRT_2).collect();
     let (rows, columns) = (cuts(shape.height), cuts(shape.width));
     let mut tiles = Vec::new();
     for plane in 0..shape.planes {
@@ -172,14 +174,10 @@ pub fn residual(
             movie.read(block.clone(), &mut raw)?;
             lowrank.read(block.clone(), &mut left)?;
             for (raw, left) in raw.chunks_exact(length).zip(left.chunks_exact_mut(length)) {
-                for ((left, &raw), &scale) in left.iter_mut().zip(raw).zip(&scale) {
-                    *left = number((raw - *left) * scale);
-                }
+                subtract(raw, &scale, left);
                 if let Some(before) = &before {
-                    let pairs = raw.iter().zip(before).zip(&scale);
-                    for (step, ((&raw, &before), &scale)) in step.iter_mut().zip(pairs) {
-                        *step = number((raw - before) * scale * FRAC_1_SQRT_2);
-                    }
+                    step.copy_from_slice(before);
+                    subtract(raw, &scale_of_steps, &mut step);
                 }
                 let look = Look {
                     left,
@@ -188,7 +186,7 @@ pub fn residual(
                     width: shape.width,
                     height: shape.height,
                 };
-                tiles.par_iter_mut().for_each(|tile| tile.add(&look));
+                tiles.par_iter_mut().for_each(|tile| add_frame(tile, &look));
                 add_up(&tiles, &mut own, &mut shared);
                 let mut slot = if past.len() == LAGS {
                     past.pop_back().unwrap_or_default()
@@ -210,8 +208,14 @@ pub fn residual(
     Ok(summarise(frames, dim, &tiles, &own, &shared))
 }
 
-fn number(value: f32) -> f32 {
-    if value.is_finite() { value } else { f32::NAN }
+vectorised! {
+    /// `other ← (values − other) · scale`; NaN for what is no number.
+    fn subtract<'a>(values: &'a [f32], scale: &'a [f32], other: &'a mut [f32]) {
+        for ((other, &value), &scale) in other.iter_mut().zip(values).zip(scale) {
+            let left = (value - *other) * scale;
+            *other = if left.is_finite() { left } else { f32::NAN };
+        }
+    }
 }
 
 /// Adds the products of the frame that all tiles looked at last.

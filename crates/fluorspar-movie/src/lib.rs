@@ -22,6 +22,7 @@
 //! | `f32` as stored samples, and back | [`to_native`], [`from_native`] |
 //! | sparse cell outlines | [`Footprints`] |
 //! | work of hours that may be broken off | [`Checkpoints`] |
+//! | large scratch in parallel loops | [`Workspaces`] |
 //!
 //! ```
 //! use fluorspar_movie::{ArrayMovie, Budget, Movie, MovieExt, frame_blocks};
@@ -57,6 +58,7 @@ mod sample;
 mod sink;
 mod vectorised;
 mod volumes;
+mod workspaces;
 
 pub use adapter::{ArrayMovie, Concatenated, FrameRange};
 pub use budget::{Budget, frame_blocks};
@@ -73,3 +75,4 @@ pub use pulp;
 pub use sample::{PixelType, Sample};
 pub use sink::{MemorySink, MovieSink};
 pub use volumes::{ImageOrder, Volumes};
+pub use workspaces::{Lent, Workspaces};

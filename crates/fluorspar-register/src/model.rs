@@ -1,3 +1,4 @@
+use fluorspar_movie::Workspaces;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -56,10 +57,11 @@ impl Model {
             let information = piecewise.information().to_vec();
             let mut registrar = registrar.clone();
             registrar.set_piecewise(piecewise);
+            let spaces = Workspaces::new(|| registrar.scratch());
             let fields: Vec<Vec<f32>> = frames
                 .par_iter()
                 .map_init(
-                    || registrar.scratch(),
+                    || spaces.lend(),
                     |scratch, frame| {
                         let mut nodes = vec![0.0; 2 * model.grid.len()];
                         registrar.estimate_field(frame.view(), scratch, &mut nodes);
@@ -139,16 +141,20 @@ fn noise(
                 .collect::<Vec<f32>>()
         };
     let mut sum = vec![0.0_f64; reference.len()];
+    let spaces = Workspaces::new(|| {
+        let moved = Array2::zeros(registrar.reference().dim());
+        (registrar.scratch(), moved, WarpScratch::default())
+    });
     // A few at a time: each is as large as a frame.
     for start in (0..frames.len()).step_by(8) {
         let parts: Vec<Vec<f32>> = (start..(start + 8).min(frames.len()))
             .into_par_iter()
             .map_init(
-                || {
-                    let moved = Array2::zeros(registrar.reference().dim());
-                    (registrar.scratch(), moved, WarpScratch::default())
+                || spaces.lend(),
+                |space, k| {
+                    let (scratch, moved, lines) = &mut **space;
+                    residual(k, scratch, moved, lines)
                 },
-                |(scratch, moved, lines), k| residual(k, scratch, moved, lines),
             )
             .collect();
         for part in &parts {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use fluorspar_movie::{Budget, Lost, Movie, MovieSink, Progress};
+use fluorspar_movie::{Budget, Lost, Movie, MovieSink, Progress, Workspaces};
 use ndarray::Array4;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -95,6 +95,7 @@ pub fn register_part(
     let count = frames.len();
     let nodes = registrar.grid().map_or(0, |grid| 2 * grid.len());
     let mover = Mover::new(registrar.grid(), registrar.line_offset(), reference);
+    let spaces = Workspaces::new(|| (registrar.scratch(), mover.scratch()));
     let mut shifts: Vec<Shift> = Vec::with_capacity(count);
     let mut fields: Vec<f32> = vec![0.0; count * nodes];
     let mut untrusted = vec![false; count];
@@ -120,8 +121,9 @@ pub fn register_part(
             .zip(slots.par_iter_mut())
             .enumerate()
             .map_init(
-                || (registrar.scratch(), mover.scratch()),
-                |(scratch, moving), (k, (out_frame, nodes))| {
+                || spaces.lend(),
+                |space, (k, (out_frame, nodes))| {
+                    let (scratch, moving) = &mut **space;
                     let gaps = mover.load(block, k, moving)?;
                     let shift = estimate(registrar, &moving.frame, scratch, nodes);
                     let lost = if registrar.trusts(&shift) {

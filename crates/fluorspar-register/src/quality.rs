@@ -1,5 +1,5 @@
-use fluorspar_movie::{Movie, MovieExt};
-use ndarray::{Array3, ArrayView2, ArrayView3, Axis};
+use fluorspar_movie::{Movie, Workspaces};
+use ndarray::{Array3, ArrayView2, ArrayView3};
 use rayon::prelude::*;
 
 use crate::{
@@ -88,13 +88,15 @@ impl Quality {
         let registrar = Registrar::new(&mean, &rigid)?;
         let step = trusted.len().div_ceil(CHECKED).max(1);
         let checked: Vec<usize> = trusted.iter().copied().step_by(step).collect();
+        let spaces = Workspaces::new(|| (registrar.scratch(), mean.image().to_owned()));
         let left: Result<Vec<f32>, Error> = checked
             .par_iter()
             .map_init(
-                || registrar.scratch(),
-                |scratch, &k| {
-                    let frame = registered.read_array(k..k + 1)?;
-                    let shift = registrar.estimate(frame.index_axis(Axis(0), 0), scratch);
+                || spaces.lend(),
+                |space, &k| {
+                    let (scratch, frame) = &mut **space;
+                    registered.read(k..k + 1, frame.as_slice_mut().unwrap_or_default())?;
+                    let shift = registrar.estimate(frame.view(), scratch);
                     Ok(shift.dy.hypot(shift.dx))
                 },
             )

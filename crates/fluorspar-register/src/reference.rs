@@ -1,4 +1,4 @@
-use fluorspar_movie::{Movie, vectorised};
+use fluorspar_movie::{Movie, Workspaces, vectorised};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -194,11 +194,13 @@ impl Sample<'_> {
     /// that all share, the 90th percentile in pixels.
     fn locate(&mut self, registrar: &Registrar, numbers: &[usize]) -> f32 {
         let nodes = registrar.grid().map_or(0, |grid| 2 * grid.len());
+        let spaces = Workspaces::new(|| (registrar.scratch(), self.frames.room()));
         let found: Vec<(Shift, Vec<f32>)> = numbers
             .par_iter()
             .map_init(
-                || (registrar.scratch(), self.frames.room()),
-                |(scratch, frame), &k| {
+                || spaces.lend(),
+                |space, &k| {
+                    let (scratch, frame) = &mut **space;
                     let mut field = vec![0.0; nodes];
                     self.frames.load(k, frame);
                     let shift = registrar.estimate_field(frame.view(), scratch, &mut field);
@@ -315,10 +317,11 @@ fn first_guess(frames: &Frames<'_>) -> Array2<f32> {
     let (count, (height, width)) = (frames.len(), frames.size());
     // Coarse pixels carry less noise and are enough to find calm frames.
     let side = ((height * width / COMPARED) as f64).sqrt().round().max(2.0) as usize;
+    let rooms = Workspaces::new(|| frames.room());
     let coarse: Vec<Vec<f32>> = (0..count)
         .into_par_iter()
         .map_init(
-            || frames.room(),
+            || rooms.lend(),
             |frame, k| {
                 frames.load(k, frame);
                 standardised(frame.view(), side)

@@ -1,7 +1,8 @@
 use std::ops::Range;
 
 use fluorspar_movie::{
-    Budget, Lost, Movie, MovieSink, PixelType, Progress, frame_blocks, from_native, to_native,
+    Budget, Lost, Movie, MovieSink, PixelType, Progress, Workspaces, frame_blocks, from_native,
+    to_native,
 };
 use ndarray::{Array2, Array4, ArrayView2};
 use rayon::prelude::*;
@@ -108,13 +109,14 @@ pub fn reapply(
     }
     let grid = motion.field.as_ref().map(|field| &field.grid);
     let mover = Mover::new(grid, motion.line_offset, motion.reference.view());
+    let spaces = Workspaces::new(|| mover.scratch());
     stream(movie, 0..count, Some(sink), budget, |block, out| {
         let length = out.bytes();
         out.frames
             .par_chunks_exact_mut(length)
             .enumerate()
             .try_for_each_init(
-                || mover.scratch(),
+                || spaces.lend(),
                 |moving, (k, target)| {
                     let frame = block.frames.start + k;
                     let shift = Shift {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use fluorspar_movie::{Budget, Lost, Movie, MovieSink, Progress};
+use fluorspar_movie::{Budget, Lost, Movie, MovieSink, Progress, Workspaces};
 use ndarray::{ArrayView2, ArrayView3};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -110,6 +110,8 @@ pub fn register_volumes_part(
     let mut saturated = vec![0_u64; planes];
     let mut nan_frames = vec![0_u64; planes];
     let (mut maps, mut present) = (Vec::new(), Vec::new());
+    let spaces = Workspaces::new(|| (registrar.planes[0].scratch(), movers[0].scratch()));
+    let rooms = Workspaces::new(|| registrar.settling());
     stream(movie, frames.clone(), sink, budget, |block, out| {
         let begin = block.frames.start - frames.start;
         let volumes = block.frames.len();
@@ -119,8 +121,9 @@ pub fn register_volumes_part(
             .zip(&mut present)
             .enumerate()
             .try_for_each_init(
-                || (registrar.planes[0].scratch(), movers[0].scratch()),
-                |(scratch, moving), (image, (map, present))| {
+                || spaces.lend(),
+                |space, (image, (map, present))| {
+                    let (scratch, moving) = &mut **space;
                     let plane = image % planes;
                     movers[plane].load(block, image, moving)?;
                     let size = registrar.planes[plane].reference().dim();
@@ -135,7 +138,7 @@ pub fn register_volumes_part(
             .zip(maps.par_chunks_exact(length * planes))
             .zip(present.par_chunks_exact(planes))
             .map_init(
-                || registrar.settling(),
+                || rooms.lend(),
                 |settling, ((shifts, maps), present)| {
                     registrar.settle(maps, present, settling, shifts)
                 },
@@ -183,8 +186,9 @@ pub fn register_volumes_part(
             .par_chunks_exact_mut(pixels * out.pixel_type.bytes())
             .enumerate()
             .map_init(
-                || movers[0].scratch(),
-                |moving, (image, target)| {
+                || spaces.lend(),
+                |space, (image, target)| {
+                    let moving = &mut space.1;
                     let mover = &movers[image % planes];
                     let gap = mover.load(block, image, moving)?;
                     let shift = &shifts[begin * planes + image];

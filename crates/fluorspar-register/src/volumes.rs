@@ -1,10 +1,10 @@
 //! Movies of planes recorded together, from end to end.
 
-use fluorspar_movie::{Budget, Movie, MovieSink, PixelType, Progress};
+use fluorspar_movie::{Budget, Movie, MovieSink, PixelType, Progress, Workspaces};
 use rayon::prelude::*;
 
 use crate::depth::Drift;
-use crate::stage::{Mover, Moving, stream};
+use crate::stage::{Mover, stream};
 use crate::volume_part::register_volumes_part;
 use crate::{Error, Motion, Registration, Shift, VolumeRegistrar};
 
@@ -152,13 +152,14 @@ pub fn reapply_volumes(
     let Some(any) = movers.first() else {
         return Ok(());
     };
+    let spaces = Workspaces::new(|| any.scratch());
     stream(movie, 0..shape.frames, Some(sink), budget, |block, out| {
         out.frames
             .par_chunks_exact_mut(shape.height * shape.width * out.pixel_type.bytes())
             .enumerate()
             .try_for_each_init(
-                || any.scratch(),
-                |moving: &mut Moving, (image, target)| {
+                || spaces.lend(),
+                |moving, (image, target)| {
                     let (plane, frame) = (image % planes, block.frames.start + image / planes);
                     let shift = Shift {
                         dy: motions[plane].dy[frame],

@@ -1,6 +1,8 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use fluorspar_movie::vectorised;
+
 /// Lags at which the whole movie's autocorrelation is summed, frames.
 pub(super) const LAGS: usize = 8;
 /// Lanes of a sum, so that it can be vectorised.
@@ -26,6 +28,15 @@ impl Products {
     pub(super) fn add(&mut self, other: Self) {
         self.sum += other.sum;
         self.count += other.count;
+    }
+
+    /// Adds the products of `a` and `b` that are numbers.
+    fn add_usable(&mut self, a: &[f32], b: &[f32]) {
+        let products = a.iter().zip(b).map(|(&a, &b)| f64::from(a * b));
+        for product in products.filter(|product| !product.is_nan()) {
+            self.sum += product;
+            self.count += 1.0;
+        }
     }
 }
 
@@ -106,9 +117,16 @@ pub(super) struct Tile {
     pub(super) now_shared: Products,
 }
 
+vectorised! {
+    /// Looks at the next frame of a tile.
+    pub(super) fn add_frame<'a>(tile: &'a mut Tile, look: &'a Look<'a>) {
+        tile.add(look);
+    }
+}
+
 impl Tile {
-    /// Looks at the next frame.
-    pub(super) fn add(&mut self, look: &Look<'_>) {
+    #[inline(always)]
+    fn add(&mut self, look: &Look<'_>) {
         let left = look.left;
         self.square.add(self.pixels(look, left, left));
         self.beside.add(self.neighbours(look, left, left));
@@ -130,31 +148,51 @@ impl Tile {
     }
 
     /// Products of each pixel of `a` with the same of `b`.
+    #[inline(always)]
     fn pixels(&self, look: &Look<'_>, a: &[f32], b: &[f32]) -> Products {
-        let mut out = Lanes::default();
-        for y in self.y.clone() {
-            let start = (self.top + y) * look.width;
-            let row = start + self.x.start..start + self.x.end;
-            out.add(&a[row.clone()], &b[row]);
-        }
-        out.total()
+        let mut lanes = Lanes::default();
+        self.rows(look, |row| lanes.add(&a[row.clone()], &b[row]));
+        lanes.total().unwrap_or_else(|| {
+            let mut out = Products::default();
+            self.rows(look, |row| out.add_usable(&a[row.clone()], &b[row]));
+            out
+        })
     }
 
     /// Products of each pixel of `a` with its right and its lower neighbour in `b`.
+    #[inline(always)]
     fn neighbours(&self, look: &Look<'_>, a: &[f32], b: &[f32]) -> Products {
-        let mut out = Lanes::default();
+        let mut lanes = Lanes::default();
+        self.beside(look, |here, there| lanes.add(&a[here], &b[there]));
+        lanes.total().unwrap_or_else(|| {
+            let mut out = Products::default();
+            self.beside(look, |here, there| out.add_usable(&a[here], &b[there]));
+            out
+        })
+    }
+
+    /// The tile's rows within an image.
+    #[inline(always)]
+    fn rows(&self, look: &Look<'_>, mut take: impl FnMut(Range<usize>)) {
+        for y in self.y.clone() {
+            let start = (self.top + y) * look.width;
+            take(start + self.x.start..start + self.x.end);
+        }
+    }
+
+    /// The tile's rows, each with what lies to its right and below it.
+    #[inline(always)]
+    fn beside(&self, look: &Look<'_>, mut take: impl FnMut(Range<usize>, Range<usize>)) {
         for y in self.y.clone() {
             let start = (self.top + y) * look.width;
             let row = start + self.x.start..start + self.x.end;
             let last = start + self.x.end.min(look.width - 1);
-            let inner = row.start..last;
-            out.add(&a[inner.clone()], &b[inner.start + 1..=inner.end]);
+            take(row.start..last, row.start + 1..last + 1);
             if y + 1 < look.height {
                 let below = row.start + look.width..row.end + look.width;
-                out.add(&a[row], &b[below]);
+                take(row, below);
             }
         }
-        out.total()
     }
 }
 
@@ -162,37 +200,33 @@ impl Tile {
 #[derive(Clone, Copy, Debug, Default)]
 struct Lanes {
     sums: [f32; LANES],
-    counts: [f32; LANES],
+    count: usize,
 }
 
 impl Lanes {
-    /// Adds the products of `a` and `b`, those that are not numbers left out.
-    #[inline]
+    #[inline(always)]
     fn add(&mut self, a: &[f32], b: &[f32]) {
         let (heads_a, rest_a) = a.as_chunks::<LANES>();
         let (heads_b, rest_b) = b.as_chunks::<LANES>();
         for (a, b) in heads_a.iter().zip(heads_b) {
             for lane in 0..LANES {
-                self.add_one(lane, a[lane] * b[lane]);
+                self.sums[lane] += a[lane] * b[lane];
             }
         }
-        for (lane, (&a, &b)) in rest_a.iter().zip(rest_b).enumerate() {
-            self.add_one(lane, a * b);
+        for (sum, (&a, &b)) in self.sums.iter_mut().zip(rest_a.iter().zip(rest_b)) {
+            *sum += a * b;
         }
+        self.count += a.len().min(b.len());
     }
 
-    #[inline]
-    fn add_one(&mut self, lane: usize, product: f32) {
-        let usable = !product.is_nan();
-        self.sums[lane] += if usable { product } else { 0.0 };
-        self.counts[lane] += if usable { 1.0 } else { 0.0 };
-    }
-
-    fn total(&self) -> Products {
-        Products {
-            sum: self.sums.iter().map(|&v| f64::from(v)).sum(),
-            count: self.counts.iter().map(|&v| f64::from(v)).sum(),
-        }
+    /// `None` if some product was not a number.
+    #[inline(always)]
+    fn total(&self) -> Option<Products> {
+        let sum: f64 = self.sums.iter().map(|&v| f64::from(v)).sum();
+        (!sum.is_nan()).then_some(Products {
+            sum,
+            count: self.count as f64,
+        })
     }
 }
 
@@ -208,8 +242,14 @@ mod tests {
         b[20] = f32::NAN;
         let mut lanes = Lanes::default();
         lanes.add(&a, &b);
-        let products = lanes.total();
-        assert_eq!((products.sum, products.count), (374.0, 19.0));
+        assert!(lanes.total().is_none());
+        let mut usable = Products::default();
+        usable.add_usable(&a, &b);
+        assert_eq!((usable.sum, usable.count), (374.0, 19.0));
+        lanes = Lanes::default();
+        lanes.add(&a[4..20], &b[4..20]);
+        let all = lanes.total().unwrap();
+        assert_eq!((all.sum, all.count), (368.0, 16.0));
         assert_eq!(Products::default().mean(), 0.0);
     }
 

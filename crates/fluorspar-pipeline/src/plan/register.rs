@@ -41,6 +41,25 @@ fn short_name(first: usize) -> String {
 /// shards are like.
 type Piece<P> = (P, Vec<SealedFile>);
 
+/// A piece that is registered and not kept yet.
+struct Done<P> {
+    first: usize,
+    part: P,
+    /// Its shards, and their names within the movie.
+    files: Vec<(PathBuf, PathBuf)>,
+}
+
+impl<P: Serialize + Sync> Done<P> {
+    fn keep(self, pieces: &Pieces<'_>) -> Result<(), Error> {
+        let sealed: Vec<SealedFile> = self
+            .files
+            .into_par_iter()
+            .map(|(path, name)| SealedFile::of(&path, name_below(Path::new(""), &name)))
+            .collect::<Result<_, Error>>()?;
+        pieces.put(&short_name(self.first), &(&self.part, sealed))
+    }
+}
+
 /// What frames are registered to.
 enum Target {
     Frames(Box<Registrar>),
@@ -159,16 +178,18 @@ impl Session<'_> {
     }
 
     /// Goes through the pieces of `frames`, and has those done that are missing.
-    fn pieces_of<P: Serialize + DeserializeOwned>(
+    /// Each is kept while the next is worked on.
+    fn pieces_of<P: Serialize + DeserializeOwned + Send + Sync>(
         &self,
         writer: &mut BlockWriter,
         frames: Range<usize>,
-        register: impl Fn(Range<usize>, &mut BlockWriter) -> Result<P, fluorspar_register::Error>,
+        register: impl Fn(Range<usize>, &mut BlockWriter) -> Result<P, fluorspar_register::Error> + Sync,
     ) -> Result<(), Error> {
         let movie = &*self.input.movie;
         let pieces = self.pieces();
         let length = piece_frames(movie.shape(), movie.pixel_type());
         let missing = writer.missing();
+        let mut done: Option<Done<P>> = None;
         for first in frames.clone().step_by(length) {
             let piece = first..(first + length).min(frames.end);
             let touches = |part: &Range<usize>| part.start < piece.end && piece.start < part.end;
@@ -177,14 +198,30 @@ impl Session<'_> {
                 self.observer.advance(piece.len() as u64);
                 continue;
             }
+            if self.observer.stop() {
+                break;
+            }
             writer.take_back(piece.clone());
-            let part = register(piece.clone(), writer).at("registration")?;
-            let files: Vec<SealedFile> = writer
-                .shard_files(piece)
-                .into_par_iter()
-                .map(|(path, name)| SealedFile::of(&path, name_below(Path::new(""), &name)))
-                .collect::<Result<_, Error>>()?;
-            pieces.put(&short_name(first), &(part, files))?;
+            let work = || register(piece.clone(), writer).at("registration");
+            let keep = || done.take().map_or(Ok(()), |done| done.keep(&pieces));
+            let (part, kept) = rayon::join(work, keep);
+            done = part.map(|part| {
+                Some(Done {
+                    first,
+                    part,
+                    files: writer.shard_files(piece),
+                })
+            })?;
+            if let Err(error) = kept {
+                if matches!(error, Error::Stopped) {
+                    break;
+                }
+                return Err(error);
+            }
+        }
+        done.map_or(Ok(()), |done| done.keep(&pieces))?;
+        if self.observer.stop() {
+            return Err(Error::Stopped);
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use fluorspar_movie::Workspaces;
 use serde_json::{Map, Value};
 use zarrs::array::Array;
 
@@ -48,6 +49,7 @@ pub(crate) struct ArrayFile {
     parts: Parts,
     folder: PathBuf,
     indexes: Mutex<shard::Recent>,
+    spaces: Workspaces<'static, read::Scratch>,
 }
 
 impl fmt::Debug for ArrayFile {
@@ -68,6 +70,7 @@ impl ArrayFile {
             folder: parts.source.path(),
             parts,
             indexes: Mutex::default(),
+            spaces: Workspaces::new(read::Scratch::default),
         }
     }
 

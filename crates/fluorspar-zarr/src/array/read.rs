@@ -18,9 +18,9 @@ pub(crate) struct Place<'a, U> {
     pub(crate) plain: bool,
 }
 
-/// Buffers that one thread uses again and again.
+/// Buffers that reading uses again and again.
 #[derive(Default)]
-struct Scratch {
+pub(super) struct Scratch {
     encoded: Vec<u8>,
     decoded: Vec<u8>,
 }
@@ -49,20 +49,23 @@ impl ArrayFile {
         if across.len() == 1 || slabs.len() >= 2 * threads {
             let results: Vec<Result<(), Error>> = slabs
                 .into_par_iter()
-                .map_init(Scratch::default, |scratch, slab| {
-                    for rest in &across {
-                        let cell = cell_index(slab.index, rest);
-                        self.decode_into_slab(
-                            &cell,
-                            &slab.first,
-                            region,
-                            slab.out,
-                            place,
-                            scratch,
-                        )?;
-                    }
-                    Ok(())
-                })
+                .map_init(
+                    || self.spaces.lend(),
+                    |scratch, slab| {
+                        for rest in &across {
+                            let cell = cell_index(slab.index, rest);
+                            self.decode_into_slab(
+                                &cell,
+                                &slab.first,
+                                region,
+                                slab.out,
+                                place,
+                                scratch,
+                            )?;
+                        }
+                        Ok(())
+                    },
+                )
                 .collect();
             return results.into_iter().collect();
         }
