@@ -18,6 +18,11 @@ use clap::Parser;
 
 use arguments::Arguments;
 
+/// Gives memory back to the system: what a task has freed must not count
+/// against the budget of the next.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let (json, log) = (arguments.json, arguments.log);

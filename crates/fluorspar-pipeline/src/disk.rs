@@ -18,13 +18,22 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 /// As [`write`], parts one after the other; what is not `durable` may be gone
 /// or damaged after a power failure, but not after a crash of the process.
 pub(crate) fn write_parts(path: &Path, parts: &[&[u8]], durable: bool) -> Result<(), Error> {
+    write_by(path, durable, |file| {
+        parts.iter().try_for_each(|part| file.write_all(part))
+    })
+}
+
+/// As [`write_parts`], of what `fill` writes into the file.
+pub(crate) fn write_by(
+    path: &Path,
+    durable: bool,
+    fill: impl FnOnce(&mut File) -> std::io::Result<()>,
+) -> Result<(), Error> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let partial = path.with_file_name(format!("{PARTIAL}{name}"));
     let attempt = || {
         let mut file = File::create(&partial)?;
-        for part in parts {
-            file.write_all(part)?;
-        }
+        fill(&mut file)?;
         if durable {
             file.sync_all()?;
         }

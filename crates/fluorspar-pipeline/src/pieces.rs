@@ -1,5 +1,6 @@
 //! Finished pieces of a task that is not finished.
 
+use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use fluorspar_movie::Checkpoints;
@@ -29,20 +30,33 @@ impl<'a> Pieces<'a> {
         }
     }
 
+    /// Pieces of a part of the work, in a folder of their own.
+    pub(crate) fn below(&self, name: &str) -> Self {
+        Self {
+            folder: self.path(&format!("{name}.work")),
+            ..*self
+        }
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    fn digest(&self, name: &str, piece: &[u8]) -> [u8; DIGEST] {
+    /// Of what a piece belongs to; the piece itself comes after that.
+    fn hasher(&self, name: &str) -> blake3::Hasher {
         let mut hasher = blake3::Hasher::new();
         for text in [self.fingerprint, name] {
             hasher.update(&(text.len() as u64).to_le_bytes());
             hasher.update(text.as_bytes());
         }
-        hasher.update(piece);
-        *hasher.finalize().as_bytes()
+        hasher
     }
 
+    fn digest(&self, name: &str, piece: &[u8]) -> [u8; DIGEST] {
+        *self.hasher(name).update(piece).finalize().as_bytes()
+    }
+
+    /// Digest and piece, if they are there and fit each other.
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let path = self.path(name);
         let bytes = match std::fs::read(&path) {
@@ -53,7 +67,8 @@ impl<'a> Pieces<'a> {
         let Some((digest, piece)) = bytes.split_at_checked(DIGEST) else {
             return Ok(None);
         };
-        Ok((self.digest(name, piece) == digest).then(|| piece.to_vec()))
+        let whole = self.digest(name, piece) == digest;
+        Ok(whole.then_some(bytes))
     }
 
     /// A power failure may damage a piece, which its digest then tells; to wait
@@ -77,14 +92,25 @@ impl<'a> Pieces<'a> {
     /// The value kept as `name`, if it is there and whole.
     pub(crate) fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
         let piece = self.read(name)?;
-        Ok(piece.and_then(|bytes| postcard::from_bytes(&bytes).ok()))
+        Ok(piece.and_then(|bytes| postcard::from_bytes(&bytes[DIGEST..]).ok()))
     }
 
     /// Keeps a value, and stops if that is asked for.
     pub(crate) fn put<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Error> {
-        let bytes = postcard::to_stdvec(value)
-            .map_err(|e| Error::bad_data(&self.path(name), e.to_string()))?;
-        self.write(name, &bytes, false)?;
+        disk::create_folder(&self.folder)?;
+        // Straight into the file: there need not be room for it twice.
+        disk::write_by(&self.path(name), false, |file| {
+            file.write_all(&[0; DIGEST])?;
+            let hashing = Hashing {
+                hasher: self.hasher(name),
+                out: file,
+            };
+            let mut out = BufWriter::with_capacity(1 << 20, hashing);
+            postcard::to_io(value, &mut out).map_err(std::io::Error::other)?;
+            let Hashing { hasher, out } = out.into_inner().map_err(|e| e.into_error())?;
+            out.seek(SeekFrom::Start(0))?;
+            out.write_all(hasher.finalize().as_bytes())
+        })?;
         if self.observer.stop() {
             return Err(Error::Stopped);
         }
@@ -99,8 +125,13 @@ impl<'a> Pieces<'a> {
 
 impl Checkpoints for Pieces<'_> {
     fn load(&self, name: &str) -> Result<Option<Vec<u8>>, fluorspar_movie::Error> {
-        self.read(name)
-            .map_err(|error| fluorspar_movie::Error::format(self.path(name), error))
+        let piece = self
+            .read(name)
+            .map_err(|error| fluorspar_movie::Error::format(self.path(name), error))?;
+        Ok(piece.map(|mut bytes| {
+            bytes.drain(..DIGEST);
+            bytes
+        }))
     }
 
     fn keep(&self, name: &str, piece: &[u8]) -> Result<(), fluorspar_movie::Error> {
@@ -113,6 +144,28 @@ impl Checkpoints for Pieces<'_> {
             return Err(fluorspar_movie::Error::Stopped);
         }
         Ok(())
+    }
+}
+
+/// Writes and digests at once.
+struct Hashing<W> {
+    hasher: blake3::Hasher,
+    out: W,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.hasher.update(bytes);
+        self.out.write_all(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
     }
 }
 

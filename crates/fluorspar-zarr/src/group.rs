@@ -132,7 +132,22 @@ impl GroupWriter {
         dimension_names: &[&str],
     ) -> Result<RowWriter<T>, Error> {
         let chunk = chunk_shape(shape, T::TYPE.bytes());
-        let (array, metadata) = self.begin(name, T::TYPE, shape, dimension_names, &chunk)?;
+        self.begin_rows_in_chunks(name, shape, dimension_names, &chunk)
+    }
+
+    /// As [`GroupWriter::begin_rows`], in chunks of the shape given, as
+    /// [`GroupWriter::array_in_chunks`] takes it. A row of chunks is held in memory.
+    ///
+    /// # Errors
+    /// As [`GroupWriter::array_in_chunks`].
+    pub fn begin_rows_in_chunks<T: Element>(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        dimension_names: &[&str],
+        chunk: &[usize],
+    ) -> Result<RowWriter<T>, Error> {
+        let (array, metadata) = self.begin(name, T::TYPE, shape, dimension_names, chunk)?;
         self.open.insert(name.to_owned());
         Ok(RowWriter::new(name, array, metadata))
     }

@@ -14,7 +14,7 @@ use crate::error::Context;
 
 /// Chunks of V, `(component, frame)`: 4 MiB, so that both a few components at
 /// all frames and all components at a few frames are read without the rest.
-const V_CHUNK: [usize; 2] = [256, 4096];
+pub(super) const V_CHUNK: [usize; 2] = [256, 4096];
 
 /// Where a low-rank movie comes from, as `lowrank.zarr` says.
 #[derive(Clone, Debug)]
@@ -97,17 +97,28 @@ pub(crate) fn write_lowrank(
     group.finish().at(&place)
 }
 
-/// The maps of a residual by their names in the artefact.
-fn maps(residual: &Residual) -> [(&'static str, &Array3<f32>); 7] {
-    [
-        ("residual_pixels", &residual.pixels),
-        ("residual_ratio", &residual.ratio),
-        ("residual_temporal", &residual.temporal),
-        ("residual_temporal_z", &residual.temporal_z),
-        ("residual_shared", &residual.shared),
-        ("residual_shared_z", &residual.shared_z),
-        ("residual_spatial", &residual.spatial),
-    ]
+/// Names of the maps of a residual in the artefact.
+pub(super) const MAPS: [&str; 7] = [
+    "residual_pixels",
+    "residual_ratio",
+    "residual_temporal",
+    "residual_temporal_z",
+    "residual_shared",
+    "residual_shared_z",
+    "residual_spatial",
+];
+
+/// The maps of a residual by their names.
+fn maps(residual: &Residual) -> impl Iterator<Item = (&'static str, &Array3<f32>)> {
+    MAPS.into_iter().zip([
+        &residual.pixels,
+        &residual.ratio,
+        &residual.temporal,
+        &residual.temporal_z,
+        &residual.shared,
+        &residual.shared_z,
+        &residual.spatial,
+    ])
 }
 
 /// Whether `path` is a folder that [`write_lowrank`] made.

@@ -2,6 +2,7 @@
 //! atomic writer.
 
 mod lowrank;
+mod lowrank_planes;
 mod motion;
 mod quality;
 mod rois;
@@ -10,6 +11,7 @@ mod volumes;
 
 pub use lowrank::read_lowrank;
 pub(crate) use lowrank::{Provenance, StoredLowRank, is_lowrank, read_lowrank_head, write_lowrank};
+pub(crate) use lowrank_planes::join_planes;
 pub use motion::MotionTable;
 pub(crate) use motion::{read_motion, write_motion};
 pub use quality::Quality;

@@ -10,7 +10,7 @@ use crate::cells::{CellsSize, cells_workspace};
 use crate::config::ExperimentConfig;
 
 /// What a task holds at least: the program, its libraries and threads' stacks.
-const BASE: usize = 128 << 20;
+pub(super) const BASE: usize = 128 << 20;
 /// Raw pixels registered in a second, parts of frames included.
 const REGISTERED: f64 = 130e6;
 /// Pixels denoised in a second.
@@ -68,9 +68,20 @@ pub(super) fn register(
 ) -> Cost {
     let block = shape.frame_len() * pixel_type.bytes() * 64 * 3;
     let held = (256 << 20) + 512 * shape.frame_len() + block;
+    let held = held.min(memory).max(least_register(shape));
     let checked = 200.min(shape.frames);
     let seconds = pixels(shape, frames) / REGISTERED + 2.0 * pixels(shape, checked) / REGISTERED;
-    cost(frames, held.min(memory), seconds)
+    cost(frames, held, seconds)
+}
+
+/// What registering volumes holds whatever the budget: of every pixel of all
+/// planes the sums that images are made of, and what each plane is registered
+/// to; little for single planes.
+pub(super) fn least_register(shape: MovieShape) -> usize {
+    if shape.planes == 1 {
+        return 0;
+    }
+    160 * shape.frame_len()
 }
 
 pub(super) fn denoise(config: &ExperimentConfig, shape: MovieShape, memory: usize) -> Cost {

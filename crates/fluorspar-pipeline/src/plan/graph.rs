@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use fluorspar_movie::MovieShape;
 use serde_json::json;
 
-use super::estimate::{Cost, cells, denoise, drift, reference, register, report, track};
+use super::estimate::{
+    BASE, Cost, cells, denoise, drift, least_register, reference, register, report, track,
+};
 use super::{Input, Output, PlanOptions, Task, Work, has_trials, input, session_folder};
 use crate::Error;
 use crate::config::ExperimentConfig;
@@ -28,6 +30,7 @@ pub(super) fn tasks(
     };
     let mut cells = Vec::new();
     for (index, input) in inputs.iter().enumerate() {
+        check_memory(input, options.memory).map_err(|error| error.in_session(index))?;
         cells.push(graph.session(config, index, input, options.frames_per_task));
     }
     let shape = inputs.first().map(|input| input.movie.shape());
@@ -85,6 +88,26 @@ pub(super) fn tasks(
     );
     graph.seal();
     Ok(graph.tasks)
+}
+
+/// Refuses a budget that a session's planes cannot be registered in.
+fn check_memory(input: &Input, memory: usize) -> Result<(), Error> {
+    let shape = input.movie.shape();
+    let held = least_register(shape);
+    let least = BASE + held;
+    // What is less than the program itself is no matter.
+    if held < BASE || memory >= least {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "registering {} planes of {} × {} px together holds {} MiB whatever the budget; give \
+         --memory {}MiB or more",
+        shape.planes,
+        shape.height,
+        shape.width,
+        least >> 20,
+        least.div_ceil(1 << 20)
+    )))
 }
 
 struct Graph {

@@ -178,7 +178,7 @@ impl Session<'_> {
     }
 
     /// Goes through the pieces of `frames`, and has those done that are missing.
-    /// Each is kept while the next is worked on.
+    /// Each is kept while the next is worked on, but for volumes.
     fn pieces_of<P: Serialize + DeserializeOwned + Send + Sync>(
         &self,
         writer: &mut BlockWriter,
@@ -217,6 +217,12 @@ impl Session<'_> {
                     break;
                 }
                 return Err(error);
+            }
+            // There need not be room for the sums of many planes twice.
+            if movie.shape().planes > 1
+                && let Some(done) = done.take()
+            {
+                done.keep(&pieces)?;
             }
         }
         done.map_or(Ok(()), |done| done.keep(&pieces))?;
