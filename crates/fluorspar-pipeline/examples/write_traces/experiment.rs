@@ -93,6 +93,12 @@ fn activity(size: &Size, cells: usize) -> Plan {
     };
     plan.code.drifting_steps = size.sessions / 2;
     plan.code.step_correlation = STEP;
+    // Similarity weighs cells by their trial noise. Where that is mostly of
+    // spontaneous activity, coding cells count as others do, and what is
+    // measured is what is planted.
+    plan.activity.baseline_hz = 0.6;
+    plan.activity.reliability = 1.0;
+    plan.activity.spikes_per_response = 1.0;
     plan
 }
 
