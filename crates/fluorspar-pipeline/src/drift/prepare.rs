@@ -10,6 +10,7 @@ use super::areas::Areas;
 use super::assemble::Assembly;
 use super::checks::{check_alike, check_bins};
 use super::cut::Layout;
+use super::demand::{self, Questions, SessionSize};
 use super::identity::Identity;
 use super::recording::{Making, Recording};
 use super::{nwb, rois, suite2p, tensor};
@@ -27,6 +28,8 @@ pub(crate) struct Experiment<'a> {
     pub(crate) folder: &'a Path,
     /// The output folder of `fluorspar run`, if it made ROIs and tracks.
     pub(crate) run: Option<&'a Path>,
+    /// Memory that the analysis may hold, bytes; as much as it takes if `None`.
+    pub(crate) memory: Option<usize>,
 }
 
 /// What is analysed.
@@ -52,6 +55,7 @@ impl Experiment<'_> {
     /// Reads everything and puts it together, one session at a time.
     pub(crate) fn prepare(&self, observer: &dyn Observer) -> Result<Prepared, Error> {
         let count = self.config.sessions.len();
+        self.check_tensors()?;
         let mut opened = Vec::with_capacity(count);
         for index in 0..count {
             opened.push(self.open(index, observer)?);
@@ -78,14 +82,25 @@ impl Experiment<'_> {
             Some(name) => Some(Areas::read(name, self.folder)?),
             None => None,
         };
+        let identity = self.identity()?;
+        let mut sizes = Vec::with_capacity(count);
+        for (index, session) in opened.iter().enumerate() {
+            sizes.push(self.size(index, session, &layout, &identity)?);
+        }
         let mut assembly = Assembly {
             experiment: self,
             layout: &layout,
-            identity: self.identity()?,
+            identity,
+            sizes,
+            questions: Questions {
+                epochs: layout.epochs.len(),
+                variables: variables.len(),
+            },
             areas,
             groups: BTreeMap::new(),
             observer,
         };
+        assembly.check_memory()?;
         let mut sessions = Vec::with_capacity(count);
         for (index, (mut opened, codes)) in opened.into_iter().zip(codes).enumerate() {
             let path = opened.path.clone();
@@ -241,16 +256,24 @@ impl Experiment<'_> {
         }
     }
 
-    /// Activity of all ROIs of a session.
-    pub(super) fn record(&self, index: usize) -> Result<Recording, Error> {
-        let making = Making {
+    fn making(&self) -> Making<'_> {
+        Making {
             trace: &self.config.trace,
             deconvolve: &self.config.deconvolve,
             drift: &self.config.drift,
             frame_rate: self.config.experiment.frame_rate,
-        };
-        if let Some(run) = self.run {
-            let folder = run.join(format!("session-{:02}", index + 1));
+        }
+    }
+
+    /// The folder of a session's results, if `fluorspar run` made them.
+    fn results(&self, index: usize) -> Option<PathBuf> {
+        Some(self.run?.join(format!("session-{:02}", index + 1)))
+    }
+
+    /// Activity of all ROIs of a session.
+    pub(super) fn record(&self, index: usize) -> Result<Recording, Error> {
+        let making = self.making();
+        if let Some(folder) = self.results(index) {
             return rois::read(&folder, &making);
         }
         match self.source(index)? {
@@ -264,6 +287,65 @@ impl Experiment<'_> {
             )),
             Source::Tensor(_) => Err(self.misuse(index, "a tensor has no traces to cut")),
         }
+    }
+}
+
+/// What can be told of the sizes of sessions before their traces are read.
+impl Experiment<'_> {
+    /// Trials that were cut elsewhere are read whole: refuses those that would
+    /// not fit before the first is.
+    fn check_tensors(&self) -> Result<(), Error> {
+        let Some(memory) = self.memory else {
+            return Ok(());
+        };
+        let mut sizes = Vec::new();
+        for index in 0..self.config.sessions.len() {
+            if self.run.is_none()
+                && let Source::Tensor(name) = self.source(index)?
+            {
+                let (trials, cells, bins) = tensor::size(&self.folder.join(name))?;
+                let frame_rate = None;
+                sizes.push(SessionSize { trials, cells, bins, frame_rate });
+            }
+        }
+        let asked = &self.config;
+        let questions = Questions {
+            epochs: asked.epochs.len().max(1),
+            variables: asked.drift.variables.len(),
+        };
+        demand::check(&sizes, questions, None, memory, self.path)
+    }
+
+    /// The size of a session, if it can be told from what is known without its traces.
+    fn size(
+        &self,
+        index: usize,
+        opened: &Opened,
+        layout: &Layout,
+        identity: &Identity,
+    ) -> Result<Option<SessionSize>, Error> {
+        if let Some(session) = &opened.ready {
+            let (trials, cells, bins) = session.activity.dim();
+            let frame_rate = None;
+            return Ok(Some(SessionSize { trials, cells, bins, frame_rate }));
+        }
+        let frame_rate = match (self.results(index), self.source(index)?) {
+            (Some(folder), _) => Some(rois::frame_rate(&folder, &self.making())?),
+            (None, Source::Rois(name)) => {
+                Some(rois::frame_rate(&self.folder.join(name), &self.making())?)
+            }
+            _ => self.config.experiment.frame_rate,
+        };
+        let silent = self.config.drift.undetected == "silent";
+        Ok(match (identity.count(index, silent), frame_rate) {
+            (Some(cells), Some(rate)) => Some(SessionSize {
+                trials: opened.trials.len(),
+                cells,
+                bins: layout.bins(rate),
+                frame_rate,
+            }),
+            _ => None,
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use fluorspar_movie::{Budget, MovieShape, PixelType};
 
 use crate::cells::{CellsSize, cells_workspace};
 use crate::config::ExperimentConfig;
+use crate::drift::{Questions, SessionSize, workspace};
 
 /// What a task holds at least: the program, its libraries and threads' stacks.
 const BASE: usize = 128 << 20;
@@ -119,10 +120,21 @@ pub(super) fn track(shape: MovieShape, sessions: usize) -> Cost {
     cost(0, 20_000 * rois, rois as f64 / 5000.0)
 }
 
-pub(super) fn drift(shape: MovieShape, sessions: usize) -> Cost {
-    // Four epochs of 200 trials.
-    let values = rois(shape) * sessions * 200 * 4;
-    cost(0, 24 * values, 3e-6 * values as f64)
+/// `trials` gives trials and time bins of each session.
+pub(super) fn drift(shape: MovieShape, trials: &[(usize, usize)], questions: Questions) -> Cost {
+    let cells = rois(shape);
+    let sessions: Vec<SessionSize> = trials
+        .iter()
+        .map(|&(trials, bins)| SessionSize {
+            trials,
+            cells,
+            bins,
+            frame_rate: None,
+        })
+        .collect();
+    let values: usize = trials.iter().map(|(trials, _)| trials * cells).sum();
+    let seconds = 3e-6 * (values * questions.epochs) as f64;
+    cost(0, workspace(&sessions, questions), seconds)
 }
 
 pub(super) fn report(shape: MovieShape, sessions: usize) -> Cost {
