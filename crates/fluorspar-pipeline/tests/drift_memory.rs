@@ -68,7 +68,10 @@ fn what_a_refusal_asks_for_is_enough() {
         ..DriftOptions::default()
     };
     let of_two = ("[\"odour1\"]", "[\"odour1\", \"outcome\"]");
-    let whole = ("odour1 = [0.0, 1.0]", "odour1 = [0.0, 1.0]\nwhole = [0.0, 10.0]");
+    let whole = (
+        "odour1 = [0.0, 1.0]",
+        "odour1 = [0.0, 1.0]\nwhole = [0.0, 10.0]",
+    );
     for changes in [
         vec![given],
         vec![given, ("bin_s = 0.5", "")],
@@ -90,8 +93,16 @@ fn what_a_refusal_asks_for_is_enough() {
         drift(&input, &out.join("drift"), &asked(mebibytes << 20), &()).unwrap();
         let held = PEAK.load(Ordering::Relaxed) - before;
         println!("{changes:?}: {} of {mebibytes} MiB", held >> 20);
-        assert!(held <= mebibytes << 20, "{changes:?}: {} of {mebibytes} MiB", held >> 20);
-        assert!(held >= (mebibytes << 20) / 2, "{changes:?}: {} of {mebibytes} MiB", held >> 20);
+        assert!(
+            held <= mebibytes << 20,
+            "{changes:?}: {} of {mebibytes} MiB",
+            held >> 20
+        );
+        assert!(
+            held >= (mebibytes << 20) / 2,
+            "{changes:?}: {} of {mebibytes} MiB",
+            held >> 20
+        );
         std::fs::remove_dir_all(out.join("drift")).unwrap();
     }
 }

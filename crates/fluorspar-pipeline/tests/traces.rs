@@ -84,7 +84,10 @@ fn cells_are_followed_and_their_planted_code_is_found() {
         for (pair, value) in found {
             let planted = planted(epoch, pair);
             // Two in a hundred matches are wrong, cells and trials are few.
-            assert!((value - planted).abs() < 0.2, "{epoch} {pair:?}: {value}, not {planted}");
+            assert!(
+                (value - planted).abs() < 0.2,
+                "{epoch} {pair:?}: {value}, not {planted}"
+            );
         }
     }
     let late = similarity(&found, "late_delay");
@@ -92,7 +95,10 @@ fn cells_are_followed_and_their_planted_code_is_found() {
         pairs.iter().map(|pair| late[pair]).sum::<f64>() / pairs.len() as f64
     };
     // The code drifts up to the fourth session and not after it.
-    let (drifting, fixed) = (mean(&[(0, 3), (0, 4), (0, 5)]), mean(&[(3, 4), (3, 5), (4, 5)]));
+    let (drifting, fixed) = (
+        mean(&[(0, 3), (0, 4), (0, 5)]),
+        mean(&[(3, 4), (3, 5), (4, 5)]),
+    );
     assert!(fixed - drifting > 0.3, "{late:?}");
 }
 
@@ -101,7 +107,13 @@ fn what_does_not_fit_into_memory_is_refused_before_traces_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path();
     write(out, &size(300, 3)).unwrap();
-    track(&sessions(out, 3), &out.join("tracks"), &TrackOptions::default(), &()).unwrap();
+    track(
+        &sessions(out, 3),
+        &out.join("tracks"),
+        &TrackOptions::default(),
+        &(),
+    )
+    .unwrap();
     // Traces that cannot be read: a refusal comes first.
     let chunks = out.join("session-03/rois.zarr/events/c");
     let hidden = out.join("chunks");
@@ -115,7 +127,10 @@ fn what_does_not_fit_into_memory_is_refused_before_traces_are_read() {
     let error = drift(&input, &found, &asked(1 << 20), &()).unwrap_err();
     assert_eq!(error.exit_code(), 2);
     let message = error.to_string();
-    assert!(message.contains("experiment.toml") && message.contains("--memory"), "{message}");
+    assert!(
+        message.contains("experiment.toml") && message.contains("--memory"),
+        "{message}"
+    );
     assert!(!found.exists());
     // What the message asks for is accepted.
     let (_, rest) = message.split_once("--memory ").unwrap();
@@ -133,7 +148,8 @@ fn the_same_bytes_at_any_number_of_threads() {
         let folder = tempfile::tempdir().unwrap();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         let pool = pool.build().unwrap();
-        let written = pool.install(|| write(folder.path(), &size(150, 2)).map_err(|e| e.to_string()));
+        let written =
+            pool.install(|| write(folder.path(), &size(150, 2)).map_err(|e| e.to_string()));
         written.unwrap();
         let mut all = BTreeMap::new();
         let mut open = vec![folder.path().to_path_buf()];

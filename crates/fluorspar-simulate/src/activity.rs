@@ -19,7 +19,14 @@ pub(crate) fn spikes(
         if matches!(states[cell], CellState::Absent | CellState::Silent) {
             continue;
         }
-        add_spikes(plan, session, trials, cell, |epoch| tuning(epoch, cell), row);
+        add_spikes(
+            plan,
+            session,
+            trials,
+            cell,
+            |epoch| tuning(epoch, cell),
+            row,
+        );
     }
     all
 }

@@ -76,7 +76,9 @@ impl Squares {
         Self {
             side,
             rows,
-            sorted: columns.map(|((_, _, column), index)| (column, index)).collect(),
+            sorted: columns
+                .map(|((_, _, column), index)| (column, index))
+                .collect(),
         }
     }
 

@@ -110,8 +110,14 @@ pub(crate) fn all_pairs(
     let couples: Vec<Couple> = couples(sessions)
         .into_par_iter()
         .filter_map(|couple| {
-            let ours = (sessions[couple.0].as_ref()?, surroundings[couple.0].as_ref()?);
-            let theirs = (sessions[couple.1].as_ref()?, surroundings[couple.1].as_ref()?);
+            let ours = (
+                sessions[couple.0].as_ref()?,
+                surroundings[couple.0].as_ref()?,
+            );
+            let theirs = (
+                sessions[couple.1].as_ref()?,
+                surroundings[couple.1].as_ref()?,
+            );
             Some(one_couple([ours, theirs], couple, setting, model, &seen))
         })
         .collect();

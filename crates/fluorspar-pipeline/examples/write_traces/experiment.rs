@@ -54,10 +54,13 @@ pub(crate) fn write(out: &Path, size: &Size) -> Result<(), Box<dyn Error>> {
         std::fs::create_dir_all(&folder)?;
         std::fs::write(folder.join("trials.csv"), events.trials_csv(index))?;
         let mut other = cells..;
-        let shown = session.cell.iter().map(|&cell| match usize::try_from(cell) {
-            Ok(cell) => Some(cell),
-            Err(_) => other.next(),
-        });
+        let shown = session
+            .cell
+            .iter()
+            .map(|&cell| match usize::try_from(cell) {
+                Ok(cell) => Some(cell),
+                Err(_) => other.next(),
+            });
         let shown: Vec<usize> = shown.flatten().collect();
         let panel = (PANEL_BYTES / (4 * events.plan().frames())).max(1);
         let traces = shown.chunks(panel).map(|some| events.of(index, some));

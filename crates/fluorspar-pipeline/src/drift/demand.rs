@@ -24,6 +24,12 @@ pub(crate) struct Questions {
     pub(crate) epochs: usize,
     /// Labels whose code is followed.
     pub(crate) variables: usize,
+    /// Most values that a label has.
+    pub(crate) classes: usize,
+    /// Most time bins of an epoch that are told apart.
+    pub(crate) time_bins: usize,
+    /// Sessions and pairs of them that are worked on at a time.
+    pub(crate) threads: usize,
 }
 
 /// Bytes that the trials of all sessions take `(trial, cell, bin)`.
@@ -34,21 +40,38 @@ fn tensors(sessions: &[SessionSize]) -> usize {
 
 /// Most bytes that an analysis of these sessions holds, beside the program.
 ///
-/// All trials of all sessions are compared, so they are in memory together;
-/// beside them their means over an epoch `(trial, cell)`, what is told of each
-/// cell in an epoch, and the rows of the largest table, one for each cell,
-/// session, epoch and label.
-pub(crate) fn workspace(sessions: &[SessionSize], questions: Questions) -> usize {
-    let values: usize = sessions.iter().map(|s| 4 * s.trials * s.cells).sum();
+/// All trials of all sessions are compared, so they are in memory together. To
+/// these come, while an epoch is analysed, its means `(trial, cell)` and what
+/// is told of each cell in each of its patterns (a label at a time); in the
+/// end the largest table, with a row for each cell, session, epoch and label;
+/// and for each thread decoders of all times of a trial at all others.
+pub(crate) fn workspace(sessions: &[SessionSize], asked: Questions) -> usize {
+    let most = |of: fn(&SessionSize) -> usize| sessions.iter().map(of).max().unwrap_or(0);
     let cells: usize = sessions.iter().map(|size| size.cells).sum();
-    let rows = cells * questions.epochs * questions.variables.max(1);
-    tensors(sessions) + values + CELL * cells + ROW * rows
+    let values: usize = sessions.iter().map(|s| 4 * s.trials * s.cells).sum();
+    let rows = cells * asked.epochs * asked.variables;
+    let bins = most(|size| size.bins);
+    let patterns = asked.classes.max(1) * asked.time_bins.min(bins);
+    let epoch = values + (CELL + PATTERN * patterns) * cells + COLUMNS * rows;
+
+    let samples = 2 * most(|size| size.trials) * bins.min(READ_TIMES);
+    let read = most(|size| size.cells).min(READ_CELLS);
+    let decoders = 28 * samples * samples + 12 * samples * read;
+    let threads = asked.threads.clamp(1, 2 * sessions.len().max(1));
+    tensors(sessions) + epoch.max(TABLE * rows) + threads * decoders + FIXED
 }
 
-/// Bytes held of each cell of a session, beside its trials.
-const CELL: usize = 1_000;
-/// Bytes held of each row about a cell, session, epoch and label.
-const ROW: usize = 600;
+/// Bytes held of each cell of a session, beside its trials, and of each of its patterns.
+const CELL: usize = 300;
+const PATTERN: usize = 40;
+/// Bytes held of each row of the largest table, and in the end, when it is written.
+const COLUMNS: usize = 80;
+const TABLE: usize = 480;
+/// Times and cells that are decoded across times, at most.
+const READ_TIMES: usize = 12;
+const READ_CELLS: usize = 5_000;
+/// Panels of traces, resamples, tables that do not grow with cells.
+const FIXED: usize = 48 << 20;
 
 /// Refuses what does not fit into `memory` bytes. Without a `layout`, all
 /// trials were cut elsewhere.
@@ -67,8 +90,13 @@ pub(crate) fn check(
         return Ok(());
     }
     let ways = format!(
-        "give --memory {} or more, or analyse fewer sessions or one area at a time",
-        size_above(needed as u64)
+        "give --memory {} or more, or analyse fewer sessions or one area at a time{}",
+        size_above(needed as u64),
+        if questions.threads > 1 {
+            ", or with fewer --threads"
+        } else {
+            ""
+        }
     );
     let advice = match layout.and_then(|layout| wider_bins(sessions, questions, layout, memory)) {
         Some((bin_s, bytes)) => format!(
@@ -148,6 +176,9 @@ mod tests {
     const QUESTIONS: Questions = Questions {
         epochs: 2,
         variables: 1,
+        classes: 2,
+        time_bins: 10,
+        threads: 2,
     };
 
     #[test]
@@ -160,7 +191,13 @@ mod tests {
         let error = check(&sizes, QUESTIONS, Some(&layout), memory, path).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         let message = error.to_string();
-        for said in ["bin_s = ", "--memory ", "12.00 GiB", "14 sessions", "21.41 GiB"] {
+        for said in [
+            "bin_s = ",
+            "--memory ",
+            "12.00 GiB",
+            "14 sessions",
+            "21.41 GiB",
+        ] {
             assert!(message.contains(said), "{message}");
         }
         let (bin_s, bytes) = wider_bins(&sizes, QUESTIONS, &layout, memory).unwrap();
@@ -169,7 +206,8 @@ mod tests {
         for width in WIDTHS_S.into_iter().filter(|&width| width <= bin_s) {
             let layout = layout.with_bins(width);
             let bins = layout.bins(4.7);
-            let coarse: Vec<SessionSize> = sizes.iter().map(|s| SessionSize { bins, ..*s }).collect();
+            let coarse: Vec<SessionSize> =
+                sizes.iter().map(|s| SessionSize { bins, ..*s }).collect();
             let fits = check(&coarse, QUESTIONS, Some(&layout), memory, path).is_ok();
             assert_eq!(fits, width == bin_s, "{width}");
         }

@@ -1,6 +1,6 @@
 //! From an experiment to the sessions that a drift analysis takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use fluorspar_drift::{Epoch, Session};
@@ -95,6 +95,9 @@ impl Experiment<'_> {
             questions: Questions {
                 epochs: layout.epochs.len(),
                 variables: variables.len(),
+                classes: classes(&codes),
+                time_bins: self.config.drift.time_bins,
+                threads: rayon::current_num_threads(),
             },
             areas,
             groups: BTreeMap::new(),
@@ -305,13 +308,24 @@ impl Experiment<'_> {
             {
                 let (trials, cells, bins) = tensor::size(&self.folder.join(name))?;
                 let frame_rate = None;
-                sizes.push(SessionSize { trials, cells, bins, frame_rate });
+                sizes.push(SessionSize {
+                    trials,
+                    cells,
+                    bins,
+                    frame_rate,
+                });
             }
+        }
+        if sizes.is_empty() {
+            return Ok(());
         }
         let asked = &self.config;
         let questions = Questions {
             epochs: asked.epochs.len().max(1),
             variables: asked.drift.variables.len(),
+            classes: 2,
+            time_bins: asked.drift.time_bins,
+            threads: rayon::current_num_threads(),
         };
         demand::check(&sizes, questions, None, memory, self.path)
     }
@@ -327,7 +341,12 @@ impl Experiment<'_> {
         if let Some(session) = &opened.ready {
             let (trials, cells, bins) = session.activity.dim();
             let frame_rate = None;
-            return Ok(Some(SessionSize { trials, cells, bins, frame_rate }));
+            return Ok(Some(SessionSize {
+                trials,
+                cells,
+                bins,
+                frame_rate,
+            }));
         }
         let frame_rate = match (self.results(index), self.source(index)?) {
             (Some(folder), _) => Some(rois::frame_rate(&folder, &self.making())?),
@@ -358,6 +377,15 @@ fn only(mut session: Session, trials: &[usize]) -> Session {
         }
     }
     session
+}
+
+/// Most values that a label has, over all sessions.
+fn classes(codes: &[BTreeMap<String, Vec<i64>>]) -> usize {
+    let mut known: BTreeMap<&str, BTreeSet<i64>> = BTreeMap::new();
+    for (name, values) in codes.iter().flatten() {
+        known.entry(name).or_default().extend(values);
+    }
+    known.values().map(BTreeSet::len).max().unwrap_or(0)
 }
 
 /// Names, and those of `more` that are not among them.

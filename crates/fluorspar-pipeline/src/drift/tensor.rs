@@ -280,7 +280,8 @@ impl Npz {
 fn unreadable(error: &zip::result::ZipError) -> String {
     match error {
         zip::result::ZipError::FileNotFound => {
-            "is missing; a session needs activity, cell, time_s and day (see docs/formats.md)".into()
+            "is missing; a session needs activity, cell, time_s and day (see docs/formats.md)"
+                .into()
         }
         error => format!("cannot be read: {error}"),
     }

@@ -117,7 +117,11 @@ fn rois(shape: MovieShape) -> usize {
 
 pub(super) fn track(shape: MovieShape, sessions: usize) -> Cost {
     let rois = rois(shape) * sessions;
-    cost(0, 20_000 * rois, rois as f64 / 5000.0)
+    // Footprints, what they look like, mean images, and pairs with all other sessions.
+    let images = 4 * shape.frame_len() * sessions;
+    let pairs = rois * sessions.saturating_sub(1) / 2;
+    let held = images + 1_500 * rois + 220 * pairs;
+    cost(0, held, pairs as f64 / 20_000.0)
 }
 
 /// `trials` gives trials and time bins of each session.

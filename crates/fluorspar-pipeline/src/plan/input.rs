@@ -156,8 +156,14 @@ pub(super) fn trials_of(
         0 => columns,
         chosen => chosen,
     };
-    let epochs = layout.epochs.len();
-    Ok((sizes.collect(), Questions { epochs, variables }))
+    let questions = Questions {
+        epochs: layout.epochs.len(),
+        variables,
+        classes: 2,
+        time_bins: config.drift.time_bins,
+        threads: 2,
+    };
+    Ok((sizes.collect(), questions))
 }
 
 /// What the drift analysis reads beside the run: tables of trials, behaviour
