@@ -92,7 +92,6 @@ fn what_a_refusal_asks_for_is_enough() {
         PEAK.store(before, Ordering::Relaxed);
         drift(&input, &out.join("drift"), &asked(mebibytes << 20), &()).unwrap();
         let held = PEAK.load(Ordering::Relaxed) - before;
-        println!("{changes:?}: {} of {mebibytes} MiB", held >> 20);
         assert!(
             held <= mebibytes << 20,
             "{changes:?}: {} of {mebibytes} MiB",

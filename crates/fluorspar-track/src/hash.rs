@@ -44,7 +44,7 @@ pub(crate) struct Squares {
 #[derive(Clone, Debug)]
 struct Row {
     plane: i32,
-    row: i64,
+    y: i64,
     /// Where its places end among the sorted.
     end: usize,
 }
@@ -64,10 +64,10 @@ impl Squares {
         let mut rows: Vec<Row> = Vec::new();
         for (k, &((plane, row, _), _)) in sorted.iter().enumerate() {
             match rows.last_mut() {
-                Some(last) if (last.plane, last.row) == (plane, row) => last.end = k + 1,
+                Some(last) if (last.plane, last.y) == (plane, row) => last.end = k + 1,
                 _ => rows.push(Row {
                     plane,
-                    row,
+                    y: row,
                     end: k + 1,
                 }),
             }
@@ -104,12 +104,10 @@ impl Squares {
             (plane, row.saturating_sub(squares)),
             (plane, row.saturating_add(squares)),
         );
-        let first = self
-            .rows
-            .partition_point(|row| (row.plane, row.row) < least);
+        let first = self.rows.partition_point(|row| (row.plane, row.y) < least);
         let mut start = first.checked_sub(1).map_or(0, |k| self.rows[k].end);
         for row in &self.rows[first..] {
-            if (row.plane, row.row) > most {
+            if (row.plane, row.y) > most {
                 break;
             }
             let inside = &self.sorted[start..row.end];

@@ -113,10 +113,11 @@ fn config(size: &Size) -> String {
     );
     for epoch in EPOCHS {
         let (start, stop) = epoch.window_s();
-        text += &format!("{} = [{start:?}, {stop:?}]\n", epoch.name());
+        let _ = writeln!(text, "{} = [{start:?}, {stop:?}]", epoch.name());
     }
     for number in 1..=size.sessions {
-        text += &format!(
+        let _ = write!(
+            text,
             "\n[[session]]\nday = {number}\nrois = \"session-{number:02}/rois.zarr\"\n\
              trials = \"session-{number:02}/trials.csv\"\n"
         );

@@ -98,7 +98,7 @@ impl Activity {
     /// The ROIs in runs of as many as may be in memory at a time.
     pub(crate) fn panels(&self) -> Vec<Range<usize>> {
         match self {
-            Self::Held(all) => vec![0..all.nrows()],
+            Self::Held(all) => std::iter::once(0..all.nrows()).collect(),
             Self::Stored(stored) => stored.panels().collect(),
         }
     }

@@ -34,8 +34,9 @@ pub(crate) struct Questions {
 
 /// Bytes that the trials of all sessions take `(trial, cell, bin)`.
 fn tensors(sessions: &[SessionSize]) -> usize {
-    let of_session = |size: &SessionSize| 4 * size.trials * size.cells * size.bins;
-    sessions.iter().map(of_session).sum()
+    // Extents may be anything that a file says: floats saturate.
+    let of_session = |s: &SessionSize| 4.0 * s.trials as f64 * s.cells as f64 * s.bins as f64;
+    sessions.iter().map(of_session).sum::<f64>() as usize
 }
 
 /// Most bytes that an analysis of these sessions holds, beside the program.
@@ -47,31 +48,33 @@ fn tensors(sessions: &[SessionSize]) -> usize {
 /// and for each thread decoders of all times of a trial at all others.
 pub(crate) fn workspace(sessions: &[SessionSize], asked: Questions) -> usize {
     let most = |of: fn(&SessionSize) -> usize| sessions.iter().map(of).max().unwrap_or(0);
-    let cells: usize = sessions.iter().map(|size| size.cells).sum();
-    let values: usize = sessions.iter().map(|s| 4 * s.trials * s.cells).sum();
-    let rows = cells * asked.epochs * asked.variables;
+    let sum = |of: fn(&SessionSize) -> f64| sessions.iter().map(of).sum::<f64>();
+    let cells = sum(|size| size.cells as f64);
+    let values = sum(|size| 4.0 * size.trials as f64 * size.cells as f64);
+    let rows = cells * asked.epochs as f64 * asked.variables as f64;
     let bins = most(|size| size.bins);
-    let patterns = asked.classes.max(1) * asked.time_bins.min(bins);
+    let patterns = asked.classes.max(1) as f64 * asked.time_bins.min(bins) as f64;
     let epoch = values + (CELL + PATTERN * patterns) * cells + COLUMNS * rows;
 
-    let samples = 2 * most(|size| size.trials) * bins.min(READ_TIMES);
-    let read = most(|size| size.cells).min(READ_CELLS);
-    let decoders = 28 * samples * samples + 12 * samples * read;
-    let threads = asked.threads.clamp(1, 2 * sessions.len().max(1));
-    tensors(sessions) + epoch.max(TABLE * rows) + threads * decoders + FIXED
+    let samples = 2.0 * most(|size| size.trials) as f64 * bins.min(READ_TIMES) as f64;
+    let read = most(|size| size.cells).min(READ_CELLS) as f64;
+    let decoders = 28.0 * samples * samples + 12.0 * samples * read;
+    let threads = asked.threads.clamp(1, 2 * sessions.len().max(1)) as f64;
+    let beside = epoch.max(TABLE * rows) + threads * decoders + FIXED;
+    tensors(sessions).saturating_add(beside as usize)
 }
 
 /// Bytes held of each cell of a session, beside its trials, and of each of its patterns.
-const CELL: usize = 300;
-const PATTERN: usize = 40;
+const CELL: f64 = 300.0;
+const PATTERN: f64 = 40.0;
 /// Bytes held of each row of the largest table, and in the end, when it is written.
-const COLUMNS: usize = 80;
-const TABLE: usize = 480;
+const COLUMNS: f64 = 80.0;
+const TABLE: f64 = 480.0;
 /// Times and cells that are decoded across times, at most.
 const READ_TIMES: usize = 12;
 const READ_CELLS: usize = 5_000;
 /// Panels of traces, resamples, tables that do not grow with cells.
-const FIXED: usize = 48 << 20;
+const FIXED: f64 = 48.0 * 1024.0 * 1024.0;
 
 /// Refuses what does not fit into `memory` bytes. Without a `layout`, all
 /// trials were cut elsewhere.
@@ -171,6 +174,18 @@ mod tests {
             frame_rate: Some(4.7),
         };
         (layout, vec![size; 14])
+    }
+
+    #[test]
+    fn extents_that_no_file_has_do_not_overflow() {
+        let huge = SessionSize {
+            trials: usize::MAX,
+            cells: usize::MAX,
+            bins: usize::MAX,
+            frame_rate: None,
+        };
+        let path = Path::new("experiment.toml");
+        assert!(check(&[huge; 3], QUESTIONS, None, usize::MAX - 1, path).is_err());
     }
 
     const QUESTIONS: Questions = Questions {

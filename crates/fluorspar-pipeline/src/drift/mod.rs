@@ -18,9 +18,11 @@ mod parquet;
 mod prepare;
 mod recording;
 mod rois;
+mod sizes;
 mod suite2p;
 mod tables;
 mod tensor;
+mod window;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! From an experiment to the sessions that a drift analysis takes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fluorspar_drift::{Epoch, Session};
@@ -10,9 +10,9 @@ use super::areas::Areas;
 use super::assemble::Assembly;
 use super::checks::{check_alike, check_bins};
 use super::cut::Layout;
-use super::demand::{self, Questions, SessionSize};
 use super::identity::Identity;
 use super::recording::{Making, Recording};
+use super::sizes::classes;
 use super::{nwb, rois, suite2p, tensor};
 use crate::config::{self, ExperimentConfig, Source};
 use crate::trials::{ONSET, Trials, label_codes};
@@ -48,7 +48,7 @@ pub(super) struct Opened {
     pub(super) trials: Trials,
     /// Whether onsets are told from the first frame, not on the file's own clock.
     pub(super) from_first_frame: bool,
-    ready: Option<Session>,
+    pub(super) ready: Option<Session>,
 }
 
 impl Experiment<'_> {
@@ -92,13 +92,11 @@ impl Experiment<'_> {
             layout: &layout,
             identity,
             sizes,
-            questions: Questions {
-                epochs: layout.epochs.len(),
-                variables: variables.len(),
-                classes: classes(&codes),
-                time_bins: self.config.drift.time_bins,
-                threads: rayon::current_num_threads(),
-            },
+            questions: self.questions(
+                layout.epochs.len(),
+                variables.len(),
+                classes(&codes, &variables),
+            ),
             areas,
             groups: BTreeMap::new(),
             observer,
@@ -140,7 +138,7 @@ impl Experiment<'_> {
         })
     }
 
-    fn source(&self, index: usize) -> Result<Source<'_>, Error> {
+    pub(super) fn source(&self, index: usize) -> Result<Source<'_>, Error> {
         self.config.sessions[index]
             .source()
             .map_err(|reason| self.misuse(index, &reason))
@@ -259,7 +257,7 @@ impl Experiment<'_> {
         }
     }
 
-    fn making(&self) -> Making<'_> {
+    pub(super) fn making(&self) -> Making<'_> {
         Making {
             trace: &self.config.trace,
             deconvolve: &self.config.deconvolve,
@@ -269,7 +267,7 @@ impl Experiment<'_> {
     }
 
     /// The folder of a session's results, if `fluorspar run` made them.
-    fn results(&self, index: usize) -> Option<PathBuf> {
+    pub(super) fn results(&self, index: usize) -> Option<PathBuf> {
         Some(self.run?.join(format!("session-{:02}", index + 1)))
     }
 
@@ -293,81 +291,6 @@ impl Experiment<'_> {
     }
 }
 
-/// What can be told of the sizes of sessions before their traces are read.
-impl Experiment<'_> {
-    /// Trials that were cut elsewhere are read whole: refuses those that would
-    /// not fit before the first is.
-    fn check_tensors(&self) -> Result<(), Error> {
-        let Some(memory) = self.memory else {
-            return Ok(());
-        };
-        let mut sizes = Vec::new();
-        for index in 0..self.config.sessions.len() {
-            if self.run.is_none()
-                && let Source::Tensor(name) = self.source(index)?
-            {
-                let (trials, cells, bins) = tensor::size(&self.folder.join(name))?;
-                let frame_rate = None;
-                sizes.push(SessionSize {
-                    trials,
-                    cells,
-                    bins,
-                    frame_rate,
-                });
-            }
-        }
-        if sizes.is_empty() {
-            return Ok(());
-        }
-        let asked = &self.config;
-        let questions = Questions {
-            epochs: asked.epochs.len().max(1),
-            variables: asked.drift.variables.len(),
-            classes: 2,
-            time_bins: asked.drift.time_bins,
-            threads: rayon::current_num_threads(),
-        };
-        demand::check(&sizes, questions, None, memory, self.path)
-    }
-
-    /// The size of a session, if it can be told from what is known without its traces.
-    fn size(
-        &self,
-        index: usize,
-        opened: &Opened,
-        layout: &Layout,
-        identity: &Identity,
-    ) -> Result<Option<SessionSize>, Error> {
-        if let Some(session) = &opened.ready {
-            let (trials, cells, bins) = session.activity.dim();
-            let frame_rate = None;
-            return Ok(Some(SessionSize {
-                trials,
-                cells,
-                bins,
-                frame_rate,
-            }));
-        }
-        let frame_rate = match (self.results(index), self.source(index)?) {
-            (Some(folder), _) => Some(rois::frame_rate(&folder, &self.making())?),
-            (None, Source::Rois(name)) => {
-                Some(rois::frame_rate(&self.folder.join(name), &self.making())?)
-            }
-            _ => self.config.experiment.frame_rate,
-        };
-        let silent = self.config.drift.undetected == "silent";
-        Ok(match (identity.count(index, silent), frame_rate) {
-            (Some(cells), Some(rate)) => Some(SessionSize {
-                trials: opened.trials.len(),
-                cells,
-                bins: layout.bins(rate),
-                frame_rate,
-            }),
-            _ => None,
-        })
-    }
-}
-
 /// A session with only these of its trials.
 fn only(mut session: Session, trials: &[usize]) -> Session {
     if trials.len() < session.activity.dim().0 {
@@ -377,15 +300,6 @@ fn only(mut session: Session, trials: &[usize]) -> Session {
         }
     }
     session
-}
-
-/// Most values that a label has, over all sessions.
-fn classes(codes: &[BTreeMap<String, Vec<i64>>]) -> usize {
-    let mut known: BTreeMap<&str, BTreeSet<i64>> = BTreeMap::new();
-    for (name, values) in codes.iter().flatten() {
-        known.entry(name).or_default().extend(values);
-    }
-    known.values().map(BTreeSet::len).max().unwrap_or(0)
 }
 
 /// Names, and those of `more` that are not among them.
