@@ -63,8 +63,8 @@ fn what_a_refusal_asks_for_is_enough() {
     let given = ("tracks/tracks.zarr", "identities.csv");
     std::fs::rename(out.join("experiment.toml"), out.join("original.toml")).unwrap();
     let options = DriftOptions {
-        bootstrap: Some(100),
-        permutations: Some(100),
+        bootstrap: Some(20),
+        permutations: Some(20),
         ..DriftOptions::default()
     };
     let of_two = ("[\"odour1\"]", "[\"odour1\", \"outcome\"]");
