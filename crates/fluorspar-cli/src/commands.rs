@@ -55,7 +55,7 @@ fn dispatch(arguments: &Arguments, memory: usize, observer: &dyn Observer) -> Re
         Command::Deconvolve(command) => deconvolve(command, json, observer),
         Command::Track(command) => track::track(command, json, observer),
         Command::Simulate(command) => simulate(command, json, observer),
-        Command::Drift(command) => drift::drift(command, json, observer),
+        Command::Drift(command) => drift::drift(command, memory, json, observer),
     }
 }
 

@@ -168,7 +168,17 @@ fn size_text(bytes: u64) -> String {
     }
 }
 
-fn gibibytes(bytes: u64) -> String {
+/// A size that [`parse_size`] reads back as no less than `bytes`.
+pub(crate) fn size_above(bytes: u64) -> String {
+    if bytes > 8 << 30 {
+        format!("{}GiB", bytes.div_ceil(1 << 30))
+    } else {
+        format!("{}MiB", bytes.div_ceil(1 << 20))
+    }
+}
+
+/// A size for people to read.
+pub(crate) fn gibibytes(bytes: u64) -> String {
     format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30))
 }
 

@@ -24,7 +24,8 @@
 //! | codes and how they change | [`Truth::tuning`], [`Truth::expected_correlation`] |
 //!
 //! [`Fields`] are ROIs alone, of many sessions of one tissue at any size, for
-//! whoever tracks cells and needs no movie.
+//! whoever tracks cells and needs no movie; [`Events`] are trials and activity
+//! alone, of any number of cells.
 //!
 //! ```
 //! use fluorspar_movie::{Movie, MovieExt};
@@ -54,6 +55,7 @@ mod cells;
 mod check;
 mod code;
 mod error;
+mod events;
 mod experiment;
 mod fields;
 mod motion;
@@ -66,6 +68,7 @@ mod texture;
 mod truth;
 
 pub use error::Error;
+pub use events::Events;
 pub use experiment::Experiment;
 pub use fields::{FieldSession, Fields, FieldsPlan, Placement, RoiKind};
 pub use plan::{ActivityPlan, CodePlan, FieldPlan, MotionPlan, OpticsPlan, Plan, TaskPlan};

@@ -27,6 +27,7 @@ pub(crate) enum Domain {
     Merges,
     FalseRois,
     MeanImages,
+    Amplitudes,
 }
 
 /// The stream of `(seed, domain, session, index)`, independent of every other.

@@ -29,16 +29,25 @@ impl Place {
 
 /// Indices of places, sorted by plane, row and column of squares.
 ///
-/// Squares of one row that lie side by side are found by one binary search;
-/// no memory is spent on empty ones, however far apart the places are.
+/// Rows that follow each other lie side by side, and so do squares of a row:
+/// a neighbourhood is found by one search among rows and a short one in each.
+/// No memory is spent on empty squares, however far apart the places are.
 #[derive(Clone, Debug)]
 pub(crate) struct Squares {
     side: f64,
-    sorted: Vec<(Key, u32)>,
+    rows: Vec<Row>,
+    /// Column and index of each place, by plane, row, column and index.
+    sorted: Vec<(i64, u32)>,
 }
 
-/// Plane, row, column.
-type Key = (i32, i64, i64);
+/// A row of squares with places in it.
+#[derive(Clone, Debug)]
+struct Row {
+    plane: i32,
+    y: i64,
+    /// Where its places end among the sorted.
+    end: usize,
+}
 
 impl Squares {
     pub(crate) fn new(places: &[Place], side: f64) -> Self {
@@ -46,13 +55,31 @@ impl Squares {
             let (row, column) = square(place, side);
             (place.plane, row, column)
         };
-        let mut sorted: Vec<(Key, u32)> = places
+        let mut sorted: Vec<((i32, i64, i64), u32)> = places
             .iter()
             .enumerate()
             .map(|(index, place)| (key(place), index as u32))
             .collect();
         sorted.sort_unstable();
-        Self { side, sorted }
+        let mut rows: Vec<Row> = Vec::new();
+        for (k, &((plane, row, _), _)) in sorted.iter().enumerate() {
+            match rows.last_mut() {
+                Some(last) if (last.plane, last.y) == (plane, row) => last.end = k + 1,
+                _ => rows.push(Row {
+                    plane,
+                    y: row,
+                    end: k + 1,
+                }),
+            }
+        }
+        let columns = sorted.into_iter();
+        Self {
+            side,
+            rows,
+            sorted: columns
+                .map(|((_, _, column), index)| (column, index))
+                .collect(),
+        }
     }
 
     /// Side of a square.
@@ -73,11 +100,22 @@ impl Squares {
     ) {
         let (row, column) = square(place, self.side);
         let squares = (reach / self.side).ceil() as i64;
-        for y in row - squares..=row + squares {
-            let from = (plane, y, column - squares);
-            let first = self.sorted.partition_point(|(key, _)| *key < from);
-            for &((p, v, u), index) in &self.sorted[first..] {
-                if (p, v) != (plane, y) || u > column + squares {
+        let (least, most) = (
+            (plane, row.saturating_sub(squares)),
+            (plane, row.saturating_add(squares)),
+        );
+        let first = self.rows.partition_point(|row| (row.plane, row.y) < least);
+        let mut start = first.checked_sub(1).map_or(0, |k| self.rows[k].end);
+        for row in &self.rows[first..] {
+            if (row.plane, row.y) > most {
+                break;
+            }
+            let inside = &self.sorted[start..row.end];
+            start = row.end;
+            let from = column.saturating_sub(squares);
+            let to = column.saturating_add(squares);
+            for &(at, index) in &inside[inside.partition_point(|&(at, _)| at < from)..] {
+                if at > to {
                     break;
                 }
                 let distance = places[index as usize].distance(place);
@@ -109,4 +147,37 @@ fn square(place: &Place, side: f64) -> (i64, i64) {
         (place.y / side).floor() as i64,
         (place.x / side).floor() as i64,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn neighbours_are_those_of_all_pairs(
+            places in prop::collection::vec((-1..3_i32, -40.0..40.0_f64, -40.0..40.0_f64), 0..80),
+            side in 1.0..20.0_f64,
+            reach in 0.1..50.0_f64,
+            plane in -2..4_i32,
+        ) {
+            let place = |(plane, y, x)| Place { plane, y, x };
+            let places: Vec<Place> = places.into_iter().map(place).collect();
+            let squares = Squares::new(&places, side);
+            for from in &places {
+                let mut found = Vec::new();
+                squares.near(&places, from, plane, reach, |index, distance| {
+                    assert_eq!(distance, places[index].distance(from));
+                    found.push(index);
+                });
+                found.sort_unstable();
+                let near = |k: &usize| {
+                    places[*k].plane == plane && places[*k].distance(from) < reach
+                };
+                let expected: Vec<usize> = (0..places.len()).filter(near).collect();
+                prop_assert_eq!(found, expected);
+            }
+        }
+    }
 }

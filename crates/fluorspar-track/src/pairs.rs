@@ -8,7 +8,7 @@ use crate::candidates::{Candidate, Reach, candidates, raise_sparse};
 use crate::hash::Place;
 use crate::model::{MatchModel, Sharing};
 use crate::placed::Placed;
-use crate::regions;
+use crate::regions::{self, Surroundings};
 use crate::tracks::Pair;
 
 /// Pairs less probable than this are not kept.
@@ -102,11 +102,23 @@ pub(crate) fn all_pairs(
     model: &MatchModel,
     seen: impl Fn(usize, &Place) -> bool + Sync,
 ) -> (Vec<Pair>, Vec<Fit>) {
+    let distance = setting.reach.distance;
+    let surroundings: Vec<Option<Surroundings>> = sessions
+        .par_iter()
+        .map(|placed| Some(Surroundings::new(placed.as_ref()?, distance)))
+        .collect();
     let couples: Vec<Couple> = couples(sessions)
         .into_par_iter()
         .filter_map(|couple| {
-            let (a, b) = both(sessions, couple)?;
-            Some(one_couple((a, b), couple, setting, model, &seen))
+            let ours = (
+                sessions[couple.0].as_ref()?,
+                surroundings[couple.0].as_ref()?,
+            );
+            let theirs = (
+                sessions[couple.1].as_ref()?,
+                surroundings[couple.1].as_ref()?,
+            );
+            Some(one_couple([ours, theirs], couple, setting, model, &seen))
         })
         .collect();
     let mut pairs = Vec::with_capacity(couples.iter().map(|couple| couple.pairs.len()).sum());
@@ -119,7 +131,7 @@ pub(crate) fn all_pairs(
 }
 
 fn one_couple(
-    (a, b): (&Placed, &Placed),
+    [(a, around_a), (b, around_b)]: [(&Placed, &Surroundings); 2],
     (first, second): (usize, usize),
     setting: Setting,
     model: &MatchModel,
@@ -136,9 +148,9 @@ fn one_couple(
     let swapped = swapped(&found);
     for _ in 0..ROUNDS {
         p = probabilities(&found, model, sharing, b.len());
-        aligned = regions::aligned(a, &found, model, sharing, setting.reach.distance);
+        aligned = regions::aligned(around_a, &found, model, sharing, setting.reach.distance);
         let around = regions::aligned(
-            b,
+            around_b,
             &swapped,
             model,
             sharing.swapped(),

@@ -17,7 +17,39 @@ const BEFORE: f64 = 20.0;
 /// One ROI's evidence counts at most so much, either way.
 const MOST: f64 = 3.0;
 
-/// Probability that the fields lie on each other around each ROI of `ours`.
+/// Which ROIs lie around each ROI of a session, itself among them.
+///
+/// They are asked for many times, in every round of learning with every other
+/// session, and looking for them takes longer than adding them up.
+pub(crate) struct Surroundings {
+    starts: Vec<usize>,
+    rois: Vec<u32>,
+}
+
+impl Surroundings {
+    /// `distance` is the largest distance of one cell.
+    pub(crate) fn new(of: &Placed, distance: f64) -> Self {
+        let (mut starts, mut rois) = (vec![0], Vec::new());
+        for place in &of.places {
+            let radius = AROUND * distance;
+            of.squares
+                .near(&of.places, place, place.plane, radius, |other, _| {
+                    rois.push(other as u32);
+                });
+            starts.push(rois.len());
+        }
+        Self { starts, rois }
+    }
+
+    /// The ROIs around each ROI, by ROI.
+    fn each(&self) -> impl Iterator<Item = &[u32]> {
+        let ends = self.starts.windows(2);
+        ends.map(|ends| &self.rois[ends[0]..ends[1]])
+    }
+}
+
+/// Probability that the fields lie on each other around each ROI of a
+/// session, whose `candidates` are given by ROI.
 ///
 /// Where they do, a ROI has its partner at the distance and with the looks of
 /// the same cell, and other ROIs keep apart from it as they do within a
@@ -25,24 +57,22 @@ const MOST: f64 = 3.0;
 /// The logarithm of the ratio of the two likelihoods is summed over the
 /// ROIs around.
 pub(crate) fn aligned(
-    ours: &Placed,
+    surroundings: &Surroundings,
     candidates: &[Candidate],
     model: &MatchModel,
     sharing: Sharing,
     distance: f64,
 ) -> Vec<f64> {
-    let evidence = evidence(ours.len(), candidates, model, sharing, distance);
-    let around = |roi: usize| {
-        let place = &ours.places[roi];
+    let rois = surroundings.starts.len() - 1;
+    let evidence = evidence(rois, candidates, model, sharing, distance);
+    let around = |others: &[u32]| {
         let mut sum = BEFORE.ln();
-        let radius = AROUND * distance;
-        ours.squares
-            .near(&ours.places, place, place.plane, radius, |other, _| {
-                sum += evidence[other];
-            });
+        for &other in others {
+            sum += evidence[other as usize];
+        }
         1.0 / (1.0 + (-sum).exp())
     };
-    (0..ours.len()).map(around).collect()
+    surroundings.each().map(around).collect()
 }
 
 /// Logarithm of the likelihood ratio of each ROI's surroundings. ROIs without

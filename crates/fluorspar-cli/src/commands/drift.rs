@@ -4,7 +4,12 @@ use fluorspar_pipeline::{Error, Observer};
 use super::{inputs_and_output, print_json};
 use crate::arguments::Drift;
 
-pub(super) fn drift(command: &Drift, json: bool, observer: &dyn Observer) -> Result<(), Error> {
+pub(super) fn drift(
+    command: &Drift,
+    memory: usize,
+    json: bool,
+    observer: &dyn Observer,
+) -> Result<(), Error> {
     let epochs = match &command.epochs {
         Some(path) => Some(pipeline::read_epochs(path)?),
         None => None,
@@ -21,6 +26,7 @@ pub(super) fn drift(command: &Drift, json: bool, observer: &dyn Observer) -> Res
         seed: command.seed,
         plant: command.plant.map(|n| n as usize),
         tables: command.format.clone(),
+        memory: Some(memory),
     };
     let (inputs, out) = inputs_and_output(&command.paths)?;
     if let [input] = inputs {

@@ -8,6 +8,7 @@ use super::areas::{Areas, OUTSIDE};
 use super::behaviour::Behaviour;
 use super::checks::check_times;
 use super::cut::Layout;
+use super::demand::{self, Questions, SessionSize};
 use super::identity::{Identity, Member};
 use super::prepare::{Experiment, Opened};
 use super::recording::Recording;
@@ -19,6 +20,9 @@ pub(super) struct Assembly<'a> {
     pub(super) experiment: &'a Experiment<'a>,
     pub(super) layout: &'a Layout,
     pub(super) identity: Identity,
+    /// Of each session, where it is known before its traces are read.
+    pub(super) sizes: Vec<Option<SessionSize>>,
+    pub(super) questions: Questions,
     pub(super) areas: Option<Areas>,
     /// The group that each cell was first seen in.
     pub(super) groups: BTreeMap<i64, String>,
@@ -26,6 +30,16 @@ pub(super) struct Assembly<'a> {
 }
 
 impl Assembly<'_> {
+    /// Refuses what does not fit into memory, as far as sizes are known.
+    pub(super) fn check_memory(&self) -> Result<(), Error> {
+        let Some(memory) = self.experiment.memory else {
+            return Ok(());
+        };
+        let known: Vec<SessionSize> = self.sizes.iter().copied().flatten().collect();
+        let path = self.experiment.path;
+        demand::check(&known, self.questions, Some(self.layout), memory, path)
+    }
+
     /// Cuts a recording into trials; also gives which of the table's trials
     /// these are, and the table.
     pub(super) fn session(
@@ -45,7 +59,17 @@ impl Assembly<'_> {
         let silent = config.drift.undetected == "silent";
         let members = self.identity.members(index, &recording, silent)?;
         let chosen: Vec<Option<usize>> = members.iter().map(|member| member.roi).collect();
-        let cut = layout.cut(&recording.activity, &chosen, &whole, clock.frame_rate());
+        if self.sizes[index].is_none() {
+            let rate = clock.frame_rate();
+            self.sizes[index] = Some(SessionSize {
+                trials: whole.iter().flatten().count(),
+                cells: members.len(),
+                bins: layout.bins(rate),
+                frame_rate: Some(rate),
+            });
+            self.check_memory()?;
+        }
+        let cut = layout.cut(&recording.activity, &chosen, &whole, clock.frame_rate())?;
         let mut session = Session {
             cell: members.iter().map(|member| member.cell).collect(),
             day: asked.day,

@@ -4,46 +4,15 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-use ndarray::{Array2, Array3, Axis};
+use ndarray::{Array3, ArrayView1, ArrayViewMut1};
+use rayon::prelude::*;
 
+use super::activity::Activity;
 use super::clock::Clock;
+use super::window::{Window, bins};
 use crate::Error;
 use crate::config::Epoch;
 use crate::trials::Trials;
-
-/// A part of a trial, from the earliest start to the latest stop of its epochs.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Window {
-    pub(crate) start_s: f64,
-    pub(crate) stop_s: f64,
-}
-
-impl Window {
-    /// The window that covers all `epochs`; empty without epochs.
-    fn of<'a>(epochs: impl Iterator<Item = &'a Epoch> + Clone) -> Self {
-        let start_s = epochs.clone().map(|e| e.start_s).reduce(f64::min);
-        let stop_s = epochs.map(|e| e.stop_s).reduce(f64::max);
-        Self {
-            start_s: start_s.unwrap_or(0.0),
-            stop_s: stop_s.unwrap_or(0.0),
-        }
-    }
-
-    /// Frames per trial.
-    fn length(&self, frame_rate: f64) -> usize {
-        ((self.stop_s - self.start_s) * frame_rate).round() as usize
-    }
-
-    /// The frames of a window around `event_s`, or `None` if the recording
-    /// does not hold all of them.
-    fn frames(&self, event_s: f64, clock: &Clock, frames: usize) -> Option<Range<usize>> {
-        clock.run(
-            event_s + self.start_s,
-            self.length(clock.frame_rate()),
-            frames,
-        )
-    }
-}
 
 /// All epochs that start from one event.
 #[derive(Clone, Debug)]
@@ -181,15 +150,29 @@ impl Layout {
             .collect())
     }
 
-    /// Cuts `activity` `(roi, frame)` into trials, with `rois` as cells; a
-    /// cell without a ROI has zeros.
+    /// Time bins of a trial.
+    pub(crate) fn bins(&self, frame_rate: f64) -> usize {
+        let of_piece = |piece: &Piece| bins(piece.window, frame_rate, self.bin_s).0.len();
+        self.pieces.iter().map(of_piece).sum()
+    }
+
+    /// The same with bins of another width.
+    pub(crate) fn with_bins(&self, bin_s: f64) -> Self {
+        Self {
+            bin_s: Some(bin_s),
+            ..self.clone()
+        }
+    }
+
+    /// Cuts `activity` into trials, with `rois` as cells; a cell without a
+    /// ROI has zeros. Only a panel of traces at a time is in memory.
     pub(crate) fn cut(
         &self,
-        activity: &Array2<f32>,
+        activity: &Activity,
         rois: &[Option<usize>],
         trials: &[Option<Vec<Range<usize>>>],
         frame_rate: f64,
-    ) -> Cut {
+    ) -> Result<Cut, Error> {
         let mut time_s = Vec::new();
         // Of each piece the frames of each bin, counted from its first.
         let bins: Vec<Vec<Range<usize>>> = self
@@ -203,30 +186,55 @@ impl Layout {
             .collect();
         let kept: Vec<usize> = (0..trials.len()).filter(|&t| trials[t].is_some()).collect();
         let mut out = Array3::zeros((kept.len(), rois.len(), time_s.len()));
-        for (mut image, frames) in out.axis_iter_mut(Axis(0)).zip(trials.iter().flatten()) {
-            for (mut row, roi) in image.axis_iter_mut(Axis(0)).zip(rois) {
-                let Some(roi) = *roi else { continue };
-                let trace = activity.row(roi);
-                let ranges = frames.iter().zip(&bins).flat_map(|(frames, bins)| {
-                    let first = frames.start;
-                    bins.iter()
-                        .map(move |bin| first + bin.start..first + bin.end)
-                });
-                for (value, range) in row.iter_mut().zip(ranges) {
-                    *value = if range.len() == 1 {
-                        trace[range.start]
-                    } else {
-                        let sum: f64 = range.clone().map(|k| f64::from(trace[k])).sum();
-                        (sum / range.len() as f64) as f32
-                    };
-                }
+        let mut cells: Vec<(usize, usize)> = rois
+            .iter()
+            .enumerate()
+            .filter_map(|(cell, roi)| Some(((*roi)?, cell)))
+            .collect();
+        cells.sort_unstable();
+        for panel in activity.panels() {
+            let place = |roi: usize| cells.partition_point(|&(of, _)| of < roi);
+            let here = &cells[place(panel.start)..place(panel.end)];
+            if here.is_empty() {
+                continue;
             }
+            let first = panel.start;
+            let traces = activity.panel(panel)?;
+            let images = out.outer_iter_mut().zip(trials.iter().flatten());
+            let images: Vec<_> = images.collect();
+            images.into_par_iter().for_each(|(mut image, frames)| {
+                for &(roi, cell) in here {
+                    average(traces.row(roi - first), frames, &bins, image.row_mut(cell));
+                }
+            });
         }
-        Cut {
+        Ok(Cut {
             activity: out,
             kept,
             time_s,
-        }
+        })
+    }
+}
+
+/// Means of a trace over the bins of one trial, whose pieces lie at `frames`.
+fn average(
+    trace: ArrayView1<'_, f32>,
+    frames: &[Range<usize>],
+    bins: &[Vec<Range<usize>>],
+    out: ArrayViewMut1<'_, f32>,
+) {
+    let ranges = frames.iter().zip(bins).flat_map(|(frames, bins)| {
+        let first = frames.start;
+        bins.iter()
+            .map(move |bin| first + bin.start..first + bin.end)
+    });
+    for (value, range) in out.into_iter().zip(ranges) {
+        *value = if range.len() == 1 {
+            trace[range.start]
+        } else {
+            let sum: f64 = range.clone().map(|k| f64::from(trace[k])).sum();
+            (sum / range.len() as f64) as f32
+        };
     }
 }
 
@@ -238,33 +246,6 @@ impl Piece {
     fn stop(&self) -> f64 {
         self.place_s + self.window.stop_s
     }
-}
-
-/// Frames of each time bin of a window, counted from its first, and the bins' middles.
-fn bins(window: Window, frame_rate: f64, bin_s: Option<f64>) -> (Vec<Range<usize>>, Vec<f64>) {
-    let frames = window.length(frame_rate);
-    let middle = |width: f64, k: usize| window.start_s + (k as f64 + 0.5) * width;
-    let Some(bin_s) = bin_s.filter(|_| frames > 0) else {
-        let times = (0..frames).map(|k| window.start_s + (k as f64 + 0.5) / frame_rate);
-        return ((0..frames).map(|k| k..k + 1).collect(), times.collect());
-    };
-    let count = ((window.stop_s - window.start_s) / bin_s).round().max(1.0) as usize;
-    // A frame belongs to the bin that its middle lies in; a bin narrower than
-    // a frame has the one that it lies in.
-    let edge = |k: usize| (k as f64 * bin_s * frame_rate - 0.5).ceil().max(0.0) as usize;
-    let ranges = (0..count).map(|k| {
-        let (first, end) = (edge(k).min(frames), edge(k + 1).min(frames));
-        if first < end {
-            return first..end;
-        }
-        let within = ((k as f64 + 0.5) * bin_s * frame_rate) as usize;
-        let within = within.min(frames - 1);
-        within..within + 1
-    });
-    (
-        ranges.collect(),
-        (0..count).map(|k| middle(bin_s, k)).collect(),
-    )
 }
 
 /// Median time of an event after the onset, over all trials in which it happened.
@@ -292,6 +273,8 @@ fn usual_delay(event: &str, sessions: &[(&Path, &Trials)]) -> Result<f64, Error>
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Array2;
+
     use super::*;
 
     fn trials(text: &str) -> Trials {
@@ -310,8 +293,9 @@ mod tests {
         let frames = layout
             .frames(table, path, &clock, activity.ncols())
             .unwrap();
-        let cut = layout.cut(activity, &[Some(1), Some(0), None], &frames, 10.0);
-        (layout, cut)
+        let activity = Activity::held(activity.clone());
+        let cut = layout.cut(&activity, &[Some(1), Some(0), None], &frames, 10.0);
+        (layout, cut.unwrap())
     }
 
     #[test]

@@ -87,6 +87,25 @@ impl Identity {
         place.iter().all(|v| v.is_finite()).then_some(place)
     }
 
+    /// How many cells [`Identity::members`] gives of one session, if that can
+    /// be told without its recording.
+    pub(crate) fn count(&self, session: usize, silent: bool) -> Option<usize> {
+        let found = |index: &Array2<i32>| {
+            let column = index.column(session);
+            column.iter().filter(|&&roi| roi >= 0).count()
+        };
+        match self {
+            Self::Tracks(table, _) => {
+                let undetected = table.presence.column(session);
+                let undetected = undetected.iter().filter(|&&p| p == Presence::Undetected);
+                let silent = if silent { undetected.count() } else { 0 };
+                Some(found(&table.roi_index) + silent)
+            }
+            Self::Table(given, _) => Some(found(&given.roi_index)),
+            Self::Own => None,
+        }
+    }
+
     /// The cells of one session. Undetected ones are among them only if
     /// `silent`, that is if they are to count as seen and silent.
     pub(crate) fn members(

@@ -13,6 +13,7 @@ pub(super) struct Input {
     path: PathBuf,
     folder: PathBuf,
     run: Option<PathBuf>,
+    memory: Option<usize>,
 }
 
 impl Input {
@@ -31,6 +32,7 @@ impl Input {
                 path: path.to_path_buf(),
                 folder: ExperimentConfig::folder(path),
                 run: None,
+                memory: None,
             }
         } else if path.exists() {
             return Err(Error::Usage(format!(
@@ -42,6 +44,7 @@ impl Input {
             return Err(Error::bad_data(path, "no such file or folder"));
         };
         options.apply(&mut input.config);
+        input.memory = options.memory;
         input.config.check(&input.path)?;
         Ok(input)
     }
@@ -52,6 +55,7 @@ impl Input {
             path: &self.path,
             folder: &self.folder,
             run: self.run.as_deref(),
+            memory: self.memory,
         }
     }
 
@@ -63,6 +67,7 @@ impl Input {
             folder: experiment,
             path,
             run: Some(folder.to_path_buf()),
+            memory: None,
         })
     }
 
@@ -98,6 +103,7 @@ impl Input {
             path: folder.to_path_buf(),
             folder: folder.to_path_buf(),
             run: None,
+            memory: None,
         })
     }
 }

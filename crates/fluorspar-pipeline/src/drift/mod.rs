@@ -1,5 +1,6 @@
 //! Drift of an experiment, from whoever's files it starts.
 
+mod activity;
 mod areas;
 mod assemble;
 mod behaviour;
@@ -8,6 +9,7 @@ mod clock;
 mod cut;
 #[cfg(test)]
 mod damage;
+mod demand;
 mod identity;
 mod input;
 mod nwb;
@@ -16,9 +18,11 @@ mod parquet;
 mod prepare;
 mod recording;
 mod rois;
+mod sizes;
 mod suite2p;
 mod tables;
 mod tensor;
+mod window;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,6 +35,7 @@ use serde::Serialize;
 pub(crate) use checks::check_times;
 pub(crate) use clock::Clock;
 pub(crate) use cut::Layout;
+pub(crate) use demand::{Questions, SessionSize, workspace};
 pub(crate) use prepare::{Experiment, Prepared};
 pub(crate) use tables::write_tables;
 
@@ -64,6 +69,9 @@ pub struct DriftOptions {
     pub plant: Option<usize>,
     /// Format of the tables; see [`crate::config::Drift::tables`].
     pub tables: Option<String>,
+    /// Memory that the analysis may hold, bytes. What would take more is
+    /// refused before traces are read; without it, nothing is.
+    pub memory: Option<usize>,
 }
 
 /// What was analysed and where the results are.
@@ -104,12 +112,14 @@ pub struct SessionSummary {
 
 /// Analyses the drift of `input` and writes tables and `report.html` into `out`.
 ///
-/// `input` is an `experiment.toml` whose sessions name ROIs, results of
+/// Traces of a `rois.zarr` are read some at a time; the trials cut from them
+/// are in memory together. `input` is an `experiment.toml` whose sessions name ROIs, results of
 /// Suite2p, NWB files or tensors; the output folder of [`crate::run()`]; or a
 /// folder with one `session-NN.npz` per session.
 ///
 /// # Errors
-/// [`Error::Config`] and [`Error::Usage`] for what is asked, and
+/// [`Error::Config`] and [`Error::Usage`] for what is asked, the former too
+/// for what does not fit into [`DriftOptions::memory`], and
 /// [`Error::BadData`] naming the file for what is read; then nothing is
 /// written. [`Error::Io`] if `out` cannot be written.
 pub fn drift(

@@ -10,6 +10,7 @@ use hdf5_pure::Datatype;
 use ndarray::Array2;
 
 use self::tree::{Kind, Series, Tree};
+use super::activity::Activity;
 use super::clock::Clock;
 use super::recording::{Making, Recording, mean};
 use crate::Error;
@@ -50,7 +51,7 @@ pub(crate) fn read(path: &Path, settings: &Nwb, making: &Making<'_>) -> Result<R
     } else {
         dff
     };
-    let mut recording = Recording::new(path, activity, clock);
+    let mut recording = Recording::new(path, Activity::held(activity), clock);
     recording.covariates = covariates;
     describe(&tree, &series, settings, &mut recording).map_err(bad)?;
     Ok(recording)

@@ -12,6 +12,7 @@ use super::checks::{check_alike, check_bins};
 use super::cut::Layout;
 use super::identity::Identity;
 use super::recording::{Making, Recording};
+use super::sizes::classes;
 use super::{nwb, rois, suite2p, tensor};
 use crate::config::{self, ExperimentConfig, Source};
 use crate::trials::{ONSET, Trials, label_codes};
@@ -27,6 +28,8 @@ pub(crate) struct Experiment<'a> {
     pub(crate) folder: &'a Path,
     /// The output folder of `fluorspar run`, if it made ROIs and tracks.
     pub(crate) run: Option<&'a Path>,
+    /// Memory that the analysis may hold, bytes; as much as it takes if `None`.
+    pub(crate) memory: Option<usize>,
 }
 
 /// What is analysed.
@@ -45,13 +48,14 @@ pub(super) struct Opened {
     pub(super) trials: Trials,
     /// Whether onsets are told from the first frame, not on the file's own clock.
     pub(super) from_first_frame: bool,
-    ready: Option<Session>,
+    pub(super) ready: Option<Session>,
 }
 
 impl Experiment<'_> {
     /// Reads everything and puts it together, one session at a time.
     pub(crate) fn prepare(&self, observer: &dyn Observer) -> Result<Prepared, Error> {
         let count = self.config.sessions.len();
+        self.check_tensors()?;
         let mut opened = Vec::with_capacity(count);
         for index in 0..count {
             opened.push(self.open(index, observer)?);
@@ -78,14 +82,26 @@ impl Experiment<'_> {
             Some(name) => Some(Areas::read(name, self.folder)?),
             None => None,
         };
+        let identity = self.identity()?;
+        let mut sizes = Vec::with_capacity(count);
+        for (index, session) in opened.iter().enumerate() {
+            sizes.push(self.size(index, session, &layout, &identity)?);
+        }
         let mut assembly = Assembly {
             experiment: self,
             layout: &layout,
-            identity: self.identity()?,
+            identity,
+            sizes,
+            questions: self.questions(
+                layout.epochs.len(),
+                variables.len(),
+                classes(&codes, &variables),
+            ),
             areas,
             groups: BTreeMap::new(),
             observer,
         };
+        assembly.check_memory()?;
         let mut sessions = Vec::with_capacity(count);
         for (index, (mut opened, codes)) in opened.into_iter().zip(codes).enumerate() {
             let path = opened.path.clone();
@@ -122,7 +138,7 @@ impl Experiment<'_> {
         })
     }
 
-    fn source(&self, index: usize) -> Result<Source<'_>, Error> {
+    pub(super) fn source(&self, index: usize) -> Result<Source<'_>, Error> {
         self.config.sessions[index]
             .source()
             .map_err(|reason| self.misuse(index, &reason))
@@ -241,16 +257,24 @@ impl Experiment<'_> {
         }
     }
 
-    /// Activity of all ROIs of a session.
-    pub(super) fn record(&self, index: usize) -> Result<Recording, Error> {
-        let making = Making {
+    pub(super) fn making(&self) -> Making<'_> {
+        Making {
             trace: &self.config.trace,
             deconvolve: &self.config.deconvolve,
             drift: &self.config.drift,
             frame_rate: self.config.experiment.frame_rate,
-        };
-        if let Some(run) = self.run {
-            let folder = run.join(format!("session-{:02}", index + 1));
+        }
+    }
+
+    /// The folder of a session's results, if `fluorspar run` made them.
+    pub(super) fn results(&self, index: usize) -> Option<PathBuf> {
+        Some(self.run?.join(format!("session-{:02}", index + 1)))
+    }
+
+    /// Activity of all ROIs of a session.
+    pub(super) fn record(&self, index: usize) -> Result<Recording, Error> {
+        let making = self.making();
+        if let Some(folder) = self.results(index) {
             return rois::read(&folder, &making);
         }
         match self.source(index)? {

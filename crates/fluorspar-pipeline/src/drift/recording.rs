@@ -7,6 +7,7 @@ use fluorspar_deconvolve::Oasis;
 use fluorspar_trace::{delta_f_over_f, subtract_neuropil};
 use ndarray::{Array2, ArrayView2};
 
+use super::activity::Activity;
 use super::clock::Clock;
 use crate::Error;
 use crate::config::{Deconvolve, Drift, Trace};
@@ -18,7 +19,7 @@ pub(crate) struct Recording {
     /// Where it came from.
     pub(crate) path: PathBuf,
     /// Events or ΔF/F `(roi, frame)`.
-    pub(crate) activity: Array2<f32>,
+    pub(crate) activity: Activity,
     pub(crate) clock: Clock,
     /// The ROIs that count as cells, ascending.
     pub(crate) cells: Vec<usize>,
@@ -36,12 +37,11 @@ pub(crate) struct Recording {
 
 impl Recording {
     /// A recording all of whose ROIs are visible cells.
-    pub(crate) fn new(path: &Path, activity: Array2<f32>, clock: Clock) -> Self {
-        let rois = activity.nrows();
+    pub(crate) fn new(path: &Path, activity: Activity, clock: Clock) -> Self {
+        let rois = activity.rois();
         Self {
             path: path.to_path_buf(),
-            // Traces are read along frames, one ROI after the other.
-            activity: activity.as_standard_layout().into_owned(),
+            activity,
             clock,
             cells: (0..rois).collect(),
             visible: vec![true; rois],
@@ -53,11 +53,11 @@ impl Recording {
     }
 
     pub(crate) fn rois(&self) -> usize {
-        self.activity.nrows()
+        self.activity.rois()
     }
 
     pub(crate) fn frames(&self) -> usize {
-        self.activity.ncols()
+        self.activity.frames()
     }
 }
 

@@ -3,16 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use fluorspar_zarr::GroupReader;
-use ndarray::{Array1, Array2, Axis, Ix1, Ix2};
+use ndarray::{Array1, Ix1};
 
+use super::activity::{Activity, Stored};
 use super::clock::Clock;
 use super::recording::{Making, Recording, mean, median};
 use crate::artefact::{MotionTable, Rois};
 use crate::error::Context;
 use crate::{Error, source};
-
-/// Traces that are read at a time, where their sum is all that is wanted.
-const READ_BYTES: usize = 32 << 20;
 
 /// The `rois.zarr` that a path names: itself, or the one in the folder.
 pub(crate) fn find(path: &Path) -> Result<PathBuf, Error> {
@@ -32,7 +30,7 @@ pub(crate) fn find(path: &Path) -> Result<PathBuf, Error> {
     ))
 }
 
-/// Reads events or ΔF/F, and what else is known; of all ROIs.
+/// Opens events or ΔF/F, and reads what else is known; of all ROIs.
 pub(crate) fn read(path: &Path, making: &Making<'_>) -> Result<Recording, Error> {
     let path = find(path)?;
     let (footprints, cells) = Rois::read_footprints(&path)?;
@@ -40,14 +38,6 @@ pub(crate) fn read(path: &Path, making: &Making<'_>) -> Result<Recording, Error>
     let names = group.names().at(path.display())?;
     let has = |name: &str| names.iter().any(|known| known == name);
     let rois = footprints.len();
-    let traces = |name: &str| -> Result<Array2<f32>, Error> {
-        let array = group.array::<f32>(name).at(path.display())?;
-        let array = array.into_dimensionality::<Ix2>().ok();
-        array.filter(|a| a.nrows() == rois).ok_or_else(|| {
-            let message = format!("the array {name:?} must be (roi, frame), of {rois} ROIs");
-            Error::bad_data(&path, message)
-        })
-    };
     let per_roi = |name: &str| -> Result<Option<Array1<f32>>, Error> {
         if !has(name) {
             return Ok(None);
@@ -60,13 +50,9 @@ pub(crate) fn read(path: &Path, making: &Making<'_>) -> Result<Recording, Error>
             Error::bad_data(&path, message)
         })
     };
-    let said = group.attribute("frame_rate").and_then(|v| v.as_f64());
-    // What the file says is what its frames were cut with.
-    let rate = match said {
-        Some(rate) if rate.is_finite() && rate > 0.0 => rate,
-        _ => making.rate(&path, None)?,
-    };
-    let activity = traces(if making.events() { "events" } else { "dff" })?;
+    let rate = rate(&group, &path, making)?;
+    let name = if making.events() { "events" } else { "dff" };
+    let activity = Activity::Stored(Stored::open(&path, name, rois)?);
     let mut recording = Recording::new(&path, activity, Clock::regular(rate));
     let centres = (0..rois).map(|roi| {
         let (y, x) = footprints.centroid(roi);
@@ -90,7 +76,7 @@ pub(crate) fn read(path: &Path, making: &Making<'_>) -> Result<Recording, Error>
         }
     }
     if has("F") {
-        told("mean_fluorescence", mean_of_cells(&group, &path, &cells)?);
+        told("mean_fluorescence", mean_of_cells(&path, rois, &cells)?);
     }
     let motion = path.with_file_name("motion.zarr");
     if motion.is_dir() {
@@ -103,29 +89,35 @@ pub(crate) fn read(path: &Path, making: &Making<'_>) -> Result<Recording, Error>
     Ok(recording)
 }
 
-/// Mean fluorescence of all cells; their traces are read some at a time.
-fn mean_of_cells(group: &GroupReader, path: &Path, cells: &[usize]) -> Result<Option<f64>, Error> {
+/// Frames per second (Hz) of what a path names, without reading more.
+pub(crate) fn frame_rate(path: &Path, making: &Making<'_>) -> Result<f64, Error> {
+    let path = find(path)?;
+    let group = GroupReader::open(&path).at(path.display())?;
+    rate(&group, &path, making)
+}
+
+fn rate(group: &GroupReader, path: &Path, making: &Making<'_>) -> Result<f64, Error> {
+    // What the file says is what its frames were cut with.
+    match group.attribute("frame_rate").and_then(|v| v.as_f64()) {
+        Some(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
+        _ => making.rate(path, None),
+    }
+}
+
+/// Mean fluorescence of all cells, ascending; their traces are read some at a time.
+fn mean_of_cells(path: &Path, rois: usize, cells: &[usize]) -> Result<Option<f64>, Error> {
     let (mut sum, mut count) = (0.0, 0_usize);
-    let [rois, frames] = group.shape("F").at(path.display())?[..] else {
-        return Err(Error::bad_data(
-            path,
-            "the array \"F\" must be (roi, frame)",
-        ));
-    };
-    let together = (READ_BYTES / (4 * frames.max(1))).max(1);
-    for first in (0..rois).step_by(together) {
-        let end = (first + together).min(rois);
-        let here: Vec<usize> = {
-            let inside = |roi: &&usize| (first..end).contains(*roi);
-            cells.iter().filter(inside).copied().collect()
-        };
+    let traces = Stored::open(path, "F", rois)?;
+    for panel in traces.panels() {
+        let place = |roi: usize| cells.partition_point(|&cell| cell < roi);
+        let here = &cells[place(panel.start)..place(panel.end)];
         if here.is_empty() {
             continue;
         }
-        let part = group.rows::<f32>("F", first..end).at(path.display())?;
+        let first = panel.start;
+        let part = traces.rows(panel)?;
         for roi in here {
-            let row = part.index_axis(Axis(0), roi - first);
-            for value in row.iter().filter(|v| v.is_finite()) {
+            for value in part.row(roi - first).iter().filter(|v| v.is_finite()) {
                 sum += f64::from(*value);
                 count += 1;
             }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 
+use super::activity::Activity;
 use super::clock::Clock;
 use super::recording::{Making, Recording, mean};
 use crate::Error;
@@ -38,7 +39,7 @@ pub(crate) fn read(path: &Path, making: &Making<'_>) -> Result<Recording, Error>
         .collect();
     let activity =
         concatenate(Axis(0), &views).map_err(|e| Error::bad_data(path, e.to_string()))?;
-    let mut recording = Recording::new(path, activity, Clock::regular(rate));
+    let mut recording = Recording::new(path, Activity::held(activity), Clock::regular(rate));
     recording.cells.clear();
     let (mut first, mut centres) = (0, Vec::new());
     for plane in &planes {

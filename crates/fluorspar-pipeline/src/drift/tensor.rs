@@ -43,8 +43,7 @@ pub(crate) fn read(path: &Path) -> Result<(Session, BTreeMap<String, Vec<String>
     let names = file.names.clone();
     let (shape, activity) = file.required("activity", |v| v as f32)?;
     let &[trials, cells, bins] = shape.as_slice() else {
-        let message = format!("activity must be (trial, cell, time), but has the shape {shape:?}");
-        return Err(Error::bad_data(path, message));
+        return Err(wrong_shape(path, &shape));
     };
     let activity = Array3::from_shape_vec((trials, cells, bins), activity)
         .map_err(|e| Error::bad_data(path, format!("activity: {e}")))?;
@@ -100,6 +99,24 @@ pub(crate) fn read(path: &Path) -> Result<(Session, BTreeMap<String, Vec<String>
     Ok((session, labels))
 }
 
+/// Trials, cells and time bins of a session, from the head of its file.
+pub(crate) fn size(path: &Path) -> Result<(usize, usize, usize), Error> {
+    if !path.is_file() {
+        return Err(Error::bad_data(path, "no such file"));
+    }
+    let mut file = Npz::open(path)?;
+    let shape = file.shape("activity")?;
+    match shape[..] {
+        [trials, cells, bins] => Ok((trials, cells, bins)),
+        _ => Err(wrong_shape(path, &shape)),
+    }
+}
+
+fn wrong_shape(path: &Path, shape: &[usize]) -> Error {
+    let message = format!("activity must be (trial, cell, time), but has the shape {shape:?}");
+    Error::bad_data(path, message)
+}
+
 /// The day of a session.
 pub(crate) fn day(path: &Path) -> Result<f64, Error> {
     let mut file = Npz::open(path)?;
@@ -150,11 +167,7 @@ impl Npz {
         then: impl FnOnce(Header, &mut zip::read::ZipFile<'_, BufReader<File>>) -> Result<T, String>,
     ) -> Result<T, Error> {
         let found = match self.archive.by_name(&format!("{name}.npy")) {
-            Err(zip::result::ZipError::FileNotFound) => Err(
-                "is missing; a session needs activity, cell, time_s and day (see docs/formats.md)"
-                    .into(),
-            ),
-            Err(error) => Err(format!("cannot be read: {error}")),
+            Err(error) => Err(unreadable(&error)),
             Ok(mut member) => Header::read(&mut member).and_then(|header| {
                 let found = then(header, &mut member)?;
                 // The checksum is only compared at the end.
@@ -165,6 +178,15 @@ impl Npz {
             }),
         };
         found.map_err(|reason: String| self.bad(name, &reason))
+    }
+
+    /// Extents of an array, of which nothing more is read.
+    fn shape(&mut self, name: &str) -> Result<Vec<usize>, Error> {
+        let found = match self.archive.by_name(&format!("{name}.npy")) {
+            Err(error) => Err(unreadable(&error)),
+            Ok(mut member) => Header::read(&mut member).map(|header| header.shape),
+        };
+        found.map_err(|reason| self.bad(name, &reason))
     }
 
     /// Shape and values of an array of numbers.
@@ -252,5 +274,15 @@ impl Npz {
         }
         let message = format!("the array {name:?} must have one axis, not the shape {shape:?}");
         Err(Error::bad_data(&path, message))
+    }
+}
+
+fn unreadable(error: &zip::result::ZipError) -> String {
+    match error {
+        zip::result::ZipError::FileNotFound => {
+            "is missing; a session needs activity, cell, time_s and day (see docs/formats.md)"
+                .into()
+        }
+        error => format!("cannot be read: {error}"),
     }
 }

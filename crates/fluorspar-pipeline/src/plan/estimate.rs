@@ -8,6 +8,7 @@ use fluorspar_movie::{Budget, MovieShape, PixelType};
 
 use crate::cells::{CellsSize, cells_workspace};
 use crate::config::ExperimentConfig;
+use crate::drift::{Questions, SessionSize, workspace};
 
 /// What a task holds at least: the program, its libraries and threads' stacks.
 pub(super) const BASE: usize = 128 << 20;
@@ -127,13 +128,28 @@ fn rois(shape: MovieShape) -> usize {
 
 pub(super) fn track(shape: MovieShape, sessions: usize) -> Cost {
     let rois = rois(shape) * sessions;
-    cost(0, 20_000 * rois, rois as f64 / 5000.0)
+    // Footprints, what they look like, mean images, and pairs with all other sessions.
+    let images = 4 * shape.frame_len() * sessions;
+    let pairs = rois * sessions.saturating_sub(1) / 2;
+    let held = images + 1_500 * rois + 220 * pairs;
+    cost(0, held, pairs as f64 / 20_000.0)
 }
 
-pub(super) fn drift(shape: MovieShape, sessions: usize) -> Cost {
-    // Four epochs of 200 trials.
-    let values = rois(shape) * sessions * 200 * 4;
-    cost(0, 24 * values, 3e-6 * values as f64)
+/// `trials` gives trials and time bins of each session.
+pub(super) fn drift(shape: MovieShape, trials: &[(usize, usize)], questions: Questions) -> Cost {
+    let cells = rois(shape);
+    let sessions: Vec<SessionSize> = trials
+        .iter()
+        .map(|&(trials, bins)| SessionSize {
+            trials,
+            cells,
+            bins,
+            frame_rate: None,
+        })
+        .collect();
+    let values: usize = trials.iter().map(|(trials, _)| trials * cells).sum();
+    let seconds = 3e-6 * (values * questions.epochs) as f64;
+    cost(0, workspace(&sessions, questions), seconds)
 }
 
 pub(super) fn report(shape: MovieShape, sessions: usize) -> Cost {

@@ -53,6 +53,7 @@ pub(super) fn tasks(
     );
     let mut before = tracked;
     if has_trials(config) {
+        let (trials, questions) = input::trials_of(config, config_path, inputs)?;
         let sessions_settings: Vec<_> = config
             .sessions
             .iter()
@@ -63,7 +64,7 @@ pub(super) fn tasks(
             Work::Drift,
             &[before],
             &["drift"],
-            drift(shape, sessions),
+            drift(shape, &trials, questions),
             json!({
                 "trials": config.trials,
                 "epochs": config.epochs,

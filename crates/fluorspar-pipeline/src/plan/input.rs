@@ -6,7 +6,7 @@ use fluorspar_movie::Movie;
 
 use crate::config::ExperimentConfig;
 use crate::disk::{self, Fingerprint};
-use crate::drift::{Clock, Layout, check_times};
+use crate::drift::{Clock, Layout, Questions, check_times};
 use crate::trials::{ONSET, Trials, label_codes};
 use crate::{Error, Observer, source};
 
@@ -130,6 +130,40 @@ pub(crate) fn has_trials(config: &ExperimentConfig) -> bool {
         .sessions
         .iter()
         .all(|session| session.trials.is_some())
+}
+
+/// Trials and time bins of each session, and what is asked of them.
+pub(super) fn trials_of(
+    config: &ExperimentConfig,
+    config_path: &Path,
+    inputs: &[Input],
+) -> Result<(Vec<(usize, usize)>, Questions), Error> {
+    let folder = ExperimentConfig::folder(config_path);
+    let onset = config.trials.onset.as_deref().unwrap_or(ONSET);
+    let mut tables = Vec::new();
+    for name in config.sessions.iter().filter_map(|s| s.trials.as_ref()) {
+        let path = folder.join(name);
+        let trials = Trials::read_with(&path, onset)?;
+        tables.push((trials.without(&config.trials.exclude, &path)?.0, path));
+    }
+    let named: Vec<(&Path, &Trials)> = tables.iter().map(|(t, path)| (path.as_path(), t)).collect();
+    let layout = Layout::new(&config.epochs, config.trials.bin_s, &named)?;
+    let sizes = tables.iter().zip(inputs);
+    let sizes = sizes.map(|((trials, _), input)| (trials.len(), layout.bins(input.frame_rate)));
+    // Without a choice, every column that holds labels is followed.
+    let columns = tables.first().map_or(0, |(trials, _)| trials.columns.len());
+    let variables = match config.drift.variables.len() {
+        0 => columns,
+        chosen => chosen,
+    };
+    let questions = Questions {
+        epochs: layout.epochs.len(),
+        variables,
+        classes: 2,
+        time_bins: config.drift.time_bins,
+        threads: 2,
+    };
+    Ok((sizes.collect(), questions))
 }
 
 /// What the drift analysis reads beside the run: tables of trials, behaviour

@@ -129,6 +129,7 @@ impl Worker<'_> {
                     path: &path,
                     folder: &folder,
                     run: Some(self.out),
+                    memory: Some(self.memory),
                 };
                 let tables = self.out.join("drift");
                 if tables.is_dir() {
