@@ -465,6 +465,15 @@ fn eigen(a: &Mat<f64>) -> Option<(Vec<f64>, Mat<f64>)> {
     Some(((0..n).map(|k| values[k]).collect(), vectors))
 }
 
+/// Some pixels of one mean.
+struct Stripe<'a> {
+    /// The first of them.
+    start: usize,
+    sum: &'a mut [f32],
+    /// The frames that it is a mean of.
+    frames: &'a [&'a [f32]],
+}
+
 vectorised! {
     /// Adds the pixels of `frames` from `start` on to `sum`, frame after frame.
     fn add_frames<'a>(sum: &'a mut [f32], frames: &'a [&'a [f32]], start: usize) {
@@ -524,18 +533,19 @@ fn means(
                 of.map(|&(frame, _)| frame).collect()
             })
             .collect();
-        let mut parts: Vec<(usize, &[&[f32]], &mut [f32])> = Vec::new();
-        for (sum, members) in sums.iter_mut().zip(&members) {
-            for (k, stripe) in sum.chunks_mut(STRIPE).enumerate() {
-                parts.push((k * STRIPE, members, stripe));
+        let mut stripes: Vec<Stripe<'_>> = Vec::new();
+        for (sum, frames) in sums.iter_mut().zip(&members) {
+            for (k, sum) in sum.chunks_mut(STRIPE).enumerate() {
+                let start = k * STRIPE;
+                stripes.push(Stripe { start, sum, frames });
             }
         }
         // Means side by side take the same pixels, while these are in the cache.
-        parts.sort_by_key(|part| part.0);
-        parts
+        stripes.sort_by_key(|stripe| stripe.start);
+        stripes
             .par_iter_mut()
             .with_min_len(count)
-            .for_each(|(start, frames, sum)| add_frames(sum, frames, *start));
+            .for_each(|stripe| add_frames(stripe.sum, stripe.frames, stripe.start));
     }
     for (mean, sum) in sums.iter_mut().enumerate() {
         let of = member.iter().filter(|all| all.contains(&mean)).count();
