@@ -276,7 +276,7 @@ fn the_times_of_files_may_be_anything() {
     let bench = Bench::new();
     let here = bench.path();
     let movie = here.join("raw/session-01/movie.tif");
-    let day = Duration::from_secs(86_400);
+    let day = Duration::from_hours(24);
     for time in [
         SystemTime::now() + 400 * day,
         SystemTime::UNIX_EPOCH - 400 * day,

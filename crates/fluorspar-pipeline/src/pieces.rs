@@ -1,6 +1,6 @@
 //! Finished pieces of a task that is not finished.
 
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufWriter, IntoInnerError, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use fluorspar_movie::Checkpoints;
@@ -107,7 +107,7 @@ impl<'a> Pieces<'a> {
             };
             let mut out = BufWriter::with_capacity(1 << 20, hashing);
             postcard::to_io(value, &mut out).map_err(std::io::Error::other)?;
-            let Hashing { hasher, out } = out.into_inner().map_err(|e| e.into_error())?;
+            let Hashing { hasher, out } = out.into_inner().map_err(IntoInnerError::into_error)?;
             out.seek(SeekFrom::Start(0))?;
             out.write_all(hasher.finalize().as_bytes())
         })?;

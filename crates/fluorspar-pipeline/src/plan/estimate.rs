@@ -1,6 +1,6 @@
 //! What tasks are expected to cost; for workflow engines, and for progress.
 //!
-//! Rates are those of two cores (Zen 4, AVX-512), measured on simulated movies
+//! Rates are those of two cores (Xeon, AVX-512), measured on simulated movies
 //! with `benches/peers/pipeline.py`; machines differ, and so do recordings.
 
 use fluorspar_denoise::{Blocks, Denoiser, Parameters};
