@@ -1,40 +1,16 @@
 //! Finding cells takes what it says it takes, and far less than its result.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod counting;
 
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use counting::{NOW, PEAK};
 use fluorspar_movie::{Budget, MovieShape, MovieSink, PixelType};
 use fluorspar_pipeline::{
     CellsSize, RoiTraces, SegmentOptions, cells_workspace, read_lowrank, segment,
 };
 use fluorspar_zarr::MovieWriter;
-
-struct Counting;
-
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: everything is passed on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    // SAFETY: as of the trait; the layout is handed on as it came.
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = NOW.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        PEAK.fetch_max(now, Ordering::Relaxed);
-        // SAFETY: the caller's promise is the system's.
-        unsafe { System.alloc(layout) }
-    }
-
-    // SAFETY: as of the trait; pointer and layout are handed on as they came.
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promise is the system's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const FRAMES: usize = 40_000;
 const SIDE: usize = 16;

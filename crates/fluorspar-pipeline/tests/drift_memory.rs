@@ -1,41 +1,17 @@
 //! A drift analysis takes what a refusal says it takes, and not much less.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod counting;
 
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use counting::{NOW, PEAK};
 use fluorspar_pipeline::{DriftOptions, drift};
 
 #[path = "../examples/write_traces/experiment.rs"]
 mod experiment;
 
 use experiment::{Size, write};
-
-struct Counting;
-
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: everything is passed on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    // SAFETY: as of the trait; the layout is handed on as it came.
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = NOW.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        PEAK.fetch_max(now, Ordering::Relaxed);
-        // SAFETY: the caller's promise is the system's.
-        unsafe { System.alloc(layout) }
-    }
-
-    // SAFETY: as of the trait; pointer and layout are handed on as they came.
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promise is the system's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Writes `experiment.toml` anew, with identities that are known and changes.
 fn configure(out: &Path, changes: &[(&str, &str)]) {
